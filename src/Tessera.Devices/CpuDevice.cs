@@ -1,0 +1,39 @@
+namespace Tessera.Devices;
+
+/// <summary>The processor: a pool of workers and scratch memory for kernels.</summary>
+public sealed class CpuDevice : Device
+{
+    /// <summary>Opens the processor with <paramref name="threads"/> workers; 0 means one for every processor.</summary>
+    public CpuDevice(int threads = 0)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(threads);
+        Workers = new WorkerPool(threads == 0 ? Environment.ProcessorCount : threads);
+    }
+
+    /// <inheritdoc />
+    public override string Name => "cpu";
+
+    /// <summary>The workers that run kernel bodies.</summary>
+    public WorkerPool Workers { get; }
+
+    /// <summary>
+    /// Scratch for the kernel that is running, used by the launching thread only: mark, allocate, run, release.
+    /// Room for each worker is allocated there before the workers start.
+    /// </summary>
+    public Arena Scratch { get; } = new("cpu scratch");
+
+    /// <summary>The processor behind <paramref name="device"/>.</summary>
+    /// <exception cref="NotSupportedException">It is another kind of device.</exception>
+    public static CpuDevice From(Device device) =>
+        device as CpuDevice ?? throw new NotSupportedException($"device {device.Name} has no implementation of this operation");
+
+    /// <inheritdoc />
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            Workers.Dispose();
+            Scratch.Dispose();
+        }
+    }
+}

@@ -1,0 +1,180 @@
+namespace Tessera.Devices;
+
+/// <summary>
+/// A fixed set of threads that run one kernel body together. The caller is worker 0.
+/// </summary>
+/// <remarks>
+/// Invariants: one <see cref="Run"/> at a time; every worker runs the body exactly once per call; <see cref="Run"/> returns
+/// after all have finished. Workers spin for a moment between calls (a fork-join costs well under a microsecond), then park.
+/// Kernels partition outputs, never sums, so results do not depend on the number of workers.
+/// A body must not throw: an exception on a worker ends the process with its message.
+/// </remarks>
+public sealed unsafe class WorkerPool : IDisposable
+{
+    private const int SpinsBeforeParking = 2_000;
+
+    private readonly Thread[] _threads;
+    private readonly SemaphoreSlim _wake = new(0);
+    private delegate*<void*, int, int, void> _body;
+    private void* _context;
+    private int _generation;
+    private int _pending;
+    private int _parked;
+    private int _barrierArrived;
+    private int _barrierGeneration;
+    private volatile bool _stop;
+
+    /// <summary>Starts <paramref name="workers"/> − 1 threads.</summary>
+    public WorkerPool(int workers)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(workers, 1);
+        Count = workers;
+        _threads = new Thread[workers - 1];
+        for (int i = 0; i < _threads.Length; i++)
+        {
+            int worker = i + 1;
+            _threads[i] = new Thread(() => Loop(worker)) { IsBackground = true, Name = $"tessera-{worker}" };
+            _threads[i].Start();
+        }
+    }
+
+    /// <summary>Number of workers, the caller included.</summary>
+    public int Count { get; }
+
+    /// <summary>
+    /// Calls <c>body(context, worker, workerCount)</c> once on every worker and waits for all of them.
+    /// </summary>
+    public void Run(delegate*<void*, int, int, void> body, void* context)
+    {
+        if (Count == 1)
+        {
+            body(context, 0, 1);
+            return;
+        }
+
+        _body = body;
+        _context = context;
+        Volatile.Write(ref _pending, Count - 1);
+        Interlocked.Increment(ref _generation);
+        int parked = Volatile.Read(ref _parked);
+        if (parked > 0)
+        {
+            _wake.Release(parked);
+        }
+
+        body(context, 0, Count);
+        var spinner = default(SpinWait);
+        for (int spins = 0; Volatile.Read(ref _pending) != 0; spins++)
+        {
+            if (spins < SpinsBeforeParking)
+            {
+                Thread.SpinWait(1);
+            }
+            else
+            {
+                spinner.SpinOnce(-1);
+            }
+        }
+    }
+
+    /// <summary>Inside a body: waits until every worker has arrived. All workers must call it equally often.</summary>
+    public void Barrier()
+    {
+        if (Count == 1)
+        {
+            return;
+        }
+
+        int generation = Volatile.Read(ref _barrierGeneration);
+        if (Interlocked.Increment(ref _barrierArrived) == Count)
+        {
+            Volatile.Write(ref _barrierArrived, 0);
+            Interlocked.Increment(ref _barrierGeneration);
+            return;
+        }
+
+        var spinner = default(SpinWait);
+        for (int spins = 0; Volatile.Read(ref _barrierGeneration) == generation; spins++)
+        {
+            if (spins < SpinsBeforeParking)
+            {
+                Thread.SpinWait(1);
+            }
+            else
+            {
+                spinner.SpinOnce(-1);
+            }
+        }
+    }
+
+    /// <summary>The contiguous share [start, end) of <paramref name="count"/> items for a worker, in units of <paramref name="grain"/>.</summary>
+    public static (int Start, int End) Share(int count, int worker, int workers, int grain = 1)
+    {
+        int units = (int)(((long)count + grain - 1) / grain);
+        long start = (long)units * worker / workers * grain;
+        long end = (long)units * (worker + 1) / workers * grain;
+        return ((int)Math.Min(start, count), (int)Math.Min(end, count));
+    }
+
+    /// <inheritdoc cref="Share(int,int,int,int)" />
+    public static (long Start, long End) Share(long count, int worker, int workers, int grain = 1)
+    {
+        long units = (count + grain - 1) / grain;
+        long start = units * worker / workers * grain;
+        long end = units * (worker + 1) / workers * grain;
+        return (Math.Min(start, count), Math.Min(end, count));
+    }
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        if (_stop)
+        {
+            return;
+        }
+
+        _stop = true;
+        Interlocked.Increment(ref _generation);
+        _wake.Release(Count);
+        foreach (var thread in _threads)
+        {
+            thread.Join();
+        }
+
+        _wake.Dispose();
+    }
+
+    private void Loop(int worker)
+    {
+        int seen = 0;
+        while (true)
+        {
+            for (int spins = 0; Volatile.Read(ref _generation) == seen && spins < SpinsBeforeParking; spins++)
+            {
+                Thread.SpinWait(1);
+            }
+
+            while (Volatile.Read(ref _generation) == seen)
+            {
+                // Announce first, look again, then sleep: a wake-up between the two is not lost. The bounded wait
+                // makes a stale permit harmless.
+                Interlocked.Increment(ref _parked);
+                if (Volatile.Read(ref _generation) == seen)
+                {
+                    _wake.Wait(50);
+                }
+
+                Interlocked.Decrement(ref _parked);
+            }
+
+            if (_stop)
+            {
+                return;
+            }
+
+            seen++;
+            _body(_context, worker, Count);
+            Interlocked.Decrement(ref _pending);
+        }
+    }
+}
