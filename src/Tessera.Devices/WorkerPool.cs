@@ -14,12 +14,12 @@ public sealed unsafe class WorkerPool : IDisposable
     private const int SpinsBeforeParking = 2_000;
 
     private readonly Thread[] _threads;
-    private readonly SemaphoreSlim _wake = new(0);
+    private readonly SemaphoreSlim[] _wake;
+    private readonly int[] _parked;
     private delegate*<void*, int, int, void> _body;
     private void* _context;
     private int _generation;
     private int _pending;
-    private int _parked;
     private int _barrierArrived;
     private int _barrierGeneration;
     private volatile bool _stop;
@@ -30,6 +30,8 @@ public sealed unsafe class WorkerPool : IDisposable
         ArgumentOutOfRangeException.ThrowIfLessThan(workers, 1);
         Count = workers;
         _threads = new Thread[workers - 1];
+        _parked = new int[workers];
+        _wake = [.. Enumerable.Range(0, workers).Select(_ => new SemaphoreSlim(0))];
         for (int i = 0; i < _threads.Length; i++)
         {
             int worker = i + 1;
@@ -56,10 +58,13 @@ public sealed unsafe class WorkerPool : IDisposable
         _context = context;
         Volatile.Write(ref _pending, Count - 1);
         Interlocked.Increment(ref _generation);
-        int parked = Volatile.Read(ref _parked);
-        if (parked > 0)
+        for (int worker = 1; worker < Count; worker++)
         {
-            _wake.Release(parked);
+            // The flag's owner is the one who clears it, so every permit has exactly one taker.
+            if (Interlocked.Exchange(ref _parked[worker], 0) == 1)
+            {
+                _wake[worker].Release();
+            }
         }
 
         body(context, 0, Count);
@@ -135,13 +140,13 @@ public sealed unsafe class WorkerPool : IDisposable
 
         _stop = true;
         Interlocked.Increment(ref _generation);
-        _wake.Release(Count);
-        foreach (var thread in _threads)
+        for (int worker = 1; worker < Count; worker++)
         {
-            thread.Join();
+            _wake[worker].Release();
+            _threads[worker - 1].Join();
         }
 
-        _wake.Dispose();
+        Array.ForEach(_wake, semaphore => semaphore.Dispose());
     }
 
     private void Loop(int worker)
@@ -154,17 +159,9 @@ public sealed unsafe class WorkerPool : IDisposable
                 Thread.SpinWait(1);
             }
 
-            while (Volatile.Read(ref _generation) == seen)
+            if (Volatile.Read(ref _generation) == seen)
             {
-                // Announce first, look again, then sleep: a wake-up between the two is not lost. The bounded wait
-                // makes a stale permit harmless.
-                Interlocked.Increment(ref _parked);
-                if (Volatile.Read(ref _generation) == seen)
-                {
-                    _wake.Wait(50);
-                }
-
-                Interlocked.Decrement(ref _parked);
+                Park(worker, seen);
             }
 
             if (_stop)
@@ -175,6 +172,17 @@ public sealed unsafe class WorkerPool : IDisposable
             seen++;
             _body(_context, worker, Count);
             Interlocked.Decrement(ref _pending);
+        }
+    }
+
+    private void Park(int worker, int seen)
+    {
+        // Announce first, look again, then sleep: a generation started between the two is not missed. Whoever clears
+        // the flag decides: this worker (no permit was sent) or the caller of Run (a permit is on its way).
+        Interlocked.Exchange(ref _parked[worker], 1);
+        if (Volatile.Read(ref _generation) == seen || Interlocked.Exchange(ref _parked[worker], 0) == 0)
+        {
+            _wake[worker].Wait();
         }
     }
 }
