@@ -1,0 +1,50 @@
+using Tessera.Devices;
+using Tessera.Kernels;
+using Tessera.Models.Configuration;
+using Tessera.Tensors;
+
+namespace Tessera.Models.Blocks;
+
+/// <summary>Makes sub-blocks with uninitialised weights from their configuration.</summary>
+/// <param name="model">Widths shared by all layers.</param>
+/// <param name="rope">The model's rotary angles.</param>
+/// <param name="arena">Owner of the weights.</param>
+/// <param name="type">Storage of matrices; gains are always f32.</param>
+public sealed class BlockFactory(ModelConfiguration model, RopeTable rope, Arena arena, DType type)
+{
+    /// <summary>The model's rotary angles.</summary>
+    public RopeTable Rope => rope;
+
+    /// <summary>A mixer, or null for none.</summary>
+    public SubBlock? Mixer(MixerConfiguration configuration, string name) => configuration switch
+    {
+        NoMixerConfiguration => null,
+        LinearMixerConfiguration => new LinearBlock(Gain(name), Matrix(name + ".linear", model.HiddenSize, model.HiddenSize), true),
+        AttentionConfiguration attention => new AttentionBlock(
+            Gain(name),
+            Matrix(name + ".qkv", (model.HeadCount + (2 * attention.KvHeadCount)) * model.HeadDim, model.HiddenSize),
+            Matrix(name + ".output", model.HiddenSize, model.HeadCount * model.HeadDim),
+            new AttentionShape(model.HeadCount, attention.KvHeadCount, model.HeadDim),
+            rope),
+        _ => throw new NotSupportedException($"{name}: mixer {configuration} is not known to this build"),
+    };
+
+    /// <summary>A feed-forward, or null for none.</summary>
+    public SubBlock? FeedForward(FeedForwardConfiguration configuration, string name) => configuration switch
+    {
+        NoFeedForwardConfiguration => null,
+        LinearFeedForwardConfiguration =>
+            new LinearBlock(Gain(name), Matrix(name + ".linear", model.HiddenSize, model.HiddenSize), false),
+        SwiGluConfiguration swiGlu => new SwiGluBlock(
+            Gain(name),
+            Matrix(name + ".gate_up", 2 * swiGlu.Width, model.HiddenSize),
+            Matrix(name + ".down", model.HiddenSize, swiGlu.Width)),
+        _ => throw new NotSupportedException($"{name}: feed-forward {configuration} is not known to this build"),
+    };
+
+    /// <summary>A gain [1, hidden], f32.</summary>
+    public Parameter Gain(string name) => new(name + ".norm", 1, model.HiddenSize, DType.F32, arena);
+
+    /// <summary>A matrix in the factory's storage type.</summary>
+    public Parameter Matrix(string name, int rows, int columns) => new(name, rows, columns, type, arena);
+}

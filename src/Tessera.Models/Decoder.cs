@@ -1,0 +1,197 @@
+using Tessera.Devices;
+using Tessera.Kernels;
+using Tessera.Models.Blocks;
+using Tessera.Models.Configuration;
+using Tessera.Tensors;
+
+namespace Tessera.Models;
+
+/// <summary>
+/// The one decoder: embedding, a list of layers, a norm and a head. Which family a checkpoint came from is known only to
+/// the adapters that read and write it.
+/// </summary>
+/// <remarks>
+/// The residual stream is r₀ = embedding; every present sub-block adds Apply(RMSNorm(r)). The addition is fused into the
+/// norm that follows, so a layer's output exists when the next sub-block (or the final norm) asks for it.
+/// Weights may be shared with another decoder (a child shares its parent's untouched layers); the arenas passed in as owned
+/// are released by <see cref="Dispose"/>.
+/// </remarks>
+public sealed class Decoder : IDisposable
+{
+    private readonly List<IDisposable> _owned;
+    private bool _disposed;
+
+    /// <summary>Puts a decoder together from its parts.</summary>
+    public Decoder(
+        ModelConfiguration configuration, Parameter embedding, IReadOnlyList<DecoderLayer> layers, Parameter finalNorm,
+        Parameter? head, RopeTable rope, IEnumerable<IDisposable> owned)
+    {
+        Configuration = configuration;
+        Embedding = embedding;
+        Layers = layers;
+        FinalNorm = finalNorm;
+        Head = head ?? embedding;
+        Rope = rope;
+        _owned = [.. owned];
+    }
+
+    /// <summary>Shapes and settings.</summary>
+    public ModelConfiguration Configuration { get; }
+
+    /// <summary>Token table, [vocabulary, hidden].</summary>
+    public Parameter Embedding { get; }
+
+    /// <summary>The layers.</summary>
+    public IReadOnlyList<DecoderLayer> Layers { get; }
+
+    /// <summary>Gain of the norm behind the last layer.</summary>
+    public Parameter FinalNorm { get; }
+
+    /// <summary>Output matrix, [vocabulary, hidden]; the embedding itself where they are tied.</summary>
+    public Parameter Head { get; }
+
+    /// <summary>Rotary angles.</summary>
+    public RopeTable Rope { get; }
+
+    /// <summary>Every weight once.</summary>
+    public IEnumerable<Parameter> Parameters
+    {
+        get
+        {
+            yield return Embedding;
+            foreach (var parameter in Layers.SelectMany(layer => layer.Parameters))
+            {
+                yield return parameter;
+            }
+
+            yield return FinalNorm;
+            if (!ReferenceEquals(Head, Embedding))
+            {
+                yield return Head;
+            }
+        }
+    }
+
+    /// <summary>Allocates a model with uninitialised weights.</summary>
+    public static Decoder Allocate(ModelConfiguration configuration, DType type)
+    {
+        var arena = new Arena("weights");
+        var rope = CreateRope(configuration);
+        var factory = new BlockFactory(configuration, rope, arena, type);
+        var embedding = factory.Matrix("embedding", configuration.VocabularySize, configuration.HiddenSize);
+        var layers = new DecoderLayer[configuration.Layers.Length];
+        for (int i = 0; i < layers.Length; i++)
+        {
+            layers[i] = new DecoderLayer(
+                factory.Mixer(configuration.Layers[i].Mixer, $"layers.{i}.mixer"),
+                factory.FeedForward(configuration.Layers[i].FeedForward, $"layers.{i}.ffn"));
+        }
+
+        var head = configuration.TieEmbeddings
+            ? null
+            : factory.Matrix("head", configuration.VocabularySize, configuration.HiddenSize);
+        return new Decoder(configuration, embedding, layers, factory.Gain("final"), head, rope, [arena, rope]);
+    }
+
+    /// <summary>The rotary angles a configuration asks for.</summary>
+    public static RopeTable CreateRope(ModelConfiguration configuration)
+    {
+        var scaling = configuration.RopeScaling;
+        return new RopeTable(
+            configuration.HeadDim, configuration.RopeTheta,
+            scaling is null
+                ? null
+                : new RopeScaling(
+                    scaling.Factor, scaling.LowFrequencyFactor, scaling.HighFrequencyFactor, scaling.OriginalMaxPositions),
+            Math.Min(configuration.MaxPositions, 512));
+    }
+
+    /// <summary>
+    /// Runs the whole model up to the normalised hidden states that the head is applied to.
+    /// </summary>
+    /// <param name="executor">Runs and, with a tape, records.</param>
+    /// <param name="step">The tokens.</param>
+    /// <param name="cache">Keys and values of earlier positions, or null where the step holds whole sequences.</param>
+    /// <param name="capture">Where to keep the residual stream at every depth, or null.</param>
+    /// <returns>[tokens, hidden].</returns>
+    public unsafe Tensor Forward(Executor executor, StepBatch step, KeyValueCache? cache = null, HiddenCapture? capture = null)
+    {
+        var residual = executor.Embed(step.Ids, step.Tokens, Embedding);
+        return Continue(executor, step, residual, 0, cache, capture, ownsResidual: true);
+    }
+
+    /// <summary>Runs the layers from <paramref name="firstLayer"/> on and the final norm.</summary>
+    /// <param name="executor">Runs and, with a tape, records.</param>
+    /// <param name="step">The tokens.</param>
+    /// <param name="residual">Input of that layer, [tokens, hidden].</param>
+    /// <param name="firstLayer">Layer to begin with.</param>
+    /// <param name="cache">As in <see cref="Forward"/>.</param>
+    /// <param name="capture">As in <see cref="Forward"/>.</param>
+    /// <param name="ownsResidual">Whether <paramref name="residual"/> may be overwritten.</param>
+    public Tensor Continue(
+        Executor executor, StepBatch step, Tensor residual, int firstLayer, KeyValueCache? cache = null,
+        HiddenCapture? capture = null, bool ownsResidual = false)
+    {
+        var stream = new ResidualStream(executor, Configuration, residual, ownsResidual, capture is not null);
+        Rope.EnsurePositions(step.PositionLimit);
+        capture?.Begin(firstLayer, Layers.Count);
+        for (int i = firstLayer; i < Layers.Count; i++)
+        {
+            RunLayer(ref stream, step, i, cache, capture);
+        }
+
+        var output = stream.Normalise(FinalNorm);
+        capture?.Reach(Layers.Count, stream.Residual);
+        if (cache is not null)
+        {
+            foreach (var span in step.Spans)
+            {
+                cache.Advance(span.Slot, span.Count);
+            }
+        }
+
+        return output;
+    }
+
+    /// <summary>The output of one layer on given inputs, as blockwise distillation needs it.</summary>
+    /// <returns>[tokens, hidden]: the residual with both branches added.</returns>
+    public Tensor LayerOutput(Executor executor, StepBatch step, Tensor residual, int layer)
+    {
+        var stream = new ResidualStream(executor, Configuration, residual, false, false);
+        Rope.EnsurePositions(step.PositionLimit);
+        RunLayer(ref stream, step, layer, null, null);
+        return stream.Materialise();
+    }
+
+    /// <summary>
+    /// A decoder with other layers that shares everything else with this one; it owns only <paramref name="owned"/>.
+    /// </summary>
+    public Decoder WithLayers(ModelConfiguration configuration, IReadOnlyList<DecoderLayer> layers, params IDisposable[] owned) =>
+        new(configuration, Embedding, layers, FinalNorm, ReferenceEquals(Head, Embedding) ? null : Head, Rope, owned);
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        if (!_disposed)
+        {
+            _disposed = true;
+            _owned.ForEach(item => item.Dispose());
+        }
+    }
+
+    private void RunLayer(ref ResidualStream stream, StepBatch step, int index, KeyValueCache? cache, HiddenCapture? capture)
+    {
+        var layer = Layers[index];
+        bool first = true;
+        foreach (var subBlock in (ReadOnlySpan<SubBlock?>)[layer.Mixer, layer.FeedForward])
+        {
+            if (subBlock is null)
+            {
+                continue;
+            }
+
+            stream.Run(subBlock, step, cache, index, first ? capture : null);
+            first = false;
+        }
+    }
+}

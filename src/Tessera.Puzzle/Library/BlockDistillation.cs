@@ -1,0 +1,100 @@
+using Tessera.Devices;
+using Tessera.Kernels;
+using Tessera.Models.Blocks;
+using Tessera.Puzzle.Calibration;
+using Tessera.Tensors;
+using Tessera.Training;
+
+namespace Tessera.Puzzle.Library;
+
+/// <summary>Length and rate of a blockwise distillation.</summary>
+/// <param name="Steps">Optimiser steps, one calibration batch each.</param>
+/// <param name="LearningRate">Peak; a cosine leads from there to a tenth.</param>
+public sealed record BlockDistillationSettings(int Steps, double LearningRate);
+
+/// <summary>Loss of a variant before and after its distillation, as a share of predicting zero.</summary>
+public readonly record struct BlockDistillationResult(double Before, double After);
+
+/// <summary>
+/// Decoupled blockwise local distillation: one half of a layer is trained, the other is the parent's and frozen; input is
+/// always the parent's own hidden state, the target is the parent layer's whole output.
+/// </summary>
+/// <remarks>
+/// Loss: MSE(o_p, o_c) / MSE(o_p, 0) (Puzzle section 2.1). No gradient crosses layers, so every (layer, variant) is a job of
+/// its own; all share the parent's cached activations.
+/// </remarks>
+/// <param name="device">Where to compute.</param>
+/// <param name="activations">The parent's states.</param>
+/// <param name="settings">Length and rate.</param>
+public sealed unsafe class BlockDistillation(Device device, ParentActivations activations, BlockDistillationSettings settings)
+{
+    private static readonly TrainingSettings Defaults = new()
+    {
+        Schedule = new LearningRateSchedule(ScheduleShape.Constant, 0, 0, 0, 1), WeightDecay = 0f, ClipNorm = 1.0,
+    };
+
+    /// <summary>Trains a mixer variant in front of the parent's frozen feed-forward.</summary>
+    public BlockDistillationResult TrainMixer(int layer, SubBlock variant)
+    {
+        var feedForward = activations.Parent.Layers[layer].FeedForward;
+        return Train(variant, (executor, batch) =>
+        {
+            var middle = LayerHalves.Half(executor, activations.Parent, batch, variant, batch.States[layer], layer);
+            return LayerHalves.Half(executor, activations.Parent, batch, feedForward, middle, layer);
+        }, layer);
+    }
+
+    /// <summary>Trains a feed-forward variant behind the parent's frozen mixer, whose output is computed once for all.</summary>
+    /// <param name="layer">The layer.</param>
+    /// <param name="variant">The variant.</param>
+    /// <param name="middles">For every batch the parent's stream between the halves of this layer.</param>
+    public BlockDistillationResult TrainFeedForward(int layer, SubBlock variant, IReadOnlyList<Tensor> middles)
+    {
+        var index = activations.Batches.Select((batch, i) => (batch, i)).ToDictionary(pair => pair.batch, pair => pair.i);
+        return Train(
+            variant,
+            (executor, batch) => LayerHalves.Half(executor, activations.Parent, batch, variant, middles[index[batch]], layer),
+            layer);
+    }
+
+    private BlockDistillationResult Train(SubBlock variant, Func<Executor, CalibrationBatch, Tensor> forward, int layer)
+    {
+        using var arena = new Arena("block distillation");
+        using var tape = new Tape(device);
+        double before = Evaluate(arena, forward, layer);
+        using (var optimizer = new Optimizer(device, variant.Parameters))
+        {
+            var schedule = new LearningRateSchedule(
+                ScheduleShape.Cosine, settings.LearningRate, settings.LearningRate / 10, Math.Max(1, settings.Steps / 20),
+                settings.Steps);
+            for (int step = 0; step < settings.Steps; step++)
+            {
+                arena.Reset();
+                tape.Reset();
+                optimizer.ClearGradients();
+                var batch = activations.Batches[step % activations.Batches.Count];
+                var output = forward(new Executor(device, arena, tape), batch);
+                HiddenLoss.NormalisedMse(
+                    device, output.Data, batch.States[layer + 1].Data, tape.GradientOf(output), output.Rows, output.Columns, 1f);
+                tape.Backward();
+                optimizer.Update(Defaults, schedule.At(step));
+            }
+        }
+
+        return new BlockDistillationResult(before, Evaluate(arena, forward, layer));
+    }
+
+    private double Evaluate(Arena arena, Func<Executor, CalibrationBatch, Tensor> forward, int layer)
+    {
+        double sum = 0;
+        foreach (var batch in activations.Batches)
+        {
+            arena.Reset();
+            var output = forward(new Executor(device, arena, null), batch);
+            sum += HiddenLoss.NormalisedMse(
+                device, output.Data, batch.States[layer + 1].Data, null, output.Rows, output.Columns, 1f);
+        }
+
+        return sum / activations.Batches.Count;
+    }
+}

@@ -1,0 +1,155 @@
+using System.Runtime.InteropServices;
+using Tessera.Devices;
+using Tessera.Kernels;
+using Tessera.Models.Blocks;
+using Tessera.Models.Configuration;
+using Tessera.Tensors;
+
+namespace Tessera.Puzzle.Library;
+
+/// <summary>
+/// Builds a variant's weights from the parent's (Puzzle, appendix A): mean-pooled keys and values, the channels that
+/// contribute most, or the product of two matrices.
+/// </summary>
+/// <remarks>All in f32: variants are trained before they are stored.</remarks>
+/// <param name="device">Where products are computed.</param>
+/// <param name="factory">Makes sub-blocks of the model's shape.</param>
+public sealed unsafe class VariantInitializer(Device device, BlockFactory factory)
+{
+    /// <summary>A mixer variant, or null for none.</summary>
+    /// <exception cref="NotSupportedException">This variant cannot be made from this parent.</exception>
+    public SubBlock? Mixer(SubBlock parent, MixerConfiguration target, string name)
+    {
+        var child = factory.Mixer(target, name);
+        switch (child, parent)
+        {
+            case (null, _):
+                return null;
+            case (AttentionBlock attention, AttentionBlock source) when source.Shape.KvHeads % attention.Shape.KvHeads == 0:
+                PoolHeads(source, attention);
+                break;
+            case (LinearBlock linear, AttentionBlock source):
+                MultiplyValueAndOutput(source, linear);
+                break;
+            default:
+                throw new NotSupportedException($"{name}: {target} cannot be made from this parent's mixer");
+        }
+
+        Copy(parent.Norm, child.Norm);
+        return child;
+    }
+
+    /// <summary>A feed-forward variant, or null for none.</summary>
+    /// <param name="parent">The parent's sub-block.</param>
+    /// <param name="target">The variant.</param>
+    /// <param name="channelOrder">The parent's channels by falling contribution.</param>
+    /// <param name="name">Name of the parameters.</param>
+    /// <exception cref="NotSupportedException">This variant cannot be made from this parent.</exception>
+    public SubBlock? FeedForward(SubBlock parent, FeedForwardConfiguration target, ReadOnlySpan<int> channelOrder, string name)
+    {
+        var child = factory.FeedForward(target, name);
+        switch (child, parent)
+        {
+            case (null, _):
+                return null;
+            case (SwiGluBlock narrow, SwiGluBlock source) when narrow.Width <= source.Width:
+                KeepChannels(source, narrow, channelOrder);
+                break;
+            case (LinearBlock linear, SwiGluBlock source):
+                // W = W_down · W_up, the gate left out.
+                Gemm.Multiply(
+                    device, source.Down.View, false, source.GateUp.RowsView(source.Width, source.Width), false,
+                    linear.Weight.Floats, linear.Weight.Columns, linear.Weight.Rows, linear.Weight.Columns, source.Width, false);
+                break;
+            default:
+                throw new NotSupportedException($"{name}: {target} cannot be made from this parent's feed-forward");
+        }
+
+        Copy(parent.Norm, child.Norm);
+        return child;
+    }
+
+    /// <summary>Fewer KV heads: each is the mean of the parent's heads it replaces; queries and output stay.</summary>
+    private static void PoolHeads(AttentionBlock parent, AttentionBlock child)
+    {
+        var (from, to) = (parent.Shape, child.Shape);
+        int hidden = parent.Projection.Columns;
+        int queryRows = from.Heads * from.HeadDim;
+        int group = from.KvHeads / to.KvHeads;
+        CopyRows(parent.Projection, 0, child.Projection, 0, queryRows);
+        for (int part = 0; part < 2; part++)
+        {
+            for (int head = 0; head < to.KvHeads; head++)
+            {
+                for (int i = 0; i < to.HeadDim; i++)
+                {
+                    float* target = Row(child.Projection, queryRows + (((part * to.KvHeads) + head) * to.HeadDim) + i);
+                    for (int c = 0; c < hidden; c++)
+                    {
+                        double sum = 0;
+                        for (int g = 0; g < group; g++)
+                        {
+                            int source = queryRows + (((part * from.KvHeads) + (head * group) + g) * from.HeadDim) + i;
+                            sum += Row(parent.Projection, source)[c];
+                        }
+
+                        target[c] = (float)(sum / group);
+                    }
+                }
+            }
+        }
+
+        Copy(parent.Output, child.Output);
+    }
+
+    /// <summary>
+    /// Attention in which every token looks only at itself: W = W_O · Expand(W_V), the value rows of a KV head repeated for
+    /// each of its query heads.
+    /// </summary>
+    private void MultiplyValueAndOutput(AttentionBlock parent, LinearBlock child)
+    {
+        var shape = parent.Shape;
+        int hidden = parent.Projection.Columns;
+        int valueRow = (shape.Heads + shape.KvHeads) * shape.HeadDim;
+        int headsPerGroup = shape.Heads / shape.KvHeads;
+        for (int head = 0; head < shape.Heads; head++)
+        {
+            var outputColumns = new MatrixView(
+                (nint)(parent.Output.Floats + (head * shape.HeadDim)), DType.F32, hidden, shape.HeadDim, parent.Output.Columns);
+            var values = parent.Projection.RowsView(valueRow + (head / headsPerGroup * shape.HeadDim), shape.HeadDim);
+            Gemm.Multiply(
+                device, outputColumns, false, values, false, child.Weight.Floats, hidden, hidden, hidden, shape.HeadDim, head > 0);
+        }
+    }
+
+    private static void KeepChannels(SwiGluBlock parent, SwiGluBlock child, ReadOnlySpan<int> channelOrder)
+    {
+        // Kept channels stay in the parent's order: at full width the variant is the parent, bit for bit.
+        int[] kept = channelOrder[..child.Width].ToArray();
+        Array.Sort(kept);
+        for (int i = 0; i < kept.Length; i++)
+        {
+            CopyRows(parent.GateUp, kept[i], child.GateUp, i, 1);
+            CopyRows(parent.GateUp, parent.Width + kept[i], child.GateUp, child.Width + i, 1);
+        }
+
+        for (int row = 0; row < child.Down.Rows; row++)
+        {
+            for (int i = 0; i < kept.Length; i++)
+            {
+                Row(child.Down, row)[i] = Row(parent.Down, row)[kept[i]];
+            }
+        }
+    }
+
+    private static void Copy(Parameter source, Parameter target) => CopyRows(source, 0, target, 0, source.Rows);
+
+    private static void CopyRows(Parameter source, int sourceRow, Parameter target, int targetRow, int rows)
+    {
+        NativeMemory.Copy(
+            Row(source, sourceRow), Row(target, targetRow), (nuint)((long)rows * source.Columns * sizeof(float)));
+        target.MarkChanged();
+    }
+
+    private static float* Row(Parameter parameter, int row) => parameter.Floats + ((long)row * parameter.Columns);
+}

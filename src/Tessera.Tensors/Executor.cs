@@ -1,0 +1,179 @@
+using Tessera.Devices;
+using Tessera.Kernels;
+
+namespace Tessera.Tensors;
+
+/// <summary>
+/// Runs operations on a device: allocates their outputs and, when it has a tape and an input or weight asks for a gradient,
+/// records them. Training, scoring and generation call the same methods; only the tape differs.
+/// </summary>
+/// <param name="device">Where kernels run.</param>
+/// <param name="arena">Owner of outputs; the caller resets it between steps.</param>
+/// <param name="tape">Null where no gradient is wanted.</param>
+public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
+{
+    /// <summary>Where kernels run.</summary>
+    public Device Device => device;
+
+    /// <summary>Owner of outputs.</summary>
+    public Arena Arena => arena;
+
+    /// <summary>The tape, or null.</summary>
+    public Tape? Tape => tape;
+
+    /// <summary>An uninitialised tensor that needs no gradient.</summary>
+    public Tensor Allocate(int rows, int columns) => new(arena.Allocate((long)rows * columns * sizeof(float)), rows, columns);
+
+    /// <summary>Rows of a table: output[t] = table[ids[t]].</summary>
+    public Tensor Embed(int* ids, int tokens, Parameter table)
+    {
+        var output = Allocate(tokens, table.Columns);
+        Embedding.Forward(device, ids, table.View, output.Data, tokens);
+        if (tape is null || !table.IsTrainable)
+        {
+            return output;
+        }
+
+        output = tape.Track(output);
+        tape.Add(new OperationRecord { Kind = OperationKind.Embed, Output = output, Weight = table, Saved = (nint)ids });
+        return output;
+    }
+
+    /// <summary>y = x · gain / sqrt(mean(x²) + ε) for every row.</summary>
+    public Tensor RmsNorm(Tensor input, Parameter gain, float epsilon)
+    {
+        var output = Allocate(input.Rows, input.Columns);
+        bool records = Records(input, gain);
+        nint inverseRms = records ? arena.Allocate(input.Rows * sizeof(float)) : 0;
+        Kernels.RmsNorm.Forward(
+            device, input.Data, gain.Floats, output.Data, (float*)inverseRms, input.Rows, input.Columns, epsilon);
+        if (!records)
+        {
+            return output;
+        }
+
+        output = tape!.Track(output);
+        tape.Add(new OperationRecord
+        {
+            Kind = OperationKind.RmsNorm, Input = input, Output = output, Weight = gain, Saved = inverseRms,
+        });
+        return output;
+    }
+
+    /// <summary>r' = r + x, into <paramref name="destination"/> where it exists (r itself, for instance); y = RMSNorm(r').</summary>
+    /// <returns>The updated residual and the normalised rows.</returns>
+    public (Tensor Residual, Tensor Output) AddRmsNorm(
+        Tensor residual, Tensor branch, Parameter gain, float epsilon, Tensor destination = default)
+    {
+        var output = Allocate(residual.Rows, residual.Columns);
+        bool records = Records(residual, gain) || branch.Node >= 0;
+        var updated = destination.Exists ? destination : Allocate(residual.Rows, residual.Columns);
+        nint inverseRms = records ? arena.Allocate(residual.Rows * sizeof(float)) : 0;
+        Kernels.RmsNorm.AddForward(
+            device, residual.Data, branch.Data, updated.Data, gain.Floats, output.Data, (float*)inverseRms, residual.Rows,
+            residual.Columns, epsilon);
+        if (!records)
+        {
+            return (updated, output);
+        }
+
+        updated = tape!.Track(updated);
+        output = tape.Track(output);
+        tape.Add(new OperationRecord
+        {
+            Kind = OperationKind.AddRmsNorm, Input = residual, Second = branch, Output = output, SecondOutput = updated,
+            Weight = gain, Saved = inverseRms,
+        });
+        return (updated, output);
+    }
+
+    /// <summary>Y = X·Wᵀ, into <paramref name="destination"/> where it exists.</summary>
+    public Tensor Linear(Tensor input, Parameter weight, Tensor destination = default)
+    {
+        var output = destination.Exists ? destination : Allocate(input.Rows, weight.Rows);
+        Kernels.Linear.Forward(device, input.Data, input.Columns, weight.View, output.Data, output.Columns, input.Rows, false);
+        if (!Records(input, weight))
+        {
+            return output;
+        }
+
+        output = tape!.Track(output);
+        tape.Add(new OperationRecord { Kind = OperationKind.Linear, Input = input, Output = output, Weight = weight });
+        return output;
+    }
+
+    /// <summary>Rotates the query and key heads of a packed projection in place.</summary>
+    public void Rope(Tensor qkv, AttentionShape shape, int* positions, RopeTable table)
+    {
+        int heads = shape.Heads + shape.KvHeads;
+        Kernels.Rope.Forward(device, qkv.Data, qkv.Columns, heads, shape.HeadDim, positions, qkv.Rows, table);
+        if (qkv.Node >= 0)
+        {
+            tape!.Add(new OperationRecord
+            {
+                Kind = OperationKind.Rope, Input = qkv, Output = qkv, Saved = (nint)positions, Count = heads, Shape = shape,
+                Table = table,
+            });
+        }
+    }
+
+    /// <summary>
+    /// Causal attention of the queries in a packed projection over the keys and values their segments point to.
+    /// On the tape the segments must point into the same projection.
+    /// </summary>
+    public Tensor Attention(
+        Tensor qkv, AttentionShape shape, AttentionSegment* segments, int segmentCount, DType keyValueType, long keyValueStride)
+    {
+        var output = Allocate(qkv.Rows, shape.Heads * shape.HeadDim);
+        bool records = tape is not null && qkv.Node >= 0;
+        nint logSumExp = records ? arena.Allocate((long)qkv.Rows * shape.Heads * sizeof(float)) : 0;
+        Kernels.Attention.Forward(
+            device, shape, qkv.Data, qkv.Columns, segments, segmentCount, keyValueType, keyValueStride, output.Data,
+            output.Columns, (float*)logSumExp);
+        if (!records)
+        {
+            return output;
+        }
+
+        output = tape!.Track(output);
+        tape.Add(new OperationRecord
+        {
+            Kind = OperationKind.Attention, Input = qkv, Output = output, Saved = logSumExp, Segments = (nint)segments,
+            Count = segmentCount, Shape = shape,
+        });
+        return output;
+    }
+
+    /// <summary>h = silu(gate) · up, from the packed [tokens, 2·width] projection.</summary>
+    public Tensor SwiGlu(Tensor gateUp)
+    {
+        int width = gateUp.Columns / 2;
+        var output = Allocate(gateUp.Rows, width);
+        Kernels.SwiGlu.Forward(device, gateUp.Data, output.Data, gateUp.Rows, width);
+        if (tape is null || gateUp.Node < 0)
+        {
+            return output;
+        }
+
+        output = tape.Track(output);
+        tape.Add(new OperationRecord { Kind = OperationKind.SwiGlu, Input = gateUp, Output = output });
+        return output;
+    }
+
+    /// <summary>The sum of two tensors of one shape.</summary>
+    public Tensor Add(Tensor first, Tensor second)
+    {
+        var output = Allocate(first.Rows, first.Columns);
+        Residual.Add(device, first.Data, second.Data, output.Data, first.Count);
+        if (tape is null || (first.Node < 0 && second.Node < 0))
+        {
+            return output;
+        }
+
+        output = tape.Track(output);
+        tape.Add(new OperationRecord { Kind = OperationKind.Add, Input = first, Second = second, Output = output });
+        return output;
+    }
+
+    private bool Records(Tensor input, Parameter weight) => tape is not null && (input.Node >= 0 || weight.IsTrainable);
+}

@@ -1,0 +1,76 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Tessera.Devices;
+using Tessera.Models.Safetensors;
+
+namespace Tessera.Training.Checkpoints;
+
+/// <summary>
+/// The whole state of a run in one file, replaced atomically: parameters, both moments, step and data position.
+/// </summary>
+public static class TrainingCheckpoint
+{
+    private const string StepKey = "tessera.step";
+    private const string DocumentKey = "tessera.next_document";
+    private const string IdentityKey = "tessera.identity";
+
+    /// <summary>Writes the state.</summary>
+    /// <param name="path">A <c>.safetensors</c> file.</param>
+    /// <param name="trainer">The run.</param>
+    /// <param name="identity">Hash of everything that decides the run; a checkpoint of another run is refused.</param>
+    public static void Save(string path, Trainer trainer, string identity)
+    {
+        var tensors = new List<TensorToWrite>();
+        foreach (var (parameter, first, second) in trainer.Optimizer.State)
+        {
+            long[] shape = [parameter.Rows, parameter.Columns];
+            tensors.Add(new TensorToWrite("parameter." + parameter.Name, DType.F32, shape, parameter.Address));
+            tensors.Add(new TensorToWrite("first." + parameter.Name, DType.F32, shape, first));
+            tensors.Add(new TensorToWrite("second." + parameter.Name, DType.F32, shape, second));
+        }
+
+        SafetensorsWriter.Write(path, tensors, new Dictionary<string, string>
+        {
+            [StepKey] = trainer.Steps.ToString(CultureInfo.InvariantCulture),
+            [DocumentKey] = trainer.NextDocument.ToString(CultureInfo.InvariantCulture),
+            [IdentityKey] = identity,
+        });
+    }
+
+    /// <summary>Continues from a state if the file exists.</summary>
+    /// <returns>Whether there was one.</returns>
+    /// <exception cref="InvalidDataException">The file is damaged or belongs to a run with other settings.</exception>
+    public static bool TryRestore(string path, Trainer trainer, string identity)
+    {
+        if (!File.Exists(path))
+        {
+            return false;
+        }
+
+        using var file = SafetensorsCheckpoint.Open(path);
+        if (!file.Metadata.TryGetValue(IdentityKey, out string? found) || found != identity)
+        {
+            throw new InvalidDataException(
+                $"{path}: this checkpoint belongs to a run with other settings; choose another --out or remove it");
+        }
+
+        foreach (var (parameter, first, second) in trainer.Optimizer.State)
+        {
+            long[] shape = [parameter.Rows, parameter.Columns];
+            file.CopyTo("parameter." + parameter.Name, DType.F32, parameter.Address, shape);
+            file.CopyTo("first." + parameter.Name, DType.F32, first, shape);
+            file.CopyTo("second." + parameter.Name, DType.F32, second, shape);
+            parameter.MarkChanged();
+        }
+
+        trainer.Optimizer.Steps = ReadNumber(path, file, StepKey, int.MaxValue);
+        trainer.NextDocument = ReadNumber(path, file, DocumentKey, int.MaxValue);
+        return true;
+    }
+
+    private static int ReadNumber(string path, SafetensorsCheckpoint file, string key, int maximum) =>
+        file.Metadata.TryGetValue(key, out string? text)
+        && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int value) && value <= maximum
+            ? value
+            : throw new InvalidDataException($"{path}: metadata {key} is {text ?? "missing"}, expected a number");
+}

@@ -1,0 +1,78 @@
+namespace Tessera.Training.Data;
+
+/// <summary>Documents laid one behind the other; attention does not cross their borders.</summary>
+/// <param name="Ids">Input tokens.</param>
+/// <param name="Lengths">Tokens of each document.</param>
+/// <param name="Targets">The token that follows each input token; 0 where the weight is 0.</param>
+/// <param name="Weights">Weight of each prediction; 0 at a document's last token.</param>
+public sealed record PackedBatch(int[] Ids, int[] Lengths, int[] Targets, float[] Weights)
+{
+    /// <summary>Sum of the weights.</summary>
+    public double WeightSum => Weights.Sum(weight => (double)weight);
+}
+
+/// <summary>Fills batches with whole documents, in order, up to a number of tokens.</summary>
+/// <param name="source">Where documents come from.</param>
+/// <param name="tokenBudget">Most tokens of a batch.</param>
+/// <param name="maxLength">Documents longer than this are cut off.</param>
+public sealed class BatchPacker(IDocumentSource source, int tokenBudget, int maxLength)
+{
+    private readonly int _longest = Math.Min(tokenBudget, maxLength);
+
+    /// <summary>Index of the next document that was not packed; set it to resume.</summary>
+    public long NextDocument { get; set; }
+
+    /// <summary>The next batch: at least one document, and as many as fit.</summary>
+    public PackedBatch Next()
+    {
+        var documents = new List<TokenDocument>();
+        int tokens = 0;
+        while (true)
+        {
+            var document = source.Get(NextDocument);
+            int length = Math.Min(document.Ids.Length, _longest);
+            if (length < 2)
+            {
+                NextDocument++;
+                continue;
+            }
+
+            if (tokens + length > tokenBudget)
+            {
+                return Pack(documents, tokens);
+            }
+
+            documents.Add(document);
+            tokens += length;
+            NextDocument++;
+        }
+    }
+
+    /// <summary>Packs given documents, each cut to <paramref name="maxLength"/>, into one batch.</summary>
+    public static PackedBatch Pack(IReadOnlyList<TokenDocument> documents, int maxLength, int tokens)
+    {
+        var batch = new PackedBatch(new int[tokens], new int[documents.Count], new int[tokens], new float[tokens]);
+        int start = 0;
+        for (int d = 0; d < documents.Count; d++)
+        {
+            var (ids, weights) = documents[d];
+            int length = Math.Min(ids.Length, maxLength);
+            batch.Lengths[d] = length;
+            for (int i = 0; i < length; i++)
+            {
+                batch.Ids[start + i] = ids[i];
+                if (i + 1 < length)
+                {
+                    batch.Targets[start + i] = ids[i + 1];
+                    batch.Weights[start + i] = weights[i + 1];
+                }
+            }
+
+            start += length;
+        }
+
+        return batch;
+    }
+
+    private PackedBatch Pack(List<TokenDocument> documents, int tokens) => Pack(documents, _longest, tokens);
+}

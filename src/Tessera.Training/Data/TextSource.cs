@@ -1,0 +1,72 @@
+using Tessera.Devices;
+using Tessera.Models.Tokenizers;
+
+namespace Tessera.Training.Data;
+
+/// <summary>
+/// Plain text cut into documents of at most a number of tokens, visited in a new seeded order each pass.
+/// </summary>
+/// <remarks>Order: pass p visits index permuted by a Fisher-Yates shuffle drawn from (seed, p).</remarks>
+public sealed class TextSource : IDocumentSource
+{
+    private readonly List<int[]> _documents = [];
+    private readonly ulong _seed;
+    private long _pass = -1;
+    private int[] _order = [];
+
+    /// <summary>Tokenises texts: each is one document, cut into pieces of <paramref name="maxLength"/> tokens.</summary>
+    /// <param name="tokenizer">Tokenizer.</param>
+    /// <param name="texts">Documents.</param>
+    /// <param name="beginId">Token put in front of every piece, or null.</param>
+    /// <param name="maxLength">Most tokens of a piece.</param>
+    /// <param name="seed">Seed of the order.</param>
+    /// <exception cref="InvalidDataException">No text at all.</exception>
+    public TextSource(Tokenizer tokenizer, IEnumerable<string> texts, int? beginId, int maxLength, ulong seed)
+    {
+        _seed = seed;
+        foreach (string text in texts)
+        {
+            int[] ids = tokenizer.Encode(text, addSpecialTokens: false);
+            int room = beginId is null ? maxLength : maxLength - 1;
+            for (int start = 0; start < ids.Length; start += room)
+            {
+                int length = Math.Min(room, ids.Length - start);
+                _documents.Add(beginId is { } begin ? [begin, .. ids.AsSpan(start, length)] : ids[start..(start + length)]);
+            }
+        }
+
+        if (_documents.Count == 0)
+        {
+            throw new InvalidDataException("the training text is empty");
+        }
+    }
+
+    /// <summary>Documents of one pass.</summary>
+    public int Count => _documents.Count;
+
+    /// <inheritdoc />
+    public TokenDocument Get(long index)
+    {
+        long pass = index / _documents.Count;
+        if (pass != _pass)
+        {
+            _pass = pass;
+            _order = Shuffle(_documents.Count, _seed, (ulong)pass);
+        }
+
+        return TokenDocument.Uniform(_documents[_order[(int)(index % _documents.Count)]]);
+    }
+
+    private static int[] Shuffle(int count, ulong seed, ulong pass)
+    {
+        int[] order = [.. Enumerable.Range(0, count)];
+        var random = new CounterRandom(seed, pass);
+        for (int i = count - 1; i > 0; i--)
+        {
+            int j = random.Next(i + 1);
+            (order[i], order[j]) = (order[j], order[i]);
+        }
+
+        return order;
+    }
+}

@@ -1,0 +1,50 @@
+namespace Tessera.Training;
+
+/// <summary>Shape of the learning rate after its warm-up.</summary>
+public enum ScheduleShape
+{
+    /// <summary>Stays at the peak.</summary>
+    Constant,
+
+    /// <summary>Half a cosine from the peak to the floor.</summary>
+    Cosine,
+
+    /// <summary>A straight line from the peak to the floor.</summary>
+    Linear,
+
+    /// <summary>Warm-up, stable, decay: the peak until the last fifth, then a straight line to the floor.</summary>
+    Wsd,
+}
+
+/// <summary>Learning rate as a function of the step.</summary>
+/// <param name="Shape">Shape after the warm-up.</param>
+/// <param name="Peak">Highest rate.</param>
+/// <param name="Floor">Rate at the end.</param>
+/// <param name="WarmupSteps">Steps of linear rise from 0; the first step already has Peak / WarmupSteps.</param>
+/// <param name="TotalSteps">Length of the run.</param>
+public sealed record LearningRateSchedule(ScheduleShape Shape, double Peak, double Floor, int WarmupSteps, int TotalSteps)
+{
+    private const double WsdDecayShare = 0.2;
+
+    /// <summary>The rate of a step, counted from 0.</summary>
+    public double At(int step)
+    {
+        if (step < WarmupSteps)
+        {
+            return Peak * (step + 1) / WarmupSteps;
+        }
+
+        int length = Math.Max(1, TotalSteps - WarmupSteps);
+        double progress = Math.Clamp((double)(step - WarmupSteps) / length, 0, 1);
+        return Shape switch
+        {
+            ScheduleShape.Constant => Peak,
+            ScheduleShape.Cosine => Floor + ((Peak - Floor) * 0.5 * (1 + Math.Cos(Math.PI * progress))),
+            ScheduleShape.Linear => Peak + ((Floor - Peak) * progress),
+            ScheduleShape.Wsd => progress <= 1 - WsdDecayShare
+                ? Peak
+                : Peak + ((Floor - Peak) * (progress - (1 - WsdDecayShare)) / WsdDecayShare),
+            _ => throw new ArgumentOutOfRangeException(nameof(step), Shape, "unknown schedule"),
+        };
+    }
+}

@@ -1,0 +1,181 @@
+using Tessera.Devices;
+using Tessera.Kernels;
+using Tessera.Models;
+using Tessera.Models.Blocks;
+using Tessera.Tensors;
+using Tessera.Training.Data;
+
+namespace Tessera.Training.Objectives;
+
+/// <summary>
+/// Computes the losses of a batch and, with a tape, their gradients: cross-entropy, divergence from a teacher, cosine
+/// between hidden states along a layer map, and any sum of them.
+/// </summary>
+/// <remarks>
+/// Gradients are scaled by 1 / <c>normaliser</c>, the weight of all micro-batches of the step, so that accumulating several
+/// equals one large batch up to rounding.
+/// </remarks>
+public sealed unsafe class Objective : IDisposable
+{
+    private readonly Device _device;
+    private readonly Decoder _student;
+    private readonly Decoder? _teacher;
+    private readonly int[] _layerMap;
+    private readonly ObjectiveWeights _weights;
+    private readonly Arena _studentArena = new("student activations");
+    private readonly Arena _teacherArena = new("teacher activations");
+    private readonly Arena _lossArena = new("losses");
+    private readonly Tape _tape;
+    private readonly HiddenCapture _studentStates = new();
+    private readonly HiddenCapture _teacherStates = new();
+
+    /// <summary>An objective for one student.</summary>
+    /// <param name="device">Where to compute.</param>
+    /// <param name="student">The model whose loss is taken.</param>
+    /// <param name="weights">What counts.</param>
+    /// <param name="teacher">Needed for divergence and cosine.</param>
+    /// <param name="layerMap">For every student layer the teacher layer it is compared with, or −1; null is the identity.</param>
+    /// <exception cref="ArgumentException">A teacher is missing, or the map or the widths do not fit.</exception>
+    public Objective(Device device, Decoder student, ObjectiveWeights weights, Decoder? teacher = null, IReadOnlyList<int>? layerMap = null)
+    {
+        _device = device;
+        _student = student;
+        _weights = weights;
+        _teacher = teacher;
+        _tape = new Tape(device);
+        _layerMap = layerMap is null ? [.. Enumerable.Range(0, student.Layers.Count)] : [.. layerMap];
+        Validate();
+    }
+
+    /// <summary>Losses of a batch without gradients.</summary>
+    public LossValues Evaluate(PackedBatch batch) => Run(batch, 0);
+
+    /// <summary>
+    /// Losses of a batch; adds the gradient of their weighted sum, divided by <paramref name="normaliser"/>, to the
+    /// student's trainable parameters.
+    /// </summary>
+    public LossValues Accumulate(PackedBatch batch, double normaliser) => Run(batch, normaliser);
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        _tape.Dispose();
+        _studentArena.Dispose();
+        _teacherArena.Dispose();
+        _lossArena.Dispose();
+    }
+
+    private LossValues Run(PackedBatch batch, double normaliser)
+    {
+        bool wantsGradient = normaliser > 0;
+        _studentArena.Reset();
+        _teacherArena.Reset();
+        _lossArena.Reset();
+        _tape.Reset();
+        var executor = new Executor(_device, _studentArena, wantsGradient ? _tape : null);
+        var step = StepBatch.Packed(_studentArena, batch.Ids, batch.Lengths);
+        var hidden = _student.Forward(executor, step, null, _weights.Cosine != 0 ? _studentStates : null);
+        var teacherHidden = RunTeacher(batch);
+
+        var pass = new LossPass(batch, _lossArena, wantsGradient ? (float)(1 / normaliser) : 1f);
+        float* gradHidden = wantsGradient && hidden.Node >= 0 ? _tape.GradientOf(hidden) : null;
+        double crossEntropy = _weights.CrossEntropy != 0 || !_weights.NeedsTeacher ? CrossEntropy(pass, hidden, gradHidden) : 0;
+        double divergence = _weights.Divergence != 0 ? Divergence(pass, hidden, teacherHidden, gradHidden) : 0;
+        double cosine = _weights.Cosine != 0 ? Cosine(pass, wantsGradient) : 0;
+        if (wantsGradient)
+        {
+            _tape.Backward();
+        }
+
+        return new LossValues(crossEntropy, divergence, cosine, batch.WeightSum);
+    }
+
+    private Tensor RunTeacher(PackedBatch batch)
+    {
+        if (_teacher is null || !_weights.NeedsTeacher)
+        {
+            return default;
+        }
+
+        var executor = new Executor(_device, _teacherArena, null);
+        var step = StepBatch.Packed(_teacherArena, batch.Ids, batch.Lengths);
+        return _teacher.Forward(executor, step, null, _weights.Cosine != 0 ? _teacherStates : null);
+    }
+
+    private double CrossEntropy(in LossPass pass, Tensor hidden, float* gradHidden)
+    {
+        var head = _student.Head;
+        LinearCrossEntropy.Run(
+            _device, hidden.Data, head.View, pass.Targets, pass.Weights, pass.TokenLoss, gradHidden,
+            gradHidden is null ? null : head.Gradient, hidden.Rows, hidden.Columns, head.Rows,
+            pass.Scale * (float)_weights.CrossEntropy);
+        return pass.Mean();
+    }
+
+    private double Divergence(in LossPass pass, Tensor hidden, Tensor teacherHidden, float* gradHidden)
+    {
+        var head = _student.Head;
+        LinearKl.Run(
+            _device, hidden.Data, head.View, teacherHidden.Data, _teacher!.Head.View, pass.Weights, _weights.Temperature,
+            pass.TokenLoss, gradHidden, true, gradHidden is null ? null : head.Gradient, hidden.Rows, hidden.Columns,
+            teacherHidden.Columns, head.Rows, pass.Scale * (float)_weights.Divergence);
+        return pass.Mean();
+    }
+
+    private double Cosine(in LossPass pass, bool wantsGradient)
+    {
+        int mapped = _layerMap.Count(layer => layer >= 0);
+        double sum = 0;
+        for (int layer = 0; layer < _layerMap.Length; layer++)
+        {
+            if (_layerMap[layer] < 0)
+            {
+                continue;
+            }
+
+            var student = _studentStates[layer + 1];
+            var teacher = _teacherStates[_layerMap[layer] + 1];
+            float* gradient = wantsGradient && student.Node >= 0 ? _tape.GradientOf(student) : null;
+            HiddenLoss.Cosine(
+                _device, student.Data, teacher.Data, pass.Weights, pass.TokenLoss, gradient, student.Rows, student.Columns,
+                pass.Scale * (float)(_weights.Cosine / mapped));
+            sum += pass.Mean();
+        }
+
+        return sum / Math.Max(1, mapped);
+    }
+
+    private void Validate()
+    {
+        if (!_weights.NeedsTeacher)
+        {
+            return;
+        }
+
+        if (_teacher is null)
+        {
+            throw new ArgumentException("divergence and cosine losses need a teacher");
+        }
+
+        if (_teacher.Configuration.VocabularySize != _student.Configuration.VocabularySize)
+        {
+            throw new ArgumentException(
+                $"teacher and student have different vocabularies: {_teacher.Configuration.VocabularySize} and "
+                + $"{_student.Configuration.VocabularySize} tokens");
+        }
+
+        if (_layerMap.Length != _student.Layers.Count || _layerMap.Any(layer => layer < -1 || layer >= _teacher.Layers.Count))
+        {
+            throw new ArgumentException(
+                $"the layer map must name one of the teacher's {_teacher.Layers.Count} layers, or -1, for each of the "
+                + $"student's {_student.Layers.Count} layers");
+        }
+
+        if (_weights.Cosine != 0 && _teacher.Configuration.HiddenSize != _student.Configuration.HiddenSize)
+        {
+            throw new ArgumentException(
+                $"the cosine loss needs equal hidden sizes, teacher has {_teacher.Configuration.HiddenSize}, student "
+                + $"{_student.Configuration.HiddenSize}");
+        }
+    }
+}

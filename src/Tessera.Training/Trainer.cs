@@ -1,0 +1,93 @@
+using Tessera.Devices;
+using Tessera.Models;
+using Tessera.Training.Data;
+using Tessera.Training.Objectives;
+
+namespace Tessera.Training;
+
+/// <summary>
+/// Trains a model step by step: packs documents, accumulates gradients over micro-batches, clips and updates.
+/// </summary>
+/// <remarks>
+/// The state of a run is the parameters, the moments, the number of steps and the number of the next document;
+/// <see cref="TrainingCheckpoint"/> saves exactly these, so a resumed run ends with the bits of an uninterrupted one.
+/// </remarks>
+public sealed class Trainer : IDisposable
+{
+    private readonly TrainingSettings _settings;
+    private readonly Objective _objective;
+    private readonly BatchPacker _packer;
+
+    /// <summary>A trainer of all parameters of <paramref name="student"/>.</summary>
+    public Trainer(
+        Device device, Decoder student, TrainingSettings settings, ObjectiveWeights weights, IDocumentSource documents,
+        Decoder? teacher = null, IReadOnlyList<int>? layerMap = null)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(settings.Accumulation, 1);
+        _settings = settings;
+        _objective = new Objective(device, student, weights, teacher, layerMap);
+        _packer = new BatchPacker(documents, settings.BatchTokens, settings.MaxLength);
+        Weights = weights;
+        Optimizer = new Optimizer(device, student.Parameters);
+    }
+
+    /// <summary>What is minimised.</summary>
+    public ObjectiveWeights Weights { get; }
+
+    /// <summary>Parameters, gradients and moments.</summary>
+    public Optimizer Optimizer { get; }
+
+    /// <summary>Steps done.</summary>
+    public int Steps => Optimizer.Steps;
+
+    /// <summary>Steps of the whole run.</summary>
+    public int TotalSteps => _settings.Schedule.TotalSteps;
+
+    /// <summary>The next document to be packed.</summary>
+    public long NextDocument
+    {
+        get => _packer.NextDocument;
+        set => _packer.NextDocument = value;
+    }
+
+    /// <summary>One optimiser step.</summary>
+    public StepReport Step()
+    {
+        var batches = new PackedBatch[_settings.Accumulation];
+        for (int i = 0; i < batches.Length; i++)
+        {
+            batches[i] = _packer.Next();
+        }
+
+        double normaliser = batches.Sum(batch => batch.WeightSum);
+        Optimizer.ClearGradients();
+        var loss = default(LossValues);
+        foreach (var batch in batches)
+        {
+            loss += _objective.Accumulate(batch, Math.Max(normaliser, double.Epsilon));
+        }
+
+        double rate = _settings.Schedule.At(Steps);
+        double norm = Optimizer.Update(_settings, rate);
+        return new StepReport(Steps, loss, norm, rate, batches.Sum(batch => batch.Ids.Length));
+    }
+
+    /// <summary>Mean losses over given batches, without training on them.</summary>
+    public LossValues Validate(IEnumerable<PackedBatch> batches)
+    {
+        var loss = default(LossValues);
+        foreach (var batch in batches)
+        {
+            loss += _objective.Evaluate(batch);
+        }
+
+        return loss;
+    }
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        _objective.Dispose();
+        Optimizer.Dispose();
+    }
+}
