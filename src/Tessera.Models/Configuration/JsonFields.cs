@@ -1,0 +1,194 @@
+using System.Text.Json;
+
+namespace Tessera.Models.Configuration;
+
+/// <summary>
+/// The fields of one JSON object, read with checks: a wrong type or value becomes one sentence that names the file and
+/// the field's path, such as <c>block_configs[3].ffn.ffn_mult</c>.
+/// </summary>
+internal readonly struct JsonFields
+{
+    private readonly JsonElement _element;
+    private readonly string _file;
+    private readonly string _prefix;
+
+    private JsonFields(JsonElement element, string file, string prefix)
+    {
+        _element = element;
+        _file = file;
+        _prefix = prefix;
+    }
+
+    public static JsonFields Root(JsonDocument document, string file) =>
+        document.RootElement.ValueKind == JsonValueKind.Object
+            ? new JsonFields(document.RootElement, file, string.Empty)
+            : throw new InvalidDataException($"{file}: the file is not a JSON object");
+
+    /// <summary>Whether the field is there and not null.</summary>
+    public bool Has(string name) => _element.TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null;
+
+    /// <summary>Whether the field is there, null or not.</summary>
+    public bool HasKey(string name) => _element.TryGetProperty(name, out _);
+
+    public List<string> Names()
+    {
+        var names = new List<string>();
+        try
+        {
+            foreach (JsonProperty property in _element.EnumerateObject())
+            {
+                names.Add(property.Name);
+            }
+        }
+        catch (InvalidOperationException)
+        {
+            throw new InvalidDataException($"{_file}: the file contains a string that is not valid Unicode");
+        }
+
+        return names;
+    }
+
+    public int Integer(string name, int absent, int low, int high) =>
+        HasKey(name) ? RequiredInteger(name, low, high) : absent;
+
+    public int RequiredInteger(string name, int low, int high) => ToInteger(name, Get(name), low, high);
+
+    /// <summary>An integer, or a list of integers; null is an empty list.</summary>
+    public List<int> Integers(string name, int low, int high, int most)
+    {
+        JsonElement value = Get(name);
+        if (value.ValueKind == JsonValueKind.Null)
+        {
+            return [];
+        }
+
+        if (value.ValueKind != JsonValueKind.Array)
+        {
+            return [ToInteger(name, value, low, high)];
+        }
+
+        if (value.GetArrayLength() > most)
+        {
+            throw Fault(name, $"at most {most} values");
+        }
+
+        var values = new List<int>();
+        foreach (JsonElement item in value.EnumerateArray())
+        {
+            values.Add(ToInteger($"{name}[{values.Count}]", item, low, high));
+        }
+
+        return values;
+    }
+
+    public double Positive(string name, double absent) => HasKey(name) ? RequiredPositive(name) : absent;
+
+    public double RequiredPositive(string name)
+    {
+        JsonElement value = Get(name);
+        return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && double.IsFinite(number) && number > 0
+            ? number
+            : throw Fault(name, "a positive finite number");
+    }
+
+    /// <summary>A boolean; false where it is missing or null.</summary>
+    public bool Flag(string name)
+    {
+        if (!Has(name))
+        {
+            return false;
+        }
+
+        JsonElement value = Get(name);
+        return value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : throw Fault(name, "true or false");
+    }
+
+    /// <summary>A string, or null where it is missing or null.</summary>
+    public string? Text(string name)
+    {
+        if (!Has(name))
+        {
+            return null;
+        }
+
+        JsonElement value = Get(name);
+        if (value.ValueKind != JsonValueKind.String)
+        {
+            throw Fault(name, "a string");
+        }
+
+        try
+        {
+            return value.GetString();
+        }
+        catch (InvalidOperationException)
+        {
+            throw Fault(name, "valid Unicode");
+        }
+    }
+
+    /// <summary>An object, or null where it is missing or null.</summary>
+    public JsonFields? Object(string name)
+    {
+        if (!Has(name))
+        {
+            return null;
+        }
+
+        JsonElement value = Get(name);
+        return value.ValueKind == JsonValueKind.Object
+            ? new JsonFields(value, _file, $"{_prefix}{name}.")
+            : throw Fault(name, "an object");
+    }
+
+    /// <summary>A list of objects, each with its number in its path.</summary>
+    public List<JsonFields> Objects(string name, int most)
+    {
+        JsonElement value = Get(name);
+        if (value.ValueKind != JsonValueKind.Array || value.GetArrayLength() > most)
+        {
+            throw Fault(name, $"a list of at most {most} objects");
+        }
+
+        var items = new List<JsonFields>();
+        foreach (JsonElement item in value.EnumerateArray())
+        {
+            string field = $"{name}[{items.Count}]";
+            items.Add(item.ValueKind == JsonValueKind.Object
+                ? new JsonFields(item, _file, $"{_prefix}{field}.")
+                : throw Fault(field, item, "an object"));
+        }
+
+        return items;
+    }
+
+    /// <summary>Refuses a field that is there with anything but null or false.</summary>
+    public void Refuse(string name, string expected)
+    {
+        if (Has(name) && Get(name).ValueKind != JsonValueKind.False)
+        {
+            throw Fault(name, expected);
+        }
+    }
+
+    public InvalidDataException Fault(string name, string expected) =>
+        Fault(name, _element.TryGetProperty(name, out JsonElement value) ? value : null, expected);
+
+    private static string Show(JsonElement value)
+    {
+        const int Longest = 60;
+        string text = string.Join(' ', value.GetRawText().Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+        return text.Length <= Longest ? text : string.Concat(text.AsSpan(0, Longest), "…");
+    }
+
+    private InvalidDataException Fault(string name, JsonElement? value, string expected) =>
+        new($"{_file}: {_prefix}{name} is {(value is { } found ? Show(found) : "missing")}, expected {expected}");
+
+    private JsonElement Get(string name) =>
+        _element.TryGetProperty(name, out JsonElement value) ? value : throw Fault(name, null, "a value");
+
+    private int ToInteger(string name, JsonElement value, int low, int high) =>
+        value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) && number >= low && number <= high
+            ? number
+            : throw Fault(name, value, $"an integer from {low} to {high}");
+}

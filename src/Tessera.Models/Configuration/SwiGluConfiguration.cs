@@ -1,0 +1,15 @@
+namespace Tessera.Models.Configuration;
+
+/// <summary>down(silu(gate x) ⊙ up x).</summary>
+/// <param name="Width">Rows of gate and up, columns of down.</param>
+public sealed record SwiGluConfiguration(int Width) : FeedForwardConfiguration
+{
+    /// <summary>Gate and up [width, h], down [h, width], norm [h].</summary>
+    public override long ParameterCount(ModelConfiguration model) => (3L * Width * model.HiddenSize) + model.HiddenSize;
+
+    /// <inheritdoc />
+    public override double FlopsPerToken(ModelConfiguration model) => 6.0 * Width * model.HiddenSize;
+
+    /// <inheritdoc />
+    public override string ToString() => $"ffn{Width}";
+}

@@ -1,0 +1,180 @@
+using System.Diagnostics.CodeAnalysis;
+using Tessera.Devices;
+
+namespace Tessera.Models.Safetensors;
+
+/// <summary>All weights of a model: one file, or shards joined by <c>model.safetensors.index.json</c>.</summary>
+/// <remarks>
+/// A name that no file holds but that a file's metadata maps to one of its tensors is found too: writers store a
+/// tensor that has two names (a tied head and embedding) once and note the other name there.
+/// </remarks>
+public sealed class SafetensorsCheckpoint : IDisposable
+{
+    private readonly List<SafetensorsFile> _files = [];
+    private readonly SortedDictionary<string, SafetensorsFile> _owners = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, string> _aliases = new(StringComparer.Ordinal);
+
+    private SafetensorsCheckpoint(string source) => Source = source;
+
+    /// <summary>The folder or file it was opened by.</summary>
+    public string Source { get; }
+
+    /// <summary>Names of the stored tensors in ordinal order, second names not included.</summary>
+    public IReadOnlyCollection<string> Names => _owners.Keys;
+
+    /// <summary>The mapped files.</summary>
+    public IReadOnlyList<SafetensorsFile> Files => _files;
+
+    /// <summary>Opens a safetensors file, an index, or a folder that holds one of them; the index is preferred.</summary>
+    /// <exception cref="InvalidDataException">A file is missing or bad, or the index and the files disagree.</exception>
+    public static SafetensorsCheckpoint Open(string folderOrFile)
+    {
+        string file = folderOrFile;
+        if (Directory.Exists(folderOrFile))
+        {
+            string index = Path.Combine(folderOrFile, SafetensorsIndex.IndexName);
+            file = File.Exists(index) ? index : Path.Combine(folderOrFile, SafetensorsIndex.SingleName);
+            if (!File.Exists(file))
+            {
+                throw new InvalidDataException(
+                    $"{folderOrFile}: holds neither {SafetensorsIndex.IndexName} nor {SafetensorsIndex.SingleName}");
+            }
+        }
+
+        var checkpoint = new SafetensorsCheckpoint(folderOrFile);
+        try
+        {
+            if (file.EndsWith(".json", StringComparison.OrdinalIgnoreCase))
+            {
+                checkpoint.AddShards(file);
+            }
+            else
+            {
+                checkpoint.Add(file);
+            }
+
+            return checkpoint;
+        }
+        catch
+        {
+            checkpoint.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Looks a tensor up by its name, or its second name.</summary>
+    public bool TryGet(string name, [MaybeNullWhen(false)] out SafetensorsTensor tensor)
+    {
+        string stored = _aliases.GetValueOrDefault(name, name);
+        tensor = null;
+        return _owners.TryGetValue(stored, out SafetensorsFile? file) && file.TryGet(stored, out tensor);
+    }
+
+    /// <summary>The first byte of a tensor; any alignment.</summary>
+    /// <exception cref="InvalidDataException">There is no such tensor.</exception>
+    public nint Address(string name)
+    {
+        SafetensorsTensor tensor = Require(name);
+        return _owners[tensor.Name].Address(tensor.Name);
+    }
+
+    /// <summary>Copies a floating-point tensor to memory as f32 or bf16.</summary>
+    /// <param name="name">F32, BF16, F16 or F64 in the file. f64 goes to bf16 through f32.</param>
+    /// <param name="target">f32 or bf16.</param>
+    /// <param name="destination">Room for all elements, dense.</param>
+    /// <param name="expectedShape">The shape that the model needs.</param>
+    /// <exception cref="InvalidDataException">No such tensor, another shape, or not floating-point.</exception>
+    public void CopyTo(string name, DType target, nint destination, params ReadOnlySpan<long> expectedShape)
+    {
+        SafetensorsTensor tensor = Require(name);
+        if (!expectedShape.SequenceEqual(tensor.Shape))
+        {
+            throw new InvalidDataException(
+                $"{FileOf(tensor)}: tensor '{name}' has the shape {SafetensorsTensor.ShapeText(tensor.Shape)}, "
+                + $"expected {SafetensorsTensor.ShapeText(expectedShape)}");
+        }
+
+        if (!ElementConversion.TryCopy(tensor.Type, Address(name), target, destination, tensor.ElementCount))
+        {
+            throw new InvalidDataException(
+                $"{FileOf(tensor)}: tensor '{name}' is of type {tensor.Type.Label()}, expected F32, BF16, F16 or F64");
+        }
+    }
+
+    /// <summary>The elements of an I32 or I64 tensor, row-major.</summary>
+    /// <exception cref="InvalidDataException">No such tensor, another type, or too many elements for an array.</exception>
+    public long[] ReadInt64(string name)
+    {
+        SafetensorsTensor tensor = Require(name);
+        if (tensor.Type is not (SafetensorsType.I32 or SafetensorsType.I64))
+        {
+            throw new InvalidDataException(
+                $"{FileOf(tensor)}: tensor '{name}' is of type {tensor.Type.Label()}, expected I32 or I64");
+        }
+
+        return tensor.ElementCount <= Array.MaxLength
+            ? ElementConversion.ReadIntegers(tensor.Type, Address(name), (int)tensor.ElementCount)
+            : throw new InvalidDataException(
+                $"{FileOf(tensor)}: tensor '{name}' has {tensor.ElementCount} elements, expected at most {Array.MaxLength}");
+    }
+
+    /// <inheritdoc />
+    public void Dispose() => _files.ForEach(file => file.Dispose());
+
+    private string FileOf(SafetensorsTensor tensor) => _owners[tensor.Name].FilePath;
+
+    private SafetensorsTensor Require(string name) =>
+        TryGet(name, out SafetensorsTensor? tensor)
+            ? tensor
+            : throw new InvalidDataException($"{Source}: there is no tensor '{name}'");
+
+    private void AddShards(string indexPath)
+    {
+        Dictionary<string, string> map = SafetensorsIndex.Read(indexPath);
+        string folder = Path.GetDirectoryName(Path.GetFullPath(indexPath))!;
+        var opened = new Dictionary<string, SafetensorsFile>(StringComparer.Ordinal);
+        foreach (string name in map.Values.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal))
+        {
+            string path = Path.Combine(folder, name);
+            if (!File.Exists(path))
+            {
+                throw new InvalidDataException($"{indexPath}: weight_map names the file '{name}', which is not there");
+            }
+
+            opened[name] = Add(path);
+        }
+
+        foreach ((string tensor, string file) in map)
+        {
+            if (!opened[file].TryGet(tensor, out _))
+            {
+                throw new InvalidDataException(
+                    $"{indexPath}: weight_map places tensor {SafetensorsHeader.Quote(tensor)} in '{file}', which does not hold it");
+            }
+        }
+    }
+
+    private SafetensorsFile Add(string path)
+    {
+        SafetensorsFile file = SafetensorsFile.Open(path);
+        _files.Add(file);
+        foreach (SafetensorsTensor tensor in file.Tensors)
+        {
+            if (!_owners.TryAdd(tensor.Name, file))
+            {
+                throw new InvalidDataException(
+                    $"{file.FilePath}: tensor {SafetensorsHeader.Quote(tensor.Name)} is also in {_owners[tensor.Name].FilePath}");
+            }
+        }
+
+        foreach ((string second, string stored) in file.Metadata)
+        {
+            if (file.TryGet(stored, out _) && !file.TryGet(second, out _))
+            {
+                _aliases.TryAdd(second, stored);
+            }
+        }
+
+        return file;
+    }
+}
