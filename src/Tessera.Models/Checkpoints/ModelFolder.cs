@@ -1,0 +1,149 @@
+using Tessera.Devices;
+using Tessera.Models.Blocks;
+using Tessera.Models.Configuration;
+using Tessera.Models.Safetensors;
+using Tessera.Models.Tokenizers;
+using Tessera.Tensors;
+
+namespace Tessera.Models.Checkpoints;
+
+/// <summary>A model in Hugging Face layout: <c>config.json</c>, safetensors, and perhaps a tokenizer.</summary>
+public static class ModelFolder
+{
+    private const string ConfigurationName = "config.json";
+    private static readonly string[] CompanionFiles =
+        ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json"];
+
+    /// <summary>The configuration alone.</summary>
+    /// <exception cref="InvalidDataException">There is none, or it is not acceptable.</exception>
+    public static ModelConfiguration ReadConfiguration(string folder)
+    {
+        string path = Directory.Exists(folder) ? Path.Combine(folder, ConfigurationName) : folder;
+        return File.Exists(path)
+            ? ConfigurationReader.Read(path)
+            : throw new InvalidDataException($"{folder}: no {ConfigurationName} there");
+    }
+
+    /// <summary>Loads configuration and weights.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="type">Storage of matrices in memory; null keeps the checkpoint's own.</param>
+    /// <exception cref="InvalidDataException">A file is missing, damaged, or does not hold what the configuration says.</exception>
+    public static Decoder Load(string folder, DType? type = null)
+    {
+        var configuration = ReadConfiguration(folder);
+        using var checkpoint = SafetensorsCheckpoint.Open(folder);
+        EnsurePlausible(folder, configuration, checkpoint);
+        var model = Decoder.Allocate(configuration, type ?? configuration.StorageType);
+        try
+        {
+            foreach (var slice in WeightMap.Slices(model))
+            {
+                Fill(checkpoint, configuration, slice);
+            }
+
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The tokenizer beside the weights, or null where the folder has none.</summary>
+    public static Tokenizer? LoadTokenizer(string folder)
+    {
+        string path = Path.Combine(folder, "tokenizer.json");
+        return File.Exists(path) ? Tokenizer.Load(path) : null;
+    }
+
+    /// <summary>Writes a model; the configuration comes last, so a folder with one is complete.</summary>
+    /// <param name="folder">Created if needed.</param>
+    /// <param name="model">The model.</param>
+    /// <param name="type">Storage of matrices on disk.</param>
+    /// <param name="companionsFrom">Folder whose tokenizer files are copied along, or null.</param>
+    /// <param name="metadata">Further strings for the weights' file, or null.</param>
+    public static void Save(
+        string folder, Decoder model, DType type, string? companionsFrom = null,
+        IReadOnlyDictionary<string, string>? metadata = null)
+    {
+        Directory.CreateDirectory(folder);
+        using var arena = new Arena("saving");
+        var tensors = WeightMap.Slices(model).Select(slice => ToWrite(slice, type, arena)).ToList();
+        var merged = new Dictionary<string, string>(metadata ?? new Dictionary<string, string>()) { ["format"] = "pt" };
+        SafetensorsWriter.WriteSharded(folder, tensors, merged);
+        CopyCompanions(companionsFrom, folder);
+        ConfigurationWriter.Write(
+            model.Configuration with { StorageType = type }, Path.Combine(folder, ConfigurationName));
+    }
+
+    /// <summary>Copies tokenizer and generation files, where they exist, from one model's folder to another's.</summary>
+    public static void CopyCompanions(string? source, string target)
+    {
+        if (source is null)
+        {
+            return;
+        }
+
+        foreach (string name in CompanionFiles.Where(name => File.Exists(Path.Combine(source, name))))
+        {
+            string destination = Path.Combine(target, name);
+            if (Path.GetFullPath(Path.Combine(source, name)) != Path.GetFullPath(destination))
+            {
+                File.Copy(Path.Combine(source, name), destination, overwrite: true);
+            }
+        }
+    }
+
+    /// <summary>The same weights in another storage type, in memory of their own.</summary>
+    public static unsafe Decoder Convert(Decoder model, DType type)
+    {
+        var copy = Decoder.Allocate(model.Configuration, type);
+        foreach (var (source, target) in model.Parameters.Zip(copy.Parameters))
+        {
+            ParameterConversion.Copy(source, target);
+        }
+
+        return copy;
+    }
+
+    private static void Fill(SafetensorsCheckpoint checkpoint, ModelConfiguration configuration, WeightSlice slice)
+    {
+        string name = slice.Name;
+        if (name == WeightMap.Embedding && configuration.TieEmbeddings
+            && !checkpoint.TryGet(name, out _) && checkpoint.TryGet(WeightMap.Head, out _))
+        {
+            // Some tied checkpoints keep the shared table under the head's name alone.
+            name = WeightMap.Head;
+        }
+
+        var view = slice.Parameter.RowsView(slice.RowStart, slice.Rows);
+        checkpoint.CopyTo(name, slice.Parameter.Type, view.Address, slice.Shape);
+        slice.Parameter.MarkChanged();
+    }
+
+    /// <summary>Refuses, before memory is taken, a configuration far larger than the file that should hold its weights.</summary>
+    private static void EnsurePlausible(string folder, ModelConfiguration configuration, SafetensorsCheckpoint checkpoint)
+    {
+        long elements = checkpoint.Files.Sum(file => file.Tensors.Sum(tensor => tensor.ElementCount));
+        if (configuration.ParameterCount > elements)
+        {
+            throw new InvalidDataException(
+                $"{folder}: config.json describes {configuration.ParameterCount:N0} parameters, the weights hold {elements:N0}");
+        }
+    }
+
+    private static unsafe TensorToWrite ToWrite(WeightSlice slice, DType type, Arena arena)
+    {
+        var view = slice.Parameter.RowsView(slice.RowStart, slice.Rows);
+        if (view.Type == type)
+        {
+            return new TensorToWrite(slice.Name, type, slice.Shape, view.Address);
+        }
+
+        long count = (long)slice.Rows * slice.Parameter.Columns;
+        nint converted = arena.Allocate(count * type.Bytes());
+        ParameterConversion.Copy(view, converted, type);
+        return new TensorToWrite(slice.Name, type, slice.Shape, converted);
+    }
+}

@@ -1,0 +1,61 @@
+using Tessera.Devices;
+using Tessera.Models.Blocks;
+using Tessera.Tensors;
+
+namespace Tessera.Models;
+
+/// <summary>
+/// Fresh weights: gains 1, matrices normal with standard deviation 0.02, those that write into the residual stream
+/// 0.02 / sqrt(2·layers) (GPT-2's scaling).
+/// </summary>
+public static unsafe class ModelInitializer
+{
+    private const float Deviation = 0.02f;
+
+    /// <summary>Fills a model from a seed; every parameter has its own stream, so the result does not depend on order.</summary>
+    public static void Fill(Decoder model, ulong seed)
+    {
+        float residualDeviation = Deviation / MathF.Sqrt(2f * Math.Max(1, model.Layers.Count));
+        var intoResidual = new HashSet<Parameter>(model.Layers.SelectMany(layer => IntoResidual(layer.Mixer).Concat(IntoResidual(layer.FeedForward))));
+        ulong stream = 0;
+        foreach (var parameter in model.Parameters)
+        {
+            if (parameter.Decays)
+            {
+                FillGaussian(parameter, seed, stream, intoResidual.Contains(parameter) ? residualDeviation : Deviation);
+            }
+            else
+            {
+                new Span<float>(parameter.Floats, parameter.Columns).Fill(1f);
+            }
+
+            parameter.MarkChanged();
+            stream++;
+        }
+    }
+
+    private static IEnumerable<Parameter> IntoResidual(SubBlock? block) => block switch
+    {
+        AttentionBlock attention => [attention.Output],
+        SwiGluBlock swiGlu => [swiGlu.Down],
+        LinearBlock linear => [linear.Weight],
+        _ => [],
+    };
+
+    private static void FillGaussian(Parameter parameter, ulong seed, ulong stream, float deviation)
+    {
+        var random = new CounterRandom(seed, stream);
+        for (long i = 0; i < parameter.Count; i++)
+        {
+            float value = random.NextGaussian() * deviation;
+            if (parameter.Type == DType.F32)
+            {
+                ((float*)parameter.Address)[i] = value;
+            }
+            else
+            {
+                ((ushort*)parameter.Address)[i] = Bf16.Round(value);
+            }
+        }
+    }
+}
