@@ -1,0 +1,178 @@
+using System.Diagnostics;
+
+namespace Tessera.Puzzle.Search;
+
+/// <summary>
+/// Solves the grouped knapsack of <see cref="SearchProblem"/> with a proof: Lagrangian bound, columns discarded by reduced
+/// cost, exchange heuristics, then branch and bound.
+/// </summary>
+/// <remarks>
+/// The result depends on the problem and the options alone unless the time limit strikes. Scores closer than 10⁻¹⁰ of the
+/// median layer's score range count as equal.
+/// </remarks>
+public static class ExactSolver
+{
+    private const int Rounds = 3;
+
+    /// <summary>Finds the best solution, or proves that there is none.</summary>
+    public static SearchResult Solve(SearchProblem problem, SearchOptions? options = null)
+    {
+        options ??= new SearchOptions();
+        var clock = Stopwatch.StartNew();
+        var incumbent = new Incumbent(problem, options.GapTolerance);
+        ReducedProblem reduced = ReducedProblem.Create(problem);
+        var simplex = new DualSimplex(reduced);
+        simplex.StartFromScores();
+        if (!simplex.Solve(double.PositiveInfinity))
+        {
+            return Result(problem, incumbent, double.PositiveInfinity, double.PositiveInfinity, [], 0, clock, false);
+        }
+
+        double rootBound = simplex.Bound;
+        double offset = reduced.ScoreOffset;
+        double[] prices = ShadowPrices(reduced, simplex.Multiplier);
+        OfferStart(reduced, incumbent, options.Start);
+        double pruned = double.PositiveInfinity;
+        ReducedProblem core = Tighten(reduced, simplex, incumbent, ref pruned);
+        double lower = pruned;
+        long nodes = 0;
+        bool isComplete = true;
+        if (core.LayerCount == reduced.LayerCount && HasEveryLayer(core))
+        {
+            var tree = new TreeSearch(core, incumbent, pruned);
+            tree.Run(clock, options);
+            lower = Math.Min(tree.PrunedBound, tree.OpenBound);
+            nodes = tree.Nodes;
+            isComplete = double.IsPositiveInfinity(tree.OpenBound);
+        }
+
+        lower = Math.Max(lower, rootBound);
+        return Result(problem, incumbent, lower + offset, rootBound + offset, prices, nodes, clock, !isComplete);
+    }
+
+    private static SearchResult Result(
+        SearchProblem problem,
+        Incumbent incumbent,
+        double lowerBound,
+        double rootBound,
+        double[] prices,
+        long nodes,
+        Stopwatch clock,
+        bool isStopped)
+    {
+        double score = incumbent.Exists ? problem.ScoreOf(incumbent.Choice) : double.PositiveInfinity;
+        double bound = incumbent.Exists ? Math.Min(lowerBound, score) : lowerBound;
+        SearchStatus status = (incumbent.Exists, isStopped) switch
+        {
+            (true, false) => SearchStatus.Optimal,
+            (true, true) => SearchStatus.Feasible,
+            (false, false) => SearchStatus.Infeasible,
+            (false, true) => SearchStatus.Unknown,
+        };
+        return new SearchResult
+        {
+            Status = status,
+            Choice = incumbent.Choice,
+            Score = score,
+            LowerBound = bound,
+            RootBound = rootBound,
+            ShadowPrices = prices,
+            Nodes = nodes,
+            Elapsed = clock.Elapsed,
+        };
+    }
+
+    private static bool HasEveryLayer(ReducedProblem core)
+    {
+        for (int layer = 0; layer < core.LayerCount; layer++)
+        {
+            if (core.Start[layer] == core.Start[layer + 1])
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private static void OfferStart(ReducedProblem reduced, Incumbent incumbent, int[]? start)
+    {
+        if (start is null)
+        {
+            return;
+        }
+
+        if (start.Length != reduced.LayerCount)
+        {
+            throw new ArgumentException($"the start has {start.Length} layers, the problem {reduced.LayerCount}", nameof(start));
+        }
+
+        incumbent.OfferChoice(reduced, start);
+    }
+
+    // Heuristics and column discarding help each other: a better solution leaves fewer columns, fewer columns allow pairs.
+    private static ReducedProblem Tighten(ReducedProblem problem, DualSimplex simplex, Incumbent incumbent, ref double pruned)
+    {
+        for (int round = 0; round < Rounds; round++)
+        {
+            RootHeuristic.Run(problem, simplex, incumbent, tryPairs: round > 0);
+            bool[] dropped = Discardable(problem, simplex, incumbent, ref pruned);
+            if (!dropped.Contains(true))
+            {
+                if (round > 0)
+                {
+                    break;
+                }
+
+                continue;
+            }
+
+            problem = problem.Without(dropped);
+            if (!HasEveryLayer(problem))
+            {
+                break;
+            }
+
+            simplex = new DualSimplex(problem);
+            simplex.StartFromScores();
+            if (!simplex.Solve(double.PositiveInfinity))
+            {
+                break;
+            }
+        }
+
+        return problem;
+    }
+
+    private static bool[] Discardable(ReducedProblem problem, DualSimplex simplex, Incumbent incumbent, ref double pruned)
+    {
+        var dropped = new bool[problem.ColumnCount];
+        var least = new double[problem.LayerCount];
+        Lagrangian.Minima(problem, simplex.Forbidden, simplex.Multiplier, least, new int[problem.LayerCount]);
+        for (int column = 0; column < dropped.Length; column++)
+        {
+            double lifted = simplex.Bound + simplex.ReducedCost(column, least[problem.LayerOf[column]]);
+            if (lifted >= incumbent.Cutoff)
+            {
+                dropped[column] = true;
+                pruned = Math.Min(pruned, lifted);
+            }
+        }
+
+        return dropped;
+    }
+
+    private static double[] ShadowPrices(ReducedProblem problem, double[] multiplier)
+    {
+        var prices = new double[problem.Source.Resources.Count];
+        for (int row = 0; row < multiplier.Length; row++)
+        {
+            if (problem.RowResource[row] >= 0)
+            {
+                prices[problem.RowResource[row]] += problem.RowSign[row] * multiplier[row] / problem.RowScale[row];
+            }
+        }
+
+        return prices;
+    }
+}
