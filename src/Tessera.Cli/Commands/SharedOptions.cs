@@ -1,0 +1,34 @@
+using System.CommandLine;
+using Tessera.Devices;
+
+namespace Tessera.Cli.Commands;
+
+/// <summary>Options that mean the same in every verb.</summary>
+internal static class SharedOptions
+{
+    public static Option<string> Device() => new("--device")
+    {
+        Description = "Where to compute: cpu.", DefaultValueFactory = _ => "cpu",
+    };
+
+    public static Option<int> Threads() => new("--threads")
+    {
+        Description = "Worker threads; 0 for one a processor.", DefaultValueFactory = _ => 0,
+    };
+
+    public static Option<ulong> Seed() => new("--seed")
+    {
+        Description = "Seed of everything random.", DefaultValueFactory = _ => 1UL,
+    };
+
+    public static Option<bool> Json() => new("--json") { Description = "Print one JSON document instead of text." };
+
+    public static Option<string> DataType(string fallback, string description)
+    {
+        var option = new Option<string>("--dtype") { Description = description, DefaultValueFactory = _ => fallback };
+        option.AcceptOnlyFromAmong("f32", "bf16");
+        return option;
+    }
+
+    public static DType ParseDataType(string text) => text == "bf16" ? DType.BF16 : DType.F32;
+}

@@ -1,0 +1,70 @@
+using System.CommandLine;
+using Tessera.Cli;
+using Tessera.Cli.Commands;
+
+return Cli.Run(args);
+
+namespace Tessera.Cli
+{
+    /// <summary>The command line: parses, runs a verb, and turns failures into one sentence and an exit code.</summary>
+    internal static class Cli
+    {
+        /// <summary>Something failed that better input would not have prevented.</summary>
+        public const int Failure = 1;
+
+        /// <summary>The input was not acceptable.</summary>
+        public const int BadInput = 2;
+
+        public static int Run(string[] args)
+        {
+            var root = Root();
+            var parsed = root.Parse(args);
+            if (parsed.Errors.Count > 0)
+            {
+                Console.Error.WriteLine($"tessera: {parsed.Errors[0].Message} (see tessera {VerbOf(args)}--help)");
+                return BadInput;
+            }
+
+            try
+            {
+                return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+            }
+            catch (Exception error) when (IsBadInput(error))
+            {
+                Console.Error.WriteLine($"tessera: {OneLine(error.Message)}");
+                return BadInput;
+            }
+            catch (Exception error) when (error is IOException or InsufficientMemoryException or UnauthorizedAccessException)
+            {
+                Console.Error.WriteLine($"tessera: {OneLine(error.Message)}");
+                return Failure;
+            }
+            catch (OperationCanceledException)
+            {
+                Console.Error.WriteLine("tessera: stopped");
+                return Failure;
+            }
+        }
+
+        public static RootCommand Root() => new("Takes a language model apart, lays a smaller and faster one, and serves it.")
+        {
+            TasksCommand.Create(),
+            TokenizerCommand.Create(),
+            InitCommand.Create(),
+            TrainCommand.Create(),
+        };
+
+        private static string VerbOf(string[] args) => args.Length > 0 && !args[0].StartsWith('-') ? args[0] + " " : string.Empty;
+
+        private static bool IsBadInput(Exception error) =>
+            error is InvalidDataException or ArgumentException or NotSupportedException or FileNotFoundException
+                or DirectoryNotFoundException or FormatException;
+
+        private static string OneLine(string message)
+        {
+            // ArgumentException appends the parameter's name, which means nothing on a command line.
+            int parameter = message.IndexOf(" (Parameter '", StringComparison.Ordinal);
+            return (parameter < 0 ? message : message[..parameter]).ReplaceLineEndings(" ");
+        }
+    }
+}

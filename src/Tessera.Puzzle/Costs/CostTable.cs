@@ -1,0 +1,42 @@
+namespace Tessera.Puzzle.Costs;
+
+/// <summary>What a half of a layer costs; all zero for an absent half.</summary>
+/// <param name="Label">The variant, for instance <c>kv2</c> or <c>ffn128</c>.</param>
+/// <param name="Parameters">Weights, norm included.</param>
+/// <param name="WeightBytes">In the scenario's storage type; gains are f32.</param>
+/// <param name="KvBytesPerToken">Cache bytes a token.</param>
+/// <param name="PrefillSeconds">For the scenario's prompts.</param>
+/// <param name="DecodeSeconds">For one generation step.</param>
+/// <param name="DecodeSpread">Half the interquartile range of the decode time's samples.</param>
+public sealed record VariantCost(
+    string Label, long Parameters, long WeightBytes, long KvBytesPerToken, double PrefillSeconds, double DecodeSeconds,
+    double DecodeSpread)
+{
+    /// <summary>An absent half.</summary>
+    public static VariantCost None(string label) => new(label, 0, 0, 0, 0, 0, 0);
+}
+
+/// <summary>
+/// Measured costs of every distinct half and of what is outside the layers, for one scenario on one machine. A recorded
+/// input: written once, reused on resume.
+/// </summary>
+public sealed record CostTable
+{
+    /// <summary>The scenario.</summary>
+    public required ServingScenario Scenario { get; init; }
+
+    /// <summary>Processor and runtime the times hold for.</summary>
+    public required string Machine { get; init; }
+
+    /// <summary>Mixers by label.</summary>
+    public required IReadOnlyDictionary<string, VariantCost> Mixers { get; init; }
+
+    /// <summary>Feed-forwards by label.</summary>
+    public required IReadOnlyDictionary<string, VariantCost> FeedForwards { get; init; }
+
+    /// <summary>Embedding, final norm and head.</summary>
+    public required VariantCost Base { get; init; }
+
+    /// <summary>Samples behind every time.</summary>
+    public required int Rounds { get; init; }
+}

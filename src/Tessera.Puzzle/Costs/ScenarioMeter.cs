@@ -1,0 +1,104 @@
+using System.Diagnostics;
+using Tessera.Devices;
+using Tessera.Models;
+using Tessera.Models.Blocks;
+using Tessera.Tensors;
+
+namespace Tessera.Puzzle.Costs;
+
+/// <summary>Time of one pass through a scenario.</summary>
+/// <param name="PrefillSeconds">All prompts, up to the first logits.</param>
+/// <param name="DecodeSeconds">One generation step of the whole batch, mean over the output length.</param>
+public readonly record struct ScenarioTime(double PrefillSeconds, double DecodeSeconds);
+
+/// <summary>
+/// Runs a model through a scenario: a packed prefill of all prompts, then one step a token with the head and a greedy choice.
+/// Blocks and whole models are timed by this same loop, so that prediction and realisation compare.
+/// </summary>
+public sealed unsafe class ScenarioMeter(Device device, ServingScenario scenario) : IDisposable
+{
+    private readonly Arena _arena = new("scenario");
+
+    /// <summary>What is run.</summary>
+    public ServingScenario Scenario => scenario;
+
+    /// <summary>One pass.</summary>
+    public ScenarioTime Measure(Decoder model)
+    {
+        using var cache = new KeyValueCache(model.Configuration, scenario.Batch, scenario.Positions, scenario.Type);
+        int[] next = new int[scenario.Batch];
+        var spans = new SequenceSpan[scenario.Batch];
+        int[] prompts = Prompts(model.Configuration.VocabularySize);
+        long start = Stopwatch.GetTimestamp();
+        for (int s = 0; s < spans.Length; s++)
+        {
+            spans[s] = new SequenceSpan(s * scenario.InputLength, scenario.InputLength, 0, s);
+        }
+
+        Step(model, cache, prompts, spans, next);
+        double prefill = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        start = Stopwatch.GetTimestamp();
+        for (int t = 0; t < scenario.OutputLength; t++)
+        {
+            for (int s = 0; s < spans.Length; s++)
+            {
+                spans[s] = new SequenceSpan(s, 1, scenario.InputLength + t, s);
+            }
+
+            Step(model, cache, next, spans, next);
+        }
+
+        double decode = Stopwatch.GetElapsedTime(start).TotalSeconds / scenario.OutputLength;
+        return new ScenarioTime(prefill, decode);
+    }
+
+    /// <inheritdoc />
+    public void Dispose() => _arena.Dispose();
+
+    private void Step(Decoder model, KeyValueCache cache, int[] ids, SequenceSpan[] spans, int[] next)
+    {
+        _arena.Reset();
+        var executor = new Executor(device, _arena, null);
+        var step = StepBatch.Create(_arena, ids, spans);
+        var hidden = model.Forward(executor, step, cache);
+        var last = executor.Allocate(spans.Length, hidden.Columns);
+        for (int s = 0; s < spans.Length; s++)
+        {
+            long row = spans[s].Start + spans[s].Count - 1;
+            new ReadOnlySpan<float>(hidden.Data + (row * hidden.Columns), hidden.Columns)
+                .CopyTo(new Span<float>(last.Data + ((long)s * last.Columns), last.Columns));
+        }
+
+        var logits = executor.Linear(last, model.Head);
+        for (int s = 0; s < spans.Length; s++)
+        {
+            next[s] = Highest(logits.Data + ((long)s * logits.Columns), logits.Columns);
+        }
+    }
+
+    private static int Highest(float* logits, int count)
+    {
+        int best = 0;
+        for (int i = 1; i < count; i++)
+        {
+            if (logits[i] > logits[best])
+            {
+                best = i;
+            }
+        }
+
+        return best;
+    }
+
+    private int[] Prompts(int vocabulary)
+    {
+        var random = new CounterRandom(0x5CE7A810, 1);
+        int[] ids = new int[scenario.Batch * scenario.InputLength];
+        for (int i = 0; i < ids.Length; i++)
+        {
+            ids[i] = random.Next(vocabulary);
+        }
+
+        return ids;
+    }
+}

@@ -1,0 +1,22 @@
+using Tessera.Devices;
+
+namespace Tessera.Puzzle.Costs;
+
+/// <summary>The load a model is measured and searched for.</summary>
+/// <param name="Batch">Sequences at a time.</param>
+/// <param name="InputLength">Prompt tokens of each.</param>
+/// <param name="OutputLength">Generated tokens of each.</param>
+/// <param name="Type">Storage of weights, keys and values.</param>
+/// <param name="Threads">Workers of the processor.</param>
+public sealed record ServingScenario(int Batch, int InputLength, int OutputLength, DType Type, int Threads)
+{
+    /// <summary>For reports: <c>batch 1, 64 in / 192 out, bf16, 2 threads</c>.</summary>
+    public string Label => $"batch {Batch}, {InputLength} in / {OutputLength} out, {Type.Label()}, {Threads} threads";
+
+    /// <summary>Positions a sequence reaches.</summary>
+    public int Positions => InputLength + OutputLength;
+
+    /// <summary>Generated tokens a second, prompts included in the time: batch · out / (prefill + out · decode).</summary>
+    public double Throughput(double prefillSeconds, double decodeSeconds) =>
+        Batch * OutputLength / (prefillSeconds + (OutputLength * decodeSeconds));
+}
