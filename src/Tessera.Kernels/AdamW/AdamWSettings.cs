@@ -1,0 +1,31 @@
+namespace Tessera.Kernels;
+
+/// <summary>The numbers of one AdamW step.</summary>
+public readonly record struct AdamWSettings
+{
+    /// <summary>Learning rate of this step.</summary>
+    public required double LearningRate { get; init; }
+
+    /// <summary>Decay of the first moment.</summary>
+    public double Beta1 { get; init; } = 0.9;
+
+    /// <summary>Decay of the second moment.</summary>
+    public double Beta2 { get; init; } = 0.999;
+
+    /// <summary>Added to the root of the corrected second moment.</summary>
+    public double Epsilon { get; init; } = 1e-8;
+
+    /// <summary>Decoupled weight decay; the learning rate multiplies it.</summary>
+    public double WeightDecay { get; init; }
+
+    /// <summary>Number of this step, from 1, for the bias corrections.</summary>
+    public required long Step { get; init; }
+
+    /// <summary>Multiplies the gradient before anything else: the clip factor, or one over a loss scale.</summary>
+    public double GradientScale { get; init; } = 1.0;
+
+    /// <summary>Settings with PyTorch's defaults.</summary>
+    public AdamWSettings()
+    {
+    }
+}

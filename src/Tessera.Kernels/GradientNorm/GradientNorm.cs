@@ -1,0 +1,43 @@
+using Tessera.Devices;
+
+namespace Tessera.Kernels;
+
+/// <summary>The sum of squares of a tensor, from which gradient norms and clip factors are made.</summary>
+/// <remarks>
+/// Error: relative at most 1e-12: squares of f32 are exact in double and added in double, so nothing overflows.
+/// Determinism: bitwise, independent of thread count: fixed blocks of 32,768 elements, added in order.
+/// Cost: 4 bytes per element.
+/// </remarks>
+public static unsafe partial class GradientNorm
+{
+    /// <summary>Σ x[i]².</summary>
+    /// <param name="device">Where to run.</param>
+    /// <param name="x">[count].</param>
+    /// <param name="count">Elements.</param>
+    public static double SumOfSquares(Device device, float* x, long count)
+    {
+        var cpu = CpuDevice.From(device);
+        ArgumentOutOfRangeException.ThrowIfNegative(count);
+        var mark = cpu.Scratch.Mark();
+        int blocks = RowLaunch.Blocks(count, RowLaunch.BlockElements);
+        double* partials = (double*)cpu.Scratch.Allocate((long)blocks * sizeof(double));
+        var arguments = new Arguments { X = x, Partials = partials, Count = count, Blocks = blocks };
+        RowLaunch.Run(cpu, &Body, &arguments, count);
+        double sum = 0;
+        for (int block = 0; block < blocks; block++)
+        {
+            sum += partials[block];
+        }
+
+        cpu.Scratch.Release(mark);
+        return sum;
+    }
+
+    private struct Arguments
+    {
+        public float* X;
+        public double* Partials;
+        public long Count;
+        public int Blocks;
+    }
+}

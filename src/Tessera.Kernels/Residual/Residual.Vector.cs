@@ -1,0 +1,60 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Tessera.Devices;
+
+namespace Tessera.Kernels;
+
+public static unsafe partial class Residual
+{
+    /// <summary>target += source on the calling thread.</summary>
+    internal static void AddInto(float* target, float* source, long count) => AddRange(target, source, target, count);
+
+    private static void AddBody(void* context, int worker, int workers)
+    {
+        ref var a = ref *(Arguments*)context;
+        var (start, end) = WorkerPool.Share(a.Count, worker, workers, VectorMath.Lanes);
+        AddRange(a.A + start, a.B + start, a.Result + start, end - start);
+    }
+
+    private static void ScaleBody(void* context, int worker, int workers)
+    {
+        ref var a = ref *(Arguments*)context;
+        var (start, end) = WorkerPool.Share(a.Count, worker, workers, VectorMath.Lanes);
+        ScaleRange(a.Result + start, a.Factor, end - start);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void AddRange(float* a, float* b, float* sum, long count)
+    {
+        long i = 0;
+        for (; i <= count - 64; i += 64)
+        {
+            (Vector512.Load(a + i) + Vector512.Load(b + i)).Store(sum + i);
+            (Vector512.Load(a + i + 16) + Vector512.Load(b + i + 16)).Store(sum + i + 16);
+            (Vector512.Load(a + i + 32) + Vector512.Load(b + i + 32)).Store(sum + i + 32);
+            (Vector512.Load(a + i + 48) + Vector512.Load(b + i + 48)).Store(sum + i + 48);
+        }
+
+        for (; i < count; i++)
+        {
+            sum[i] = a[i] + b[i];
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void ScaleRange(float* target, float factor, long count)
+    {
+        Vector512<float> f = Vector512.Create(factor);
+        long i = 0;
+        for (; i <= count - 32; i += 32)
+        {
+            (Vector512.Load(target + i) * f).Store(target + i);
+            (Vector512.Load(target + i + 16) * f).Store(target + i + 16);
+        }
+
+        for (; i < count; i++)
+        {
+            target[i] *= factor;
+        }
+    }
+}

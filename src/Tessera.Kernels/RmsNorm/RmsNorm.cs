@@ -1,0 +1,125 @@
+using Tessera.Devices;
+
+namespace Tessera.Kernels;
+
+/// <summary>Root-mean-square normalisation of rows, alone or fused with the residual addition before it.</summary>
+/// <remarks>
+/// y[t,i] = x[t,i] · s_t · gain[i] with s_t = 1 / sqrt(mean_i(x[t,i]²) + epsilon).
+/// Shapes: x, residual, branch, y [tokens, width]; gain [width]; inverseRms [tokens]. All dense f32.
+/// Saved for backward: x (for the fused form the updated residual) and inverseRms.
+/// Error: relative L2 to the reference at most 1e-6 forward, 2e-6 for gradients.
+/// Determinism: bitwise, independent of thread count; a row's result is independent of the other rows.
+/// Cost: 8 bytes per element forward (16 fused), 12 backward (16 where gradX is accumulated).
+/// Source: Zhang and Sennrich 2019.
+/// </remarks>
+public static unsafe partial class RmsNorm
+{
+    /// <summary>y = x · s · gain.</summary>
+    /// <param name="device">Where to run.</param>
+    /// <param name="x">[tokens, width].</param>
+    /// <param name="gain">[width].</param>
+    /// <param name="y">[tokens, width], assigned; may be <paramref name="x"/>.</param>
+    /// <param name="inverseRms">[tokens] s_t, assigned, or null.</param>
+    /// <param name="tokens">Rows.</param>
+    /// <param name="width">Columns.</param>
+    /// <param name="epsilon">Added to the mean square.</param>
+    public static void Forward(
+        Device device, float* x, float* gain, float* y, float* inverseRms, int tokens, int width, float epsilon)
+    {
+        var cpu = CpuDevice.From(device);
+        RowLaunch.CheckSizes(tokens, width);
+        var arguments = new ForwardArguments
+        {
+            X = x, Gain = gain, Y = y, InverseRms = inverseRms, Tokens = tokens, Width = width, Epsilon = epsilon,
+        };
+        RowLaunch.Run(cpu, &ForwardBody, &arguments, (long)tokens * width);
+    }
+
+    /// <summary>r' = residual + branch; y = r' · s · gain with s taken from r'.</summary>
+    /// <param name="device">Where to run.</param>
+    /// <param name="residual">[tokens, width].</param>
+    /// <param name="branch">[tokens, width], what is added to the residual stream.</param>
+    /// <param name="updatedResidual">[tokens, width], assigned; may be <paramref name="residual"/>.</param>
+    /// <param name="gain">[width].</param>
+    /// <param name="y">[tokens, width], assigned; must not overlap the residuals, may be <paramref name="branch"/>.</param>
+    /// <param name="inverseRms">[tokens], assigned, or null.</param>
+    /// <param name="tokens">Rows.</param>
+    /// <param name="width">Columns.</param>
+    /// <param name="epsilon">Added to the mean square.</param>
+    public static void AddForward(
+        Device device, float* residual, float* branch, float* updatedResidual, float* gain, float* y, float* inverseRms,
+        int tokens, int width, float epsilon)
+    {
+        var cpu = CpuDevice.From(device);
+        RowLaunch.CheckSizes(tokens, width);
+        var arguments = new ForwardArguments
+        {
+            X = residual, Branch = branch, Updated = updatedResidual, Gain = gain, Y = y, InverseRms = inverseRms,
+            Tokens = tokens, Width = width, Epsilon = epsilon,
+        };
+        RowLaunch.Run(cpu, &ForwardBody, &arguments, (long)tokens * width);
+    }
+
+    /// <summary>
+    /// gradX (=, +=) s (gain·gradY − x̂ · mean_i(gain·gradY·x̂)) and gradGain += Σ_t gradY·x̂, with x̂ = x·s.
+    /// </summary>
+    /// <param name="device">Where to run.</param>
+    /// <param name="gradY">[tokens, width].</param>
+    /// <param name="x">[tokens, width], what was normalised: for the fused form the updated residual.</param>
+    /// <param name="inverseRms">[tokens], from the forward pass.</param>
+    /// <param name="gain">[width].</param>
+    /// <param name="gradX">[tokens, width]; may be <paramref name="gradY"/> unless it is accumulated.</param>
+    /// <param name="accumulate">Add to gradX (the residual stream's gradient) instead of assigning it.</param>
+    /// <param name="gradGain">[width], accumulated, or null for a frozen gain.</param>
+    /// <param name="tokens">Rows.</param>
+    /// <param name="width">Columns.</param>
+    public static void Backward(
+        Device device, float* gradY, float* x, float* inverseRms, float* gain, float* gradX, bool accumulate, float* gradGain,
+        int tokens, int width)
+    {
+        var cpu = CpuDevice.From(device);
+        RowLaunch.CheckSizes(tokens, width);
+        var mark = cpu.Scratch.Mark();
+        int blocks = RowLaunch.Blocks(tokens, RowLaunch.BlockTokens);
+        var arguments = new BackwardArguments
+        {
+            GradY = gradY, X = x, InverseRms = inverseRms, Gain = gain, GradX = gradX, Accumulate = accumulate,
+            GradGain = gradGain, Partials = gradGain is null ? null : cpu.Scratch.Floats((long)blocks * width),
+            Tokens = tokens, Width = width,
+        };
+        RowLaunch.Run(cpu, &BackwardBody, &arguments, (long)tokens * width);
+        if (gradGain is not null)
+        {
+            RowLaunch.Run(cpu, &GainBody, &arguments, (long)blocks * width);
+        }
+
+        cpu.Scratch.Release(mark);
+    }
+
+    private struct ForwardArguments
+    {
+        public float* X;
+        public float* Branch;
+        public float* Updated;
+        public float* Gain;
+        public float* Y;
+        public float* InverseRms;
+        public int Tokens;
+        public int Width;
+        public float Epsilon;
+    }
+
+    private struct BackwardArguments
+    {
+        public float* GradY;
+        public float* X;
+        public float* InverseRms;
+        public float* Gain;
+        public float* GradX;
+        public float* GradGain;
+        public float* Partials;
+        public int Tokens;
+        public int Width;
+        public bool Accumulate;
+    }
+}
