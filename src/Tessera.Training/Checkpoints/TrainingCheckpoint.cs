@@ -48,7 +48,7 @@ public static class TrainingCheckpoint
         }
 
         using var file = SafetensorsCheckpoint.Open(path);
-        if (!file.Metadata.TryGetValue(IdentityKey, out string? found) || found != identity)
+        if (!file.Files[0].Metadata.TryGetValue(IdentityKey, out string? found) || found != identity)
         {
             throw new InvalidDataException(
                 $"{path}: this checkpoint belongs to a run with other settings; choose another --out or remove it");
@@ -69,7 +69,7 @@ public static class TrainingCheckpoint
     }
 
     private static int ReadNumber(string path, SafetensorsCheckpoint file, string key, int maximum) =>
-        file.Metadata.TryGetValue(key, out string? text)
+        file.Files[0].Metadata.TryGetValue(key, out string? text)
         && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int value) && value <= maximum
             ? value
             : throw new InvalidDataException($"{path}: metadata {key} is {text ?? "missing"}, expected a number");

@@ -1,0 +1,35 @@
+using System.CommandLine;
+using Tessera.Devices;
+using Tessera.Models;
+using Tessera.Models.Checkpoints;
+
+namespace Tessera.Cli.Commands;
+
+/// <summary><c>init</c>: a model with fresh weights from a configuration.</summary>
+internal static class InitCommand
+{
+    public static Command Create()
+    {
+        var configuration = new Argument<string>("config") { Description = "A config.json, or a folder that holds one." };
+        var output = new Option<string>("--out") { Description = "Folder to write.", Required = true };
+        var tokenizer = new Option<string?>("--tokenizer") { Description = "Folder whose tokenizer files are copied along." };
+        var seed = SharedOptions.Seed();
+        var type = SharedOptions.DataType("f32", "Storage of the weights: f32 or bf16.");
+        var command = new Command("init", "Make a model with fresh weights.") { configuration, output, tokenizer, seed, type };
+        command.SetAction(result =>
+        {
+            string target = result.GetValue(output)!;
+            if (File.Exists(Path.Combine(target, "config.json")))
+            {
+                throw new ArgumentException($"--out {target}: a model is there already; choose another folder or remove it");
+            }
+
+            var shape = ModelFolder.ReadConfiguration(result.GetValue(configuration)!);
+            using var model = Decoder.Allocate(shape, DType.F32);
+            ModelInitializer.Fill(model, result.GetValue(seed));
+            ModelFolder.Save(target, model, SharedOptions.ParseDataType(result.GetValue(type)!), result.GetValue(tokenizer));
+            Console.WriteLine($"{target}: {shape.ParameterCount:N0} parameters in {shape.Layers.Length} layers");
+        });
+        return command;
+    }
+}
