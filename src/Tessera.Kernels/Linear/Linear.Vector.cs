@@ -1,0 +1,231 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace Tessera.Kernels;
+
+public static unsafe partial class Linear
+{
+    // Every dot product has one vector accumulator and this tree at its end, whatever number of rows and tokens a kernel
+    // handles at once: an output's bits do not depend on its neighbours.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float Sum(Vector512<float> a) => Sum(a.GetLower() + a.GetUpper());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float Sum(Vector256<float> a)
+    {
+        Vector256<float> pairs = Avx.HorizontalAdd(a, a);
+        Vector256<float> quads = Avx.HorizontalAdd(pairs, pairs);
+        return quads[0] + quads[4];
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> Sum4(Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d) =>
+        Sum4(a.GetLower() + a.GetUpper(), b.GetLower() + b.GetUpper(), c.GetLower() + c.GetUpper(), d.GetLower() + d.GetUpper());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> Sum4(Vector256<float> a, Vector256<float> b, Vector256<float> c, Vector256<float> d)
+    {
+        Vector256<float> quads = Avx.HorizontalAdd(Avx.HorizontalAdd(a, b), Avx.HorizontalAdd(c, d));
+        return quads.GetLower() + quads.GetUpper();
+    }
+
+    /// <summary>Eight rows of an f32 weight with one token, 16 lanes: sums[row].</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void DotF32x512T1R8(float* w, long wStride, float* x, int length, float* sums)
+    {
+        float* w1 = w + wStride;
+        float* w2 = w + (2 * wStride);
+        float* w3 = w + (3 * wStride);
+        float* w4 = w + (4 * wStride);
+        float* w5 = w + (5 * wStride);
+        float* w6 = w + (6 * wStride);
+        float* w7 = w + (7 * wStride);
+        var s00 = Vector512<float>.Zero;
+        var s01 = Vector512<float>.Zero;
+        var s02 = Vector512<float>.Zero;
+        var s03 = Vector512<float>.Zero;
+        var s04 = Vector512<float>.Zero;
+        var s05 = Vector512<float>.Zero;
+        var s06 = Vector512<float>.Zero;
+        var s07 = Vector512<float>.Zero;
+        for (int i = 0; i < length; i += 16)
+        {
+            var v0 = Vector512.Load(x + i);
+            var row = Vector512.Load(w + i);
+            s00 = Vector512.FusedMultiplyAdd(row, v0, s00);
+            row = Vector512.Load(w1 + i);
+            s01 = Vector512.FusedMultiplyAdd(row, v0, s01);
+            row = Vector512.Load(w2 + i);
+            s02 = Vector512.FusedMultiplyAdd(row, v0, s02);
+            row = Vector512.Load(w3 + i);
+            s03 = Vector512.FusedMultiplyAdd(row, v0, s03);
+            row = Vector512.Load(w4 + i);
+            s04 = Vector512.FusedMultiplyAdd(row, v0, s04);
+            row = Vector512.Load(w5 + i);
+            s05 = Vector512.FusedMultiplyAdd(row, v0, s05);
+            row = Vector512.Load(w6 + i);
+            s06 = Vector512.FusedMultiplyAdd(row, v0, s06);
+            row = Vector512.Load(w7 + i);
+            s07 = Vector512.FusedMultiplyAdd(row, v0, s07);
+        }
+
+        Sum4(s00, s01, s02, s03).Store(sums);
+        Sum4(s04, s05, s06, s07).Store(sums + 4);
+    }
+
+    /// <summary>One row of an f32 weight with one token, 16 lanes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void DotF32x512T1R1(float* w, float* x, int length, float* sums)
+    {
+        var s00 = Vector512<float>.Zero;
+        for (int i = 0; i < length; i += 16)
+        {
+            var v0 = Vector512.Load(x + i);
+            var row = Vector512.Load(w + i);
+            s00 = Vector512.FusedMultiplyAdd(row, v0, s00);
+        }
+
+        *sums = Sum(s00);
+    }
+
+    /// <summary>Four rows of an f32 weight with two tokens, 16 lanes: sums[token * 4 + row].</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void DotF32x512T2R4(float* w, long wStride, float* x, long xStride, int length, float* sums)
+    {
+        float* x1 = x + xStride;
+        float* w1 = w + wStride;
+        float* w2 = w + (2 * wStride);
+        float* w3 = w + (3 * wStride);
+        var s00 = Vector512<float>.Zero;
+        var s01 = Vector512<float>.Zero;
+        var s02 = Vector512<float>.Zero;
+        var s03 = Vector512<float>.Zero;
+        var s10 = Vector512<float>.Zero;
+        var s11 = Vector512<float>.Zero;
+        var s12 = Vector512<float>.Zero;
+        var s13 = Vector512<float>.Zero;
+        for (int i = 0; i < length; i += 16)
+        {
+            var v0 = Vector512.Load(x + i);
+            var v1 = Vector512.Load(x1 + i);
+            var row = Vector512.Load(w + i);
+            s00 = Vector512.FusedMultiplyAdd(row, v0, s00);
+            s10 = Vector512.FusedMultiplyAdd(row, v1, s10);
+            row = Vector512.Load(w1 + i);
+            s01 = Vector512.FusedMultiplyAdd(row, v0, s01);
+            s11 = Vector512.FusedMultiplyAdd(row, v1, s11);
+            row = Vector512.Load(w2 + i);
+            s02 = Vector512.FusedMultiplyAdd(row, v0, s02);
+            s12 = Vector512.FusedMultiplyAdd(row, v1, s12);
+            row = Vector512.Load(w3 + i);
+            s03 = Vector512.FusedMultiplyAdd(row, v0, s03);
+            s13 = Vector512.FusedMultiplyAdd(row, v1, s13);
+        }
+
+        Sum4(s00, s01, s02, s03).Store(sums);
+        Sum4(s10, s11, s12, s13).Store(sums + 4);
+    }
+
+    /// <summary>Four rows of an f32 weight with four tokens, 16 lanes: sums[token * 4 + row].</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void DotF32x512T4R4(float* w, long wStride, float* x, long xStride, int length, float* sums)
+    {
+        float* x1 = x + xStride;
+        float* x2 = x + (2 * xStride);
+        float* x3 = x + (3 * xStride);
+        float* w1 = w + wStride;
+        float* w2 = w + (2 * wStride);
+        float* w3 = w + (3 * wStride);
+        var s00 = Vector512<float>.Zero;
+        var s01 = Vector512<float>.Zero;
+        var s02 = Vector512<float>.Zero;
+        var s03 = Vector512<float>.Zero;
+        var s10 = Vector512<float>.Zero;
+        var s11 = Vector512<float>.Zero;
+        var s12 = Vector512<float>.Zero;
+        var s13 = Vector512<float>.Zero;
+        var s20 = Vector512<float>.Zero;
+        var s21 = Vector512<float>.Zero;
+        var s22 = Vector512<float>.Zero;
+        var s23 = Vector512<float>.Zero;
+        var s30 = Vector512<float>.Zero;
+        var s31 = Vector512<float>.Zero;
+        var s32 = Vector512<float>.Zero;
+        var s33 = Vector512<float>.Zero;
+        for (int i = 0; i < length; i += 16)
+        {
+            var v0 = Vector512.Load(x + i);
+            var v1 = Vector512.Load(x1 + i);
+            var v2 = Vector512.Load(x2 + i);
+            var v3 = Vector512.Load(x3 + i);
+            var row = Vector512.Load(w + i);
+            s00 = Vector512.FusedMultiplyAdd(row, v0, s00);
+            s10 = Vector512.FusedMultiplyAdd(row, v1, s10);
+            s20 = Vector512.FusedMultiplyAdd(row, v2, s20);
+            s30 = Vector512.FusedMultiplyAdd(row, v3, s30);
+            row = Vector512.Load(w1 + i);
+            s01 = Vector512.FusedMultiplyAdd(row, v0, s01);
+            s11 = Vector512.FusedMultiplyAdd(row, v1, s11);
+            s21 = Vector512.FusedMultiplyAdd(row, v2, s21);
+            s31 = Vector512.FusedMultiplyAdd(row, v3, s31);
+            row = Vector512.Load(w2 + i);
+            s02 = Vector512.FusedMultiplyAdd(row, v0, s02);
+            s12 = Vector512.FusedMultiplyAdd(row, v1, s12);
+            s22 = Vector512.FusedMultiplyAdd(row, v2, s22);
+            s32 = Vector512.FusedMultiplyAdd(row, v3, s32);
+            row = Vector512.Load(w3 + i);
+            s03 = Vector512.FusedMultiplyAdd(row, v0, s03);
+            s13 = Vector512.FusedMultiplyAdd(row, v1, s13);
+            s23 = Vector512.FusedMultiplyAdd(row, v2, s23);
+            s33 = Vector512.FusedMultiplyAdd(row, v3, s33);
+        }
+
+        Sum4(s00, s01, s02, s03).Store(sums);
+        Sum4(s10, s11, s12, s13).Store(sums + 4);
+        Sum4(s20, s21, s22, s23).Store(sums + 8);
+        Sum4(s30, s31, s32, s33).Store(sums + 12);
+    }
+
+    /// <summary>Four rows of an f32 weight with one token, 8 lanes: sums[row].</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void DotF32x256T1R4(float* w, long wStride, float* x, int length, float* sums)
+    {
+        float* w1 = w + wStride;
+        float* w2 = w + (2 * wStride);
+        float* w3 = w + (3 * wStride);
+        var s00 = Vector256<float>.Zero;
+        var s01 = Vector256<float>.Zero;
+        var s02 = Vector256<float>.Zero;
+        var s03 = Vector256<float>.Zero;
+        for (int i = 0; i < length; i += 8)
+        {
+            var v0 = Vector256.Load(x + i);
+            var row = Vector256.Load(w + i);
+            s00 = Vector256.FusedMultiplyAdd(row, v0, s00);
+            row = Vector256.Load(w1 + i);
+            s01 = Vector256.FusedMultiplyAdd(row, v0, s01);
+            row = Vector256.Load(w2 + i);
+            s02 = Vector256.FusedMultiplyAdd(row, v0, s02);
+            row = Vector256.Load(w3 + i);
+            s03 = Vector256.FusedMultiplyAdd(row, v0, s03);
+        }
+
+        Sum4(s00, s01, s02, s03).Store(sums);
+    }
+
+    /// <summary>One row of an f32 weight with one token, 8 lanes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void DotF32x256T1R1(float* w, float* x, int length, float* sums)
+    {
+        var s00 = Vector256<float>.Zero;
+        for (int i = 0; i < length; i += 8)
+        {
+            var v0 = Vector256.Load(x + i);
+            var row = Vector256.Load(w + i);
+            s00 = Vector256.FusedMultiplyAdd(row, v0, s00);
+        }
+
+        *sums = Sum(s00);
+    }
+}
