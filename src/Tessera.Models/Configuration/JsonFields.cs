@@ -104,27 +104,24 @@ internal readonly struct JsonFields
     }
 
     /// <summary>A string, or null where it is missing or null.</summary>
-    public string? Text(string name)
+    public string? Text(string name) => Has(name) ? ToText(name, Get(name)) : null;
+
+    /// <summary>A list of strings.</summary>
+    public List<string> Texts(string name)
     {
-        if (!Has(name))
-        {
-            return null;
-        }
-
         JsonElement value = Get(name);
-        if (value.ValueKind != JsonValueKind.String)
+        if (value.ValueKind != JsonValueKind.Array)
         {
-            throw Fault(name, "a string");
+            throw Fault(name, "a list of strings");
         }
 
-        try
+        var values = new List<string>();
+        foreach (JsonElement item in value.EnumerateArray())
         {
-            return value.GetString();
+            values.Add(ToText($"{name}[{values.Count}]", item));
         }
-        catch (InvalidOperationException)
-        {
-            throw Fault(name, "valid Unicode");
-        }
+
+        return values;
     }
 
     /// <summary>An object, or null where it is missing or null.</summary>
@@ -171,6 +168,15 @@ internal readonly struct JsonFields
         }
     }
 
+    /// <summary>Refuses a field that is an object.</summary>
+    public void RefuseObject(string name, string expected)
+    {
+        if (Get(name).ValueKind == JsonValueKind.Object)
+        {
+            throw Fault(name, expected);
+        }
+    }
+
     public InvalidDataException Fault(string name, string expected) =>
         Fault(name, _element.TryGetProperty(name, out JsonElement value) ? value : null, expected);
 
@@ -191,4 +197,21 @@ internal readonly struct JsonFields
         value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) && number >= low && number <= high
             ? number
             : throw Fault(name, value, $"an integer from {low} to {high}");
+
+    private string ToText(string name, JsonElement value)
+    {
+        if (value.ValueKind != JsonValueKind.String)
+        {
+            throw Fault(name, value, "a string");
+        }
+
+        try
+        {
+            return value.GetString()!;
+        }
+        catch (InvalidOperationException)
+        {
+            throw Fault(name, value, "valid Unicode");
+        }
+    }
 }

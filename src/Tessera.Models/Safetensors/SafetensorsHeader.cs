@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Text;
-using System.Text.Json;
 using System.Text.Unicode;
 
 namespace Tessera.Models.Safetensors;
@@ -64,9 +63,9 @@ internal sealed class SafetensorsHeader
         var (tensors, metadata) = SafetensorsHeaderParser.Parse(text, path);
         Array.Sort(tensors, static (a, b) => (a.Offset, a.Bytes).CompareTo((b.Offset, b.Bytes)));
         long end = CheckLayout(tensors, path);
-        if (dataStart + end != fileBytes)
+        if (end != fileBytes - dataStart)
         {
-            throw Bad(path, $"the tensors end at byte {dataStart + end}, but the file has {fileBytes} bytes");
+            throw Bad(path, $"the tensors take {end} bytes, but {fileBytes - dataStart} bytes follow the header");
         }
 
         return new SafetensorsHeader(dataStart, tensors, metadata);
@@ -109,7 +108,9 @@ internal sealed class SafetensorsHeader
             string name = Quote(tensor.Name);
             if (tensor.Offset != position)
             {
-                throw Bad(path, $"tensor {name} begins at byte {tensor.Offset} of the data, expected {position}: gaps and overlaps are not allowed");
+                throw Bad(
+                    path,
+                    $"tensor {name} begins at byte {tensor.Offset} of the data, expected {position}: gaps and overlaps are not allowed");
             }
 
             if (tensor.Bytes < 0)

@@ -1,0 +1,279 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Tessera.Devices;
+
+namespace Tessera.Kernels;
+
+/// <content>
+/// The forward in tiles. A unit stacks the G query heads of a key-value head into rows r = query·G + head, so that keys and
+/// values are packed once for all of them, and keeps running maxima, sums and outputs of its rows while it walks the keys.
+/// </content>
+public static unsafe partial class Attention
+{
+    /// <summary>Rows of one unit: queries and outputs at E = 128 fill half of a 1 MiB second-level cache.</summary>
+    private const int RowsPerUnit = 512;
+
+    /// <summary>Rows whose scores are in work at once: 48 x 64 scores take 12 KiB of first-level cache.</summary>
+    private const int RowsPerGroup = 48;
+
+    /// <summary>Up to this many rows, f32 values are read in place: packing them would cost as much as it saves.</summary>
+    private const int RowsReadInPlace = 12;
+
+    /// <summary>Multiply-adds below which waking the workers costs more than they save.</summary>
+    private const long WorkOfOneThread = 100_000;
+
+    private const int KeyTile = AttentionTiles.KeyTile;
+
+    private static int Padded(int headDim) => (headDim + 15) & ~15;
+
+    private static void RunForward(CpuDevice device, ForwardCall* call, int segmentCount)
+    {
+        var mark = device.Scratch.Mark();
+        int group = call->Shape.GroupSize;
+        int chunk = Math.Max(1, RowsPerUnit / group);
+        call->Schedule = AttentionSchedule.Build(call->Segments, segmentCount, call->Shape.KvHeads, chunk, device.Scratch);
+        long rows = (long)call->Schedule.LongestItem * group;
+        int padded = Padded(call->Shape.HeadDim);
+        call->Rows = rows;
+        call->ScratchFloats = (rows * ((2 * padded) + 32)) + (3L * KeyTile * padded) + (RowsPerGroup * KeyTile) + 16;
+        long work = call->Schedule.Pairs * group * call->Shape.HeadDim;
+        bool alone = call->Schedule.Count < 2 || work < WorkOfOneThread;
+        call->Scratch = device.Scratch.Floats(call->ScratchFloats * (alone ? 1 : device.Workers.Count));
+        if (alone)
+        {
+            ForwardWorker(call, 0, 1);
+        }
+        else
+        {
+            device.Workers.Run(&ForwardWorker, call);
+        }
+
+        device.Scratch.Release(mark);
+    }
+
+    private static void ForwardWorker(void* context, int worker, int workers)
+    {
+        var call = (ForwardCall*)context;
+        int padded = Padded(call->Shape.HeadDim);
+        var tiles = default(ForwardTiles);
+        tiles.Queries = call->Scratch + (worker * call->ScratchFloats);
+        tiles.Outputs = tiles.Queries + (call->Rows * padded);
+        tiles.Sums = tiles.Outputs + (call->Rows * padded);
+        tiles.Maxima = tiles.Sums + (call->Rows * 16);
+        tiles.RowMajor = tiles.Maxima + (call->Rows * 16);
+        tiles.Transposed = tiles.RowMajor + (KeyTile * padded);
+        tiles.Values = tiles.Transposed + (KeyTile * padded);
+        tiles.Scores = tiles.Values + (KeyTile * padded);
+        for (var item = call->Schedule.Take(); item != null; item = call->Schedule.Take())
+        {
+            ForwardUnit(call, item, &tiles);
+        }
+    }
+
+    private static void ForwardUnit(ForwardCall* call, AttentionItem* item, ForwardTiles* tiles)
+    {
+        var segment = call->Segments[item->Segment];
+        int group = call->Shape.GroupSize, headDim = call->Shape.HeadDim, padded = Padded(headDim);
+        int rows = item->QueryCount * group;
+        int prefix = segment.KeyCount - segment.QueryCount + item->FirstQuery;
+        int keys = prefix + item->QueryCount;
+        long firstRow = segment.QueryStart + item->FirstQuery;
+        long headOffset = (long)item->KvHead * group * headDim;
+        for (int r = 0; r < rows; r++)
+        {
+            float* query = call->Queries + ((firstRow + (r / group)) * call->QueryStride) + headOffset + (r % group * headDim);
+            AttentionTiles.LoadScaled(query, headDim, padded, call->Shape.Scale, tiles->Queries + ((long)r * padded));
+            tiles->Maxima[r] = float.NegativeInfinity;
+        }
+
+        new Span<float>(tiles->Outputs, rows * padded).Clear();
+        new Span<float>(tiles->Sums, rows * 16).Clear();
+        long keyOffset = (long)item->KvHead * headDim;
+        for (int tile = 0; tile < keys; tile += KeyTile)
+        {
+            int count = Math.Min(KeyTile, keys - tile);
+            long offset = (tile * call->KeyValueStride) + keyOffset;
+            ForwardPack(call, segment, offset, count, rows, tiles);
+            int start = Math.Max(0, tile - prefix) * group;
+            for (int row = start; row < rows; row += RowsPerGroup)
+            {
+                var span = new RowSpan(row, Math.Min(RowsPerGroup, rows - row), group, prefix + 1 - tile, count);
+                ForwardGroup(tiles, span, headDim);
+            }
+        }
+
+        float* logSumExp = call->LogSumExp == null ? null : call->LogSumExp + (firstRow * call->Shape.Heads) + (item->KvHead * group);
+        for (int r = 0; r < rows; r++)
+        {
+            float sum = AttentionExponential.Sum(Vector512.Load(tiles->Sums + (16L * r)));
+            float* output = call->Output + ((firstRow + (r / group)) * call->OutputStride) + headOffset + (r % group * headDim);
+            AttentionTiles.StoreScaled(tiles->Outputs + ((long)r * padded), headDim, 1f / sum, output);
+            if (logSumExp != null)
+            {
+                logSumExp[((long)(r / group) * call->Shape.Heads) + (r % group)] = tiles->Maxima[r] + MathF.Log(sum);
+            }
+        }
+    }
+
+    private static void ForwardPack(ForwardCall* call, in AttentionSegment segment, long offset, int count, int rows, ForwardTiles* tiles)
+    {
+        int headDim = call->Shape.HeadDim, padded = Padded(headDim);
+        long bytes = offset * call->KeyValueType.Bytes();
+        bool inPlace = call->KeyValueType == DType.F32 && headDim == padded;
+        if (inPlace)
+        {
+            AttentionTiles.Transpose((float*)segment.Keys + offset, call->KeyValueStride, count, padded, tiles->Transposed);
+        }
+        else
+        {
+            AttentionTiles.Load(segment.Keys + (nint)bytes, call->KeyValueType, call->KeyValueStride, count, headDim, padded, tiles->RowMajor);
+            AttentionTiles.Transpose(tiles->RowMajor, padded, count, padded, tiles->Transposed);
+        }
+
+        if (inPlace && rows <= RowsReadInPlace)
+        {
+            tiles->ValueRows = (float*)segment.Values + offset;
+            tiles->ValueStride = (nint)call->KeyValueStride;
+            return;
+        }
+
+        AttentionTiles.Load(segment.Values + (nint)bytes, call->KeyValueType, call->KeyValueStride, count, headDim, padded, tiles->Values);
+        tiles->ValueRows = tiles->Values;
+        tiles->ValueStride = padded;
+    }
+
+    /// <summary>Scores, probabilities and outputs of some rows against one tile of keys.</summary>
+    private static void ForwardGroup(ForwardTiles* tiles, in RowSpan span, int headDim)
+    {
+        int padded = Padded(headDim);
+        float* outputs = tiles->Outputs + ((long)span.First * padded);
+        var product = new TileProduct
+        {
+            A = tiles->Queries + ((long)span.First * padded),
+            ARowStride = padded,
+            ADepthStride = 1,
+            B = tiles->Transposed,
+            BStride = KeyTile,
+            C = tiles->Scores,
+            CStride = KeyTile,
+            Depth = headDim,
+        };
+        TileProduct.Multiply(&product, span.Count, (span.Visible(span.Count - 1) + 15) / 16);
+        for (int r = 0; r < span.Count; r++)
+        {
+            int row = span.First + r;
+            OnlineSoftmaxRow(
+                tiles->Scores + (r * KeyTile),
+                span.Visible(r),
+                tiles->Maxima + row,
+                tiles->Sums + (16L * row),
+                outputs + ((long)r * padded),
+                padded);
+        }
+
+        // Six rows at a time, because on the diagonal each block stops at its own last visible key.
+        for (int r = 0; r < span.Count; r += 6)
+        {
+            int block = Math.Min(6, span.Count - r);
+            product = new TileProduct
+            {
+                A = tiles->Scores + (r * KeyTile),
+                ARowStride = KeyTile,
+                ADepthStride = 1,
+                B = tiles->ValueRows,
+                BStride = tiles->ValueStride,
+                C = outputs + ((long)r * padded),
+                CStride = padded,
+                Depth = span.Visible(r + block - 1),
+                Accumulate = true,
+            };
+            TileProduct.Multiply(&product, block, padded / 16);
+        }
+    }
+
+    /// <summary>
+    /// Turns 64 scores into probabilities relative to the running maximum. When the maximum grows, what was summed before is
+    /// scaled down; when not, the factor would be exactly 1.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
+    private static void OnlineSoftmaxRow(float* scores, int visible, float* maximum, float* sums, float* output, int width)
+    {
+        var lane = Vector512<int>.Indices;
+        var none = Vector512.Create(float.NegativeInfinity);
+        var limit = Vector512.Create(visible);
+        var s0 = Vector512.ConditionalSelect(Vector512.LessThan(lane, limit).AsSingle(), Vector512.Load(scores), none);
+        var mask1 = Vector512.LessThan(lane + Vector512.Create(16), limit).AsSingle();
+        var mask2 = Vector512.LessThan(lane + Vector512.Create(32), limit).AsSingle();
+        var mask3 = Vector512.LessThan(lane + Vector512.Create(48), limit).AsSingle();
+        var s1 = Vector512.ConditionalSelect(mask1, Vector512.Load(scores + 16), none);
+        var s2 = Vector512.ConditionalSelect(mask2, Vector512.Load(scores + 32), none);
+        var s3 = Vector512.ConditionalSelect(mask3, Vector512.Load(scores + 48), none);
+        float before = *maximum;
+        float tileMaximum = AttentionExponential.Maximum(Vector512.MaxNative(Vector512.MaxNative(s0, s1), Vector512.MaxNative(s2, s3)));
+        var sum = Vector512.Load(sums);
+        float now = before;
+        if (tileMaximum > before)
+        {
+            now = tileMaximum;
+            *maximum = now;
+            var factor = AttentionExponential.Exp(Vector512.Create(before - now));
+            sum *= factor;
+            for (int e = 0; e < width; e += 16)
+            {
+                (Vector512.Load(output + e) * factor).Store(output + e);
+            }
+        }
+
+        var shift = Vector512.Create(now);
+        var p0 = AttentionExponential.Exp(s0 - shift);
+        var p1 = AttentionExponential.Exp(s1 - shift);
+        var p2 = AttentionExponential.Exp(s2 - shift);
+        var p3 = AttentionExponential.Exp(s3 - shift);
+        p0.Store(scores);
+        p1.Store(scores + 16);
+        p2.Store(scores + 32);
+        p3.Store(scores + 48);
+        (sum + ((p0 + p1) + (p2 + p3))).Store(sums);
+    }
+
+    /// <summary>Consecutive rows of a unit against one tile, and how many of its keys each of them sees.</summary>
+    private readonly struct RowSpan(int first, int count, int group, int visibleOfQueryZero, int keys)
+    {
+        public int First { get; } = first;
+
+        public int Count { get; } = count;
+
+        public int Visible(int row) => Math.Clamp(visibleOfQueryZero + ((First + row) / group), 0, keys);
+    }
+
+    private struct ForwardTiles
+    {
+        public float* Queries;
+        public float* Outputs;
+        public float* Sums;
+        public float* Maxima;
+        public float* RowMajor;
+        public float* Transposed;
+        public float* Values;
+        public float* Scores;
+        public float* ValueRows;
+        public nint ValueStride;
+    }
+
+    private struct ForwardCall
+    {
+        public AttentionShape Shape;
+        public float* Queries;
+        public long QueryStride;
+        public AttentionSegment* Segments;
+        public DType KeyValueType;
+        public long KeyValueStride;
+        public float* Output;
+        public long OutputStride;
+        public float* LogSumExp;
+        public AttentionSchedule Schedule;
+        public float* Scratch;
+        public long ScratchFloats;
+        public long Rows;
+    }
+}

@@ -1,0 +1,165 @@
+using Tessera.Devices;
+
+namespace Tessera.Kernels;
+
+/// <summary>Causal softmax attention with grouped key-value heads over packed, ragged or cached sequences.</summary>
+/// <remarks>
+/// out[i,h] = Σ_j p[j]·v[j,h/G] with p = softmax over j of (q[i,h]·k[j,h/G] / sqrt(E)) and G = H / K. Query i of a segment
+/// sees the keys [0, KeyCount − QueryCount + i].
+/// Memory: tiles of 64 keys; scratch grows with tokens·E in the backward and is constant in the forward, never tokens².
+/// Error: relative L2 to the double reference at most 2e-6 forward and 5e-6 backward on unit Gaussians.
+/// Determinism: the bits of a row depend only on its query and its visible keys and values. Thread count, other rows and
+/// segments, and whether f32 keys lie in the projection buffer or in a cache do not matter: every score is one chain of
+/// fused multiply-adds in the order of e, every output one chain in the order of j, rescaled at multiples of 64 positions.
+/// Keys and values must be finite.
+/// Cost: 4·E FLOPs for every visible pair and head forward, 10·E backward.
+/// Source: Milakov and Gimelshein 2018 (online softmax); Dao 2023 (tiles, recomputed probabilities).
+/// </remarks>
+public static unsafe partial class Attention
+{
+    /// <summary>Attends from every row covered by the segments.</summary>
+    /// <param name="device">Where to run.</param>
+    /// <param name="shape">Heads and head dimension.</param>
+    /// <param name="queries">Rotated queries, [tokens, H·E].</param>
+    /// <param name="queryStride">Elements from one query row to the next.</param>
+    /// <param name="segments">The sequences of this step; their rows must not overlap.</param>
+    /// <param name="segmentCount">Number of sequences.</param>
+    /// <param name="keyValueType">f32 or bf16: how keys and values are stored.</param>
+    /// <param name="keyValueStride">Elements from one position's keys (or values) to the next.</param>
+    /// <param name="output">Assigned in the rows covered, [tokens, H·E]; must not overlap the inputs.</param>
+    /// <param name="outputStride">Elements from one output row to the next.</param>
+    /// <param name="logSumExp">[tokens, H], the natural log-sum-exp of each row's scaled scores for the backward; may be null.</param>
+    /// <exception cref="ArgumentException">Shape, type, stride or a segment is unusable.</exception>
+    public static void Forward(
+        Device device,
+        in AttentionShape shape,
+        float* queries,
+        long queryStride,
+        AttentionSegment* segments,
+        int segmentCount,
+        DType keyValueType,
+        long keyValueStride,
+        float* output,
+        long outputStride,
+        float* logSumExp)
+    {
+        Check(shape, segments, segmentCount);
+        CheckStride(nameof(queryStride), queryStride, (long)shape.Heads * shape.HeadDim);
+        CheckStride(nameof(outputStride), outputStride, (long)shape.Heads * shape.HeadDim);
+        CheckStride(nameof(keyValueStride), keyValueStride, (long)shape.KvHeads * shape.HeadDim);
+        if (keyValueType is not (DType.F32 or DType.BF16))
+        {
+            throw new ArgumentException($"attention keys and values are f32 or bf16, not {keyValueType.Label()}");
+        }
+
+        var call = new ForwardCall
+        {
+            Shape = shape,
+            Queries = queries,
+            QueryStride = queryStride,
+            Segments = segments,
+            KeyValueType = keyValueType,
+            KeyValueStride = keyValueStride,
+            Output = output,
+            OutputStride = outputStride,
+            LogSumExp = logSumExp,
+        };
+        RunForward(CpuDevice.From(device), &call, segmentCount);
+    }
+
+    /// <summary>Gradients of queries, keys and values, assigned in the rows covered by the segments.</summary>
+    /// <remarks>
+    /// With P recomputed from <paramref name="logSumExp"/> and D[i,h] = Σ_e gradOutput·output: gradValues[j] = Σ_i P[i,j]·gradOutput[i];
+    /// dS[i,j] = P[i,j]·(gradOutput[i]·v[j] − D[i]); gradQueries[i] = Σ_j dS[i,j]·k[j] / sqrt(E); gradKeys[j] = Σ_i dS[i,j]·q[i] / sqrt(E);
+    /// sums over i run over the G query heads of a key-value head as well.
+    /// </remarks>
+    /// <param name="device">Where to run.</param>
+    /// <param name="shape">Heads and head dimension.</param>
+    /// <param name="queries">Rotated queries, [tokens, H·E].</param>
+    /// <param name="queryStride">Elements from one query row to the next.</param>
+    /// <param name="segments">The sequences of this step, each with KeyCount = QueryCount and f32 keys and values.</param>
+    /// <param name="segmentCount">Number of sequences.</param>
+    /// <param name="keyValueStride">Elements from one position's keys (or values) to the next.</param>
+    /// <param name="output">The forward's output.</param>
+    /// <param name="gradOutput">Gradient of the output, laid out like it.</param>
+    /// <param name="outputStride">Elements from one row of output and gradOutput to the next.</param>
+    /// <param name="logSumExp">The forward's log-sum-exp, [tokens, H].</param>
+    /// <param name="gradQueries">[tokens, H·E].</param>
+    /// <param name="gradKeys">[tokens, K·E]: key j of a segment is row QueryStart + j.</param>
+    /// <param name="gradValues">[tokens, K·E], rows like gradKeys.</param>
+    /// <param name="gradStride">Elements from one row of each gradient to the next.</param>
+    /// <exception cref="ArgumentException">Shape, stride or a segment is unusable.</exception>
+    public static void Backward(
+        Device device,
+        in AttentionShape shape,
+        float* queries,
+        long queryStride,
+        AttentionSegment* segments,
+        int segmentCount,
+        long keyValueStride,
+        float* output,
+        float* gradOutput,
+        long outputStride,
+        float* logSumExp,
+        float* gradQueries,
+        float* gradKeys,
+        float* gradValues,
+        long gradStride)
+    {
+        Check(shape, segments, segmentCount);
+        CheckStride(nameof(queryStride), queryStride, (long)shape.Heads * shape.HeadDim);
+        CheckStride(nameof(outputStride), outputStride, (long)shape.Heads * shape.HeadDim);
+        CheckStride(nameof(keyValueStride), keyValueStride, (long)shape.KvHeads * shape.HeadDim);
+        CheckStride(nameof(gradStride), gradStride, (long)shape.Heads * shape.HeadDim);
+        for (int s = 0; s < segmentCount; s++)
+        {
+            if (segments[s].KeyCount != segments[s].QueryCount)
+            {
+                throw new ArgumentException(
+                    $"attention segment {s}: the backward needs every key's query, but there are {segments[s].QueryCount} queries "
+                    + $"for {segments[s].KeyCount} keys");
+            }
+        }
+
+        var call = new BackwardCall
+        {
+            Shape = shape,
+            Queries = queries,
+            QueryStride = queryStride,
+            Segments = segments,
+            KeyValueStride = keyValueStride,
+            Output = output,
+            GradOutput = gradOutput,
+            OutputStride = outputStride,
+            LogSumExp = logSumExp,
+            GradQueries = gradQueries,
+            GradKeys = gradKeys,
+            GradValues = gradValues,
+            GradStride = gradStride,
+        };
+        RunBackward(CpuDevice.From(device), &call, segmentCount);
+    }
+
+    private static void Check(in AttentionShape shape, AttentionSegment* segments, int segmentCount)
+    {
+        shape.Validate();
+        ArgumentOutOfRangeException.ThrowIfNegative(segmentCount);
+        for (int s = 0; s < segmentCount; s++)
+        {
+            var segment = segments[s];
+            if (segment.QueryStart < 0 || segment.QueryCount < 0 || segment.KeyCount < segment.QueryCount)
+            {
+                throw new ArgumentException(
+                    $"attention segment {s}: {segment.QueryCount} queries from row {segment.QueryStart} with {segment.KeyCount} keys");
+            }
+        }
+    }
+
+    private static void CheckStride(string name, long stride, long width)
+    {
+        if (stride < width)
+        {
+            throw new ArgumentException($"attention {name} is {stride}, below the row's {width} elements", name);
+        }
+    }
+}

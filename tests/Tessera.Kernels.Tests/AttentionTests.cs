@@ -1,0 +1,247 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using Tessera.Devices;
+using Tessera.TestSupport;
+
+namespace Tessera.Kernels.Tests;
+
+public unsafe class AttentionTests
+{
+    private const double ForwardBound = 2e-6;
+
+    /// <summary>One key, one below, at and above a vector and a tile, and beyond two tiles.</summary>
+    private static readonly (int, int)[] Documents = [(1, 1), (2, 2), (15, 15), (16, 16), (17, 17), (63, 63), (64, 64), (65, 65), (130, 130)];
+
+    private static readonly (int, int)[] Continued = [(1, 1), (1, 77), (3, 64), (17, 130), (1, 65), (65, 200), (2, 129)];
+
+    [Theory]
+    [InlineData(4, 2, 2)]
+    [InlineData(4, 2, 8)]
+    [InlineData(4, 2, 16)]
+    [InlineData(4, 2, 24)]
+    [InlineData(2, 1, 32)]
+    [InlineData(4, 2, 48)]
+    [InlineData(2, 1, 64)]
+    [InlineData(2, 1, 128)]
+    [InlineData(1, 1, 32)]
+    [InlineData(3, 3, 16)]
+    [InlineData(4, 1, 32)]
+    [InlineData(8, 1, 16)]
+    [InlineData(3, 1, 10)]
+    public void Forward_of_packed_documents_matches_the_reference(int heads, int kvHeads, int headDim)
+    {
+        using var device = new CpuDevice(2);
+        using var problem = new AttentionProblem(new(heads, kvHeads, headDim), Documents);
+        AssertMatches(problem, device);
+    }
+
+    [Theory]
+    [InlineData(DType.F32, 4, 2, 32)]
+    [InlineData(DType.F32, 4, 1, 24)]
+    [InlineData(DType.F32, 2, 1, 128)]
+    [InlineData(DType.BF16, 4, 2, 32)]
+    [InlineData(DType.BF16, 8, 1, 8)]
+    [InlineData(DType.BF16, 3, 3, 48)]
+    [InlineData(DType.BF16, 2, 1, 128)]
+    public void Forward_through_a_cache_matches_the_reference_on_the_stored_values(DType type, int heads, int kvHeads, int headDim)
+    {
+        using var device = new CpuDevice(2);
+        using var problem = new AttentionProblem(new(heads, kvHeads, headDim), Continued, type);
+        AssertMatches(problem, device);
+    }
+
+    [Fact]
+    public void Forward_matches_the_reference_where_a_document_is_split_into_several_units()
+    {
+        using var device = new CpuDevice(2);
+        using var problem = new AttentionProblem(new(4, 1, 8), [(300, 300), (7, 7)]);
+        AssertMatches(problem, device);
+    }
+
+    [Theory]
+    [InlineData(DType.F32)]
+    [InlineData(DType.BF16)]
+    public void A_row_has_the_same_bits_alone_and_among_others(DType type)
+    {
+        using var device = new CpuDevice(2);
+        using var problem = new AttentionProblem(new(6, 2, 24), Continued, type);
+        var (together, logSums) = problem.Forward(device);
+        using var keepTogether = together;
+        using var keepLogSums = logSums;
+        foreach (var segment in problem.Segments)
+        {
+            for (int i = 0; i < segment.QueryCount; i++)
+            {
+                var alone = segment with
+                {
+                    QueryStart = segment.QueryStart + i,
+                    QueryCount = 1,
+                    KeyCount = segment.KeyCount - segment.QueryCount + i + 1,
+                };
+                var (output, logSum) = problem.Forward(device, [alone]);
+                AssertSameRow(together, output, alone.QueryStart, problem.QueryWidth);
+                AssertSameRow(logSums, logSum, alone.QueryStart, problem.Shape.Heads);
+                output.Dispose();
+                logSum.Dispose();
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(32)]
+    [InlineData(24)]
+    public void Cached_f32_keys_give_the_bits_of_keys_in_the_projection_buffer(int headDim)
+    {
+        using var device = new CpuDevice(2);
+        (int, int)[] documents = [(130, 130), (5, 5)];
+        using var packed = new AttentionProblem(new(4, 2, headDim), documents);
+        using var cached = new AttentionProblem(new(4, 2, headDim), documents, DType.F32);
+        AssertSameBits(packed.Forward(device), cached.Forward(device));
+    }
+
+    [Fact]
+    public void Forward_bits_do_not_depend_on_the_number_of_threads_or_the_order_of_segments()
+    {
+        using var problem = new AttentionProblem(new(8, 4, 32), Documents);
+        using var one = new CpuDevice(1);
+        using var three = new CpuDevice(3);
+        AttentionSegment[] reversed = [.. problem.Segments.Reverse()];
+        AssertSameBits(problem.Forward(one), problem.Forward(three));
+        AssertSameBits(problem.Forward(one), problem.Forward(three, reversed));
+    }
+
+    [Fact]
+    public void Rows_outside_the_segments_are_not_touched()
+    {
+        using var device = new CpuDevice(2);
+        using var problem = new AttentionProblem(new(2, 1, 16), [(20, 20), (3, 3), (40, 40)]);
+        var (output, logSumExp) = problem.Forward(device, [problem.Segments[0], problem.Segments[2]]);
+        Assert.True(output.Span.Slice(20 * problem.QueryWidth, 3 * problem.QueryWidth).IndexOfAnyExcept(float.NaN) < 0);
+        Assert.Equal(3 * problem.QueryWidth, output.Span.ToArray().Count(float.IsNaN));
+        Assert.Equal(3 * problem.Shape.Heads, logSumExp.Span.ToArray().Count(float.IsNaN));
+        output.Dispose();
+        logSumExp.Dispose();
+    }
+
+    [Fact]
+    public void Scores_of_tens_of_thousands_neither_overflow_nor_lose_the_softmax()
+    {
+        // Integers up to 60 with E = 16: every score is a multiple of 1/4 below 2^24 and exact in f32.
+        using var device = new CpuDevice(2);
+        using var problem = new AttentionProblem(new(4, 2, 16), Documents, null, (random, _) => random.Next(-60, 60));
+        AssertMatches(problem, device);
+    }
+
+    [Fact]
+    public void Equal_scores_average_the_values()
+    {
+        using var device = new CpuDevice(1);
+        using var problem = new AttentionProblem(new(1, 1, 2), [(100, 100)], null, (_, i) => i % 6 < 4 ? 0 : i / 6);
+        var (output, logSumExp) = problem.Forward(device);
+        for (int i = 0; i < 100; i++)
+        {
+            Assert.Equal(i / 2.0, output.Pointer[2 * i], 1e-5 * 50);
+            Assert.Equal(Math.Log(i + 1), logSumExp.Pointer[i], 1e-6);
+        }
+
+        output.Dispose();
+        logSumExp.Dispose();
+    }
+
+    [Fact]
+    public void Steady_state_allocates_nothing()
+    {
+        using var device = new CpuDevice(2);
+        using var problem = new AttentionProblem(new(4, 2, 32), Documents);
+        using var output = new GuardedFloats((long)problem.Tokens * problem.QueryWidth);
+        fixed (AttentionSegment* segments = problem.Segments)
+        {
+            long before = 0;
+            for (int run = 0; run < 3; run++)
+            {
+                before = run < 2 ? GC.GetAllocatedBytesForCurrentThread() : before;
+                Attention.Forward(
+                    device,
+                    problem.Shape,
+                    problem.Packed.Pointer,
+                    problem.Shape.PackedWidth,
+                    segments,
+                    problem.Segments.Length,
+                    DType.F32,
+                    problem.Shape.PackedWidth,
+                    output.Pointer,
+                    problem.QueryWidth,
+                    null);
+            }
+
+            Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        }
+    }
+
+    [Fact]
+    public void The_exponential_is_within_its_bound_and_exact_at_zero_and_minus_infinity()
+    {
+        double worst = 0;
+        for (double x = -86.5; x <= 88; x += 0.000_37)
+        {
+            double exact = Math.Exp((float)x);
+            worst = Math.Max(worst, Math.Abs(Exp((float)x) - exact) / exact);
+        }
+
+        Assert.True(worst <= 3e-7, $"relative error {worst:E2}");
+        Assert.Equal(1f, Exp(0f));
+        Assert.Equal(1f, Exp(-0f));
+        Assert.Equal(0f, Exp(float.NegativeInfinity));
+        Assert.Equal(0f, Exp(-87f));
+        Assert.Equal(0f, Exp(-1e30f));
+        Assert.Equal(float.PositiveInfinity, Exp(float.PositiveInfinity));
+        Assert.True(float.IsNaN(Exp(float.NaN)));
+    }
+
+    [Fact]
+    public void Unusable_arguments_are_named()
+    {
+        using var device = new CpuDevice(1);
+        Assert.Contains("3 query heads", Error(new AttentionShape(3, 2, 16), 0, 0, 1000), StringComparison.Ordinal);
+        Assert.Contains("dimension 7", Error(new AttentionShape(2, 2, 7), 0, 0, 1000), StringComparison.Ordinal);
+        Assert.Contains("5 queries", Error(new AttentionShape(2, 2, 8), 5, 4, 1000), StringComparison.Ordinal);
+        Assert.Contains("queryStride is 15", Error(new AttentionShape(2, 2, 8), 1, 1, 15), StringComparison.Ordinal);
+
+        string Error(AttentionShape shape, int queries, int keys, long stride)
+        {
+            var segment = stackalloc AttentionSegment[1];
+            *segment = new() { QueryCount = queries, KeyCount = keys };
+            return Assert.ThrowsAny<ArgumentException>(
+                () => Attention.Forward(device, shape, null, stride, segment, 1, DType.F32, stride, null, stride, null)).Message;
+        }
+    }
+
+    private static float Exp(float x) => AttentionExponential.Exp(Vector512.Create(x)).ToScalar();
+
+    private static void AssertMatches(AttentionProblem problem, CpuDevice device)
+    {
+        var (output, logSumExp) = problem.Forward(device);
+        var (expected, expectedLogSums) = problem.ForwardReference();
+        Errors.AssertClose(output.Span, expected, ForwardBound, "output");
+        Errors.AssertClose(logSumExp.Span, expectedLogSums, ForwardBound, "log-sum-exp");
+        output.Dispose();
+        logSumExp.Dispose();
+    }
+
+    private static void AssertSameRow(GuardedFloats expected, GuardedFloats actual, int row, int width)
+    {
+        var left = MemoryMarshal.AsBytes(expected.Span.Slice(row * width, width));
+        var right = MemoryMarshal.AsBytes(actual.Span.Slice(row * width, width));
+        Assert.True(left.SequenceEqual(right), $"row {row} differs");
+    }
+
+    private static void AssertSameBits((GuardedFloats Output, GuardedFloats LogSums) left, (GuardedFloats Output, GuardedFloats LogSums) right)
+    {
+        Assert.True(MemoryMarshal.AsBytes(left.Output.Span).SequenceEqual(MemoryMarshal.AsBytes(right.Output.Span)), "outputs differ");
+        Assert.True(MemoryMarshal.AsBytes(left.LogSums.Span).SequenceEqual(MemoryMarshal.AsBytes(right.LogSums.Span)), "log-sums differ");
+        foreach (var buffer in new[] { left.Output, left.LogSums, right.Output, right.LogSums })
+        {
+            buffer.Dispose();
+        }
+    }
+}
