@@ -70,9 +70,8 @@ public sealed class TrainingRun(Trainer trainer, string folder, string identity,
             }
         }
 
-        return Validation.Count > 0 && trainer.Steps == trainer.TotalSteps && last.Weight == 0
-            ? trainer.Validate(Validation)
-            : last;
+        // A run that was complete already has nothing left to do but to say how it stands.
+        return last.Weight == 0 && Validation.Count > 0 ? trainer.Validate(Validation) : last;
     }
 
     private bool IsDue(int step, int every) => (every > 0 && step % every == 0) || step == trainer.TotalSteps;

@@ -1,0 +1,132 @@
+using System.CommandLine;
+using System.Globalization;
+using Tessera.Cli.Data;
+using Tessera.Devices;
+using Tessera.Models;
+using Tessera.Models.Checkpoints;
+using Tessera.Runs;
+using Tessera.Training;
+using Tessera.Training.Objectives;
+
+namespace Tessera.Cli.Commands;
+
+/// <summary><c>train</c>: next-token training on text or generated problems.</summary>
+internal static class TrainCommand
+{
+    public static Command Create()
+    {
+        var options = new TrainOptions();
+        var command = new Command("train", "Train a model on text or on generated problems. Options may come from a file: train @FILE.") { options.Model };
+        foreach (var option in options.All)
+        {
+            command.Add(option);
+        }
+
+        command.SetAction(result => Run(options, result, ObjectiveWeights.LanguageModelling, null, null));
+        return command;
+    }
+
+    /// <summary>Trains <c>options.Model</c>, with or without a teacher, and writes the result into the run's folder.</summary>
+    public static int Run(
+        TrainOptions options, ParseResult result, ObjectiveWeights weights, string? teacherFolder, IReadOnlyList<int>? layerMap)
+    {
+        string source = result.GetValue(options.Model)!;
+        string output = result.GetValue(options.Output)!;
+        var settings = options.ToSettings(result);
+        using var device = Tessera.Devices.Device.Open(result.GetValue(options.Device)!, result.GetValue(options.Threads));
+        var tokenizer = ModelFolder.LoadTokenizer(source)
+            ?? throw new InvalidDataException($"{source}: no tokenizer.json there, which training needs");
+        using var student = ModelFolder.Load(source, DType.F32);
+        using var teacher = teacherFolder is null ? null : ModelFolder.Load(teacherFolder, DType.F32);
+        var data = LoadData(options, result, student, tokenizer, settings);
+        using var trainer = new Trainer(device, student, settings, weights, data.Documents, teacher, layerMap);
+        var run = new TrainingRun(
+            trainer, output, Identity(options, result, weights, source, teacherFolder, layerMap),
+            new TrainingIntervals(result.GetValue(options.CheckpointEvery), result.GetValue(options.ValidateEvery), 10))
+        {
+            Validation = data.Validation,
+            OnValidation = (step, loss) => Console.Error.WriteLine($"step {step}: validation {Describe(loss, weights)}"),
+        };
+        var loss = run.Run(new ProgressOptions { Label = "train", Unit = "steps" });
+        ModelFolder.Save(
+            output, student, SharedOptions.ParseDataType(result.GetValue(options.DataType)!), source,
+            Provenance(source, teacherFolder, layerMap, student));
+        Console.WriteLine(result.GetValue(options.Json)
+            ? FormattableString.Invariant($$"""{"model": {{System.Text.Json.JsonSerializer.Serialize(output)}}, "steps": {{trainer.Steps}}, "cross_entropy": {{loss.CrossEntropy}}, "divergence": {{loss.Divergence}}, "cosine": {{loss.Cosine}}}""")
+            : $"{output}: {trainer.Steps} steps, {Describe(loss, weights)}");
+        return 0;
+    }
+
+    private static TrainingData LoadData(
+        TrainOptions options, ParseResult result, Decoder student, Models.Tokenizers.Tokenizer tokenizer, TrainingSettings settings)
+    {
+        string[] text = result.GetValue(options.Text) ?? [];
+        string? tasks = result.GetValue(options.Tasks);
+        if (text.Length > 0 == tasks is not null)
+        {
+            throw new ArgumentException("give either --text FILE… or --tasks all|NAMES to train on");
+        }
+
+        var shape = new TrainingShape(settings.BatchTokens, settings.MaxLength, Math.Max(0, result.GetValue(options.ValidationTokens)));
+        ulong seed = result.GetValue(options.Seed);
+        return tasks is not null
+            ? TrainingData.FromTasks(student.Configuration, tokenizer, seed, tasks, result.GetValue(options.Levels), shape)
+            : TrainingData.FromText(student.Configuration, tokenizer, seed, TextFiles.ReadDocuments(text), shape);
+    }
+
+    private static string Identity(
+        TrainOptions options, ParseResult result, ObjectiveWeights weights, string source, string? teacher, IReadOnlyList<int>? layerMap)
+    {
+        var values = new List<KeyValuePair<string, string>>(options.Identity(result))
+        {
+            new("objective", string.Format(CultureInfo.InvariantCulture, "{0}", weights)),
+            new("model", HashOf(source)),
+            new("layer-map", layerMap is null ? "identity" : string.Join(',', layerMap)),
+            new("teacher", teacher is null ? "none" : HashOf(teacher)),
+        };
+        foreach (string path in result.GetValue(options.Text) ?? [])
+        {
+            values.Add(new($"text {values.Count}", ContentHash.OfFile(path)));
+        }
+
+        return ContentHash.OfNamed(values);
+    }
+
+    private static string HashOf(string folder) => string.Join(
+        '+',
+        Directory.EnumerateFiles(folder, "*.safetensors").Where(path => !path.EndsWith("checkpoint.safetensors", StringComparison.Ordinal))
+            .Append(Path.Combine(folder, "config.json")).Order(StringComparer.Ordinal).Select(ContentHash.OfFile));
+
+    private static Dictionary<string, string> Provenance(string source, string? teacher, IReadOnlyList<int>? layerMap, Decoder student)
+    {
+        var provenance = new Dictionary<string, string> { ["tessera.trained_from"] = HashOf(source) };
+        if (teacher is not null)
+        {
+            provenance["tessera.teacher"] = HashOf(teacher);
+            provenance["tessera.layer_map"] = string.Join(',', layerMap ?? [.. Enumerable.Range(0, student.Layers.Count)]);
+        }
+
+        return provenance;
+    }
+
+    private static string Describe(Training.Objectives.LossValues loss, ObjectiveWeights weights)
+    {
+        var parts = new List<string>();
+        if (weights.CrossEntropy != 0)
+        {
+            parts.Add($"cross-entropy {loss.CrossEntropy:F4} nats/token");
+        }
+
+        if (weights.Divergence != 0)
+        {
+            parts.Add($"KL {loss.Divergence:F5} nats/token");
+        }
+
+        if (weights.Cosine != 0)
+        {
+            parts.Add($"1-cos {loss.Cosine:F5}");
+        }
+
+        return string.Join(", ", parts);
+    }
+}

@@ -1,0 +1,113 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
+using Tessera.Training;
+
+namespace Tessera.Cli.Commands;
+
+/// <summary>Options that <c>train</c> and <c>distill</c> share.</summary>
+internal sealed class TrainOptions
+{
+    public Argument<string> Model { get; } = new("model") { Description = "Folder of the model to start from." };
+
+    public Option<string> Output { get; } = new("--out") { Description = "Folder of the run; the model is written there.", Required = true };
+
+    public Option<string[]> Text { get; } = new("--text") { Description = "Text files to train on (one document each, or .jsonl rows with a text field).", AllowMultipleArgumentsPerToken = true };
+
+    public Option<string?> Tasks { get; } = new("--tasks") { Description = "Train on generated problems: all, or comma-separated names." };
+
+    public Option<string?> Levels { get; } = new("--levels") { Description = "Comma-separated levels; all by default." };
+
+    public Option<int> Steps { get; } = new("--steps") { Description = "Optimiser steps.", DefaultValueFactory = _ => 1000 };
+
+    public Option<int> BatchTokens { get; } = new("--batch-tokens") { Description = "Most tokens of a micro-batch.", DefaultValueFactory = _ => 4096 };
+
+    public Option<int> Accumulation { get; } = new("--accumulate") { Description = "Micro-batches of a step.", DefaultValueFactory = _ => 1 };
+
+    public Option<int> MaxLength { get; } = new("--max-length") { Description = "Longest document in tokens.", DefaultValueFactory = _ => 512 };
+
+    public Option<double> LearningRate { get; } = new("--lr") { Description = "Peak learning rate.", DefaultValueFactory = _ => 1e-3 };
+
+    public Option<double> Floor { get; } = new("--lr-floor") { Description = "Learning rate at the end, as a share of the peak.", DefaultValueFactory = _ => 0.05 };
+
+    public Option<string> Schedule { get; } = new("--schedule") { Description = "constant, cosine, linear or wsd.", DefaultValueFactory = _ => "cosine" };
+
+    public Option<int> Warmup { get; } = new("--warmup") { Description = "Steps of rising learning rate.", DefaultValueFactory = _ => 100 };
+
+    public Option<double> WeightDecay { get; } = new("--weight-decay") { Description = "Decoupled decay of matrices.", DefaultValueFactory = _ => 0.1 };
+
+    public Option<double> Clip { get; } = new("--clip") { Description = "Largest norm of the gradient; 0 for none.", DefaultValueFactory = _ => 1.0 };
+
+    public Option<int> CheckpointEvery { get; } = new("--checkpoint-every") { Description = "Steps between checkpoints; 0 for the end only.", DefaultValueFactory = _ => 500 };
+
+    public Option<int> ValidateEvery { get; } = new("--validate-every") { Description = "Steps between validations; 0 for the end only.", DefaultValueFactory = _ => 500 };
+
+    public Option<int> ValidationTokens { get; } = new("--validation-tokens") { Description = "Held-out tokens; 0 for none.", DefaultValueFactory = _ => 16384 };
+
+    public Option<ulong> Seed { get; } = SharedOptions.Seed();
+
+    public Option<int> Threads { get; } = SharedOptions.Threads();
+
+    public Option<string> Device { get; } = SharedOptions.Device();
+
+    public Option<string> DataType { get; } = SharedOptions.DataType("bf16", "Storage of the written weights: f32 or bf16; training is in f32.");
+
+    public Option<bool> Json { get; } = SharedOptions.Json();
+
+    public IEnumerable<Option> All =>
+    [
+        Output, Text, Tasks, Levels, Steps, BatchTokens, Accumulation, MaxLength, LearningRate, Floor, Schedule, Warmup, WeightDecay,
+        Clip, CheckpointEvery, ValidateEvery, ValidationTokens, Seed, Threads, Device, DataType, Json,
+    ];
+
+    /// <summary>The options as settings; every number is checked.</summary>
+    public TrainingSettings ToSettings(ParseResult result)
+    {
+        double peak = Positive(result, LearningRate);
+        int steps = AtLeast(result, Steps, 1);
+        if (!Enum.TryParse(result.GetValue(Schedule), ignoreCase: true, out ScheduleShape shape) || !Enum.IsDefined(shape))
+        {
+            throw new ArgumentException($"--schedule {result.GetValue(Schedule)}: expected constant, cosine, linear or wsd");
+        }
+
+        return new TrainingSettings
+        {
+            Schedule = new LearningRateSchedule(
+                shape, peak, peak * NotNegative(result, Floor), AtLeast(result, Warmup, 0), steps),
+            Accumulation = AtLeast(result, Accumulation, 1),
+            BatchTokens = AtLeast(result, BatchTokens, 16),
+            MaxLength = AtLeast(result, MaxLength, 2),
+            WeightDecay = (float)NotNegative(result, WeightDecay),
+            ClipNorm = NotNegative(result, Clip),
+        };
+    }
+
+    /// <summary>What decides the course of a run, by name, for its identity.</summary>
+    public IEnumerable<KeyValuePair<string, string>> Identity(ParseResult result)
+    {
+        Option[] irrelevant = [Output, CheckpointEvery, ValidateEvery, ValidationTokens, Threads, DataType, Json, Text];
+        foreach (var option in All.Except(irrelevant))
+        {
+            object? value = result.GetResult(option) is OptionResult given ? given.GetValueOrDefault<object?>() : null;
+            yield return new(option.Name, Convert.ToString(value, CultureInfo.InvariantCulture) ?? string.Empty);
+        }
+    }
+
+    private static int AtLeast(ParseResult result, Option<int> option, int minimum)
+    {
+        int value = result.GetValue(option);
+        return value >= minimum ? value : throw new ArgumentException($"{option.Name} {value}: expected at least {minimum}");
+    }
+
+    private static double Positive(ParseResult result, Option<double> option)
+    {
+        double value = result.GetValue(option);
+        return value > 0 && double.IsFinite(value) ? value : throw new ArgumentException($"{option.Name} {value}: expected a positive number");
+    }
+
+    private static double NotNegative(ParseResult result, Option<double> option)
+    {
+        double value = result.GetValue(option);
+        return value >= 0 && double.IsFinite(value) ? value : throw new ArgumentException($"{option.Name} {value}: expected 0 or more");
+    }
+}
