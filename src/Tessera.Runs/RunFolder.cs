@@ -1,0 +1,122 @@
+namespace Tessera.Runs;
+
+/// <summary>
+/// The folder of one stage, <c>ROOT/STAGE-HASH12</c>, with its <c>manifest.json</c>. The same settings and inputs find the same
+/// folder again, so a stage that is complete is not repeated and one that was killed goes on in its place.
+/// </summary>
+public sealed class RunFolder
+{
+    /// <summary>File name of the manifest.</summary>
+    public const string ManifestName = "manifest.json";
+
+    private readonly TimeProvider _clock;
+
+    private RunFolder(string path, RunManifest manifest, TimeProvider clock)
+    {
+        FullPath = path;
+        Manifest = manifest;
+        _clock = clock;
+    }
+
+    /// <summary>Absolute path of the folder.</summary>
+    public string FullPath { get; }
+
+    /// <summary>The manifest as last written or read by this object.</summary>
+    public RunManifest Manifest { get; private set; }
+
+    /// <summary>Whether the stage's outputs are all there.</summary>
+    public bool IsComplete => Manifest.Status == RunStatus.Complete;
+
+    /// <summary>Opens or makes the folder of a stage.</summary>
+    /// <param name="root">Folder of all stages, made if missing.</param>
+    /// <param name="stage">What is to be computed.</param>
+    /// <param name="clock">Clock of the manifest; the system's if null.</param>
+    /// <exception cref="ArgumentException">The stage's name is not made of lower-case letters, digits and hyphens.</exception>
+    /// <exception cref="InvalidDataException">The manifest is unreadable or belongs to other settings; one sentence.</exception>
+    public static RunFolder Open(string root, RunStage stage, TimeProvider? clock = null)
+    {
+        if (stage.Name.Length == 0 || !stage.Name.All(IsNameCharacter))
+        {
+            throw new ArgumentException($"The stage name '{stage.Name}' must be made of lower-case letters, digits and hyphens.", nameof(stage));
+        }
+
+        clock ??= TimeProvider.System;
+        string path = Path.Combine(Path.GetFullPath(root), $"{stage.Name}-{ContentHash.Short(stage.Hash)}");
+        Directory.CreateDirectory(path);
+        string manifestPath = Path.Combine(path, ManifestName);
+        if (File.Exists(manifestPath))
+        {
+            RunManifest found = ManifestJson.Read(manifestPath);
+            Check(manifestPath, stage, found);
+            return new RunFolder(path, found, clock);
+        }
+
+        RunManifest manifest = Describe(stage, clock.GetUtcNow());
+        ManifestJson.Write(manifestPath, manifest);
+        return new RunFolder(path, manifest, clock);
+    }
+
+    /// <summary>Absolute path of a file in the folder.</summary>
+    public string PathOf(string name) => Path.Combine(FullPath, name);
+
+    /// <summary>Declares the outputs complete; call it after the last of them is on the disk. A second call changes nothing.</summary>
+    public void MarkComplete()
+    {
+        if (!IsComplete)
+        {
+            RunManifest complete = Manifest with { Status = RunStatus.Complete, FinishedUtc = _clock.GetUtcNow() };
+            ManifestJson.Write(PathOf(ManifestName), complete);
+            Manifest = complete;
+        }
+    }
+
+    private static bool IsNameCharacter(char character) =>
+        char.IsAsciiLetterLower(character) || char.IsAsciiDigit(character) || character == '-';
+
+    private static RunManifest Describe(RunStage stage, DateTimeOffset now) => new()
+    {
+        Stage = stage.Name,
+        Hash = stage.Hash,
+        Status = RunStatus.Started,
+        ToolVersion = stage.ToolVersion,
+        Command = stage.Command,
+        Settings = Sorted(stage.Settings),
+        Inputs = Sorted(stage.Inputs),
+        StartedUtc = now,
+    };
+
+    private static SortedDictionary<string, string> Sorted(IReadOnlyDictionary<string, string> values) =>
+        new(values.ToDictionary(), StringComparer.Ordinal);
+
+    private static void Check(string path, RunStage asked, RunManifest found)
+    {
+        if (found.Stage != asked.Name)
+        {
+            throw new InvalidDataException($"{path}: belongs to stage '{found.Stage}', expected '{asked.Name}'.");
+        }
+
+        CheckValues(path, "setting", asked.Settings, found.Settings);
+        CheckValues(path, "input", asked.Inputs, found.Inputs);
+        if (found.Hash != asked.Hash)
+        {
+            throw new InvalidDataException($"{path}: field 'hash' is {found.Hash}, but its settings and inputs give {asked.Hash}.");
+        }
+    }
+
+    private static void CheckValues(
+        string path, string kind, IReadOnlyDictionary<string, string> asked, SortedDictionary<string, string> found)
+    {
+        foreach (string name in asked.Keys.Union(found.Keys).Order(StringComparer.Ordinal))
+        {
+            string? expected = asked.GetValueOrDefault(name);
+            found.TryGetValue(name, out string? actual);
+            if (expected != actual)
+            {
+                throw new InvalidDataException(
+                    $"{path}: belongs to another run, {kind} '{name}' is {Quote(actual)} there and {Quote(expected)} here.");
+            }
+        }
+    }
+
+    private static string Quote(string? value) => value is null ? "absent" : $"'{value}'";
+}
