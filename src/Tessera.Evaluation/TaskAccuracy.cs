@@ -48,7 +48,7 @@ public static class TaskAccuracy
             {
                 string text = tokenizer.Decode(outputs[i].Ids, skipSpecialTokens: true);
                 string? answer = AnswerExtractor.Extract(text);
-                bool right = answer is not null && TaskCatalog.Verify(chunk[i], answer);
+                bool right = answer is not null && TaskCatalog.Get(chunk[i].Task).Verify(chunk[i], answer);
                 string key = $"{chunk[i].Task} {chunk[i].Level}";
                 var (c, n) = byTask.GetValueOrDefault(key);
                 byTask[key] = (c + (right ? 1 : 0), n + 1);

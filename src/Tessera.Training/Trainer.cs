@@ -10,7 +10,7 @@ namespace Tessera.Training;
 /// </summary>
 /// <remarks>
 /// The state of a run is the parameters, the moments, the number of steps and the number of the next document;
-/// <see cref="TrainingCheckpoint"/> saves exactly these, so a resumed run ends with the bits of an uninterrupted one.
+/// <see cref="Checkpoints.TrainingCheckpoint"/> saves exactly these, so a resumed run ends with the bits of an uninterrupted one.
 /// </remarks>
 public sealed class Trainer : IDisposable
 {
