@@ -245,14 +245,22 @@ public static unsafe partial class Gemm
         }
     }
 
+    /// <summary>Moves the valid part of a tile from scratch to C.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MergeTile(float* tile, float* c, long cStride, int rows, int columns, bool accumulate)
     {
-        for (int i = 0; i < rows; i++)
+        for (int i = 0; i < rows; i++, tile += TileColumns, c += cStride)
         {
-            for (int j = 0; j < columns; j++)
+            int j = 0;
+            for (; j + 4 <= columns; j += 4)
             {
-                float value = tile[(i * TileColumns) + j];
-                c[(i * cStride) + j] = accumulate ? c[(i * cStride) + j] + value : value;
+                Vector128<float> value = Vector128.Load(tile + j);
+                (accumulate ? Vector128.Load(c + j) + value : value).Store(c + j);
+            }
+
+            for (; j < columns; j++)
+            {
+                c[j] = accumulate ? c[j] + tile[j] : tile[j];
             }
         }
     }

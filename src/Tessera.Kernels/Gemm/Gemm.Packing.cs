@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Tessera.Devices;
 
 namespace Tessera.Kernels;
@@ -35,7 +36,7 @@ public static unsafe partial class Gemm
             {
                 for (int s = 0; s < whole; s++)
                 {
-                    TransposeStrip(source + (s * width * stride), stride, depth, target + ((long)s * depth * width), width);
+                    TransposeStrip(source + (s * width * stride), stride, width, depth, target + ((long)s * depth * width), width);
                 }
             }
             else
@@ -50,7 +51,7 @@ public static unsafe partial class Gemm
             {
                 for (int s = 0; s < whole; s++)
                 {
-                    TransposeStrip(source + (s * width * stride), stride, depth, target + ((long)s * depth * width), width);
+                    TransposeStrip(source + (s * width * stride), stride, width, depth, target + ((long)s * depth * width), width);
                 }
             }
             else
@@ -66,19 +67,34 @@ public static unsafe partial class Gemm
         }
     }
 
-    /// <summary>Turns <paramref name="width"/> rows of <paramref name="depth"/> elements into depth rows of width elements.</summary>
+    /// <summary>
+    /// Turns <paramref name="lanes"/> rows (a multiple of four) of <paramref name="depth"/> elements into depth rows of
+    /// <paramref name="width"/> elements, of which the first lanes are written.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void TransposeStrip(float* source, long stride, int depth, float* target, int width)
+    private static void TransposeStrip(float* source, long stride, int lanes, int depth, float* target, int width)
     {
         int p = 0;
         for (; p + 16 <= depth; p += 16)
         {
             // Sixteen sums of four lanes at a time: every cache line is used up while it is near, even where the rows
             // are a power of two apart and share a set.
-            for (int l = 0; l < width; l += 4)
+            for (int l = 0; l < lanes; l += 4)
             {
                 float* row = source + (l * stride) + p;
                 float* to = target + (p * width) + l;
+                if (Avx512F.IsSupported)
+                {
+                    StoreTransposed(
+                        Vector512.Load(row),
+                        Vector512.Load(row + stride),
+                        Vector512.Load(row + (2 * stride)),
+                        Vector512.Load(row + (3 * stride)),
+                        to,
+                        width);
+                    continue;
+                }
+
                 for (int q = 0; q < 16; q += 4)
                 {
                     StoreTransposed(
@@ -94,7 +110,7 @@ public static unsafe partial class Gemm
 
         for (; p < depth; p++)
         {
-            for (int l = 0; l < width; l++)
+            for (int l = 0; l < lanes; l++)
             {
                 target[(p * width) + l] = source[(l * stride) + p];
             }
@@ -102,15 +118,22 @@ public static unsafe partial class Gemm
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void TransposeStrip(ushort* source, long stride, int depth, float* target, int width)
+    private static void TransposeStrip(ushort* source, long stride, int lanes, int depth, float* target, int width)
     {
         int p = 0;
         for (; p + 16 <= depth; p += 16)
         {
-            for (int l = 0; l < width; l += 4)
+            for (int l = 0; l < lanes; l += 4)
             {
                 ushort* row = source + (l * stride) + p;
                 float* to = target + (p * width) + l;
+                if (Avx512F.IsSupported)
+                {
+                    StoreTransposed(
+                        Widen16(row), Widen16(row + stride), Widen16(row + (2 * stride)), Widen16(row + (3 * stride)), to, width);
+                    continue;
+                }
+
                 for (int q = 0; q < 16; q += 4)
                 {
                     StoreTransposed(
@@ -126,26 +149,63 @@ public static unsafe partial class Gemm
 
         for (; p < depth; p++)
         {
-            for (int l = 0; l < width; l++)
+            for (int l = 0; l < lanes; l++)
             {
                 target[(p * width) + l] = Bf16.Widen(source[(l * stride) + p]);
             }
         }
     }
 
+    /// <summary>Four lanes of sixteen sums: unpacking transposes every 128-bit part on its own, sums 4q to 4q + 3 in part q.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreTransposed(
+        Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d, float* target, int width)
+    {
+        Vector512<double> abLow = Avx512F.UnpackLow(a, b).AsDouble();
+        Vector512<double> abHigh = Avx512F.UnpackHigh(a, b).AsDouble();
+        Vector512<double> cdLow = Avx512F.UnpackLow(c, d).AsDouble();
+        Vector512<double> cdHigh = Avx512F.UnpackHigh(c, d).AsDouble();
+        long step = 4L * width;
+        StoreParts(Avx512F.UnpackLow(abLow, cdLow).AsSingle(), target, step);
+        StoreParts(Avx512F.UnpackHigh(abLow, cdLow).AsSingle(), target + width, step);
+        StoreParts(Avx512F.UnpackLow(abHigh, cdHigh).AsSingle(), target + (2 * width), step);
+        StoreParts(Avx512F.UnpackHigh(abHigh, cdHigh).AsSingle(), target + (3 * width), step);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreParts(Vector512<float> parts, float* target, long step)
+    {
+        Avx512F.ExtractVector128(parts, 0).Store(target);
+        Avx512F.ExtractVector128(parts, 1).Store(target + step);
+        Avx512F.ExtractVector128(parts, 2).Store(target + (2 * step));
+        Avx512F.ExtractVector128(parts, 3).Store(target + (3 * step));
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void StoreTransposed(
         Vector128<float> a, Vector128<float> b, Vector128<float> c, Vector128<float> d, float* target, int width)
     {
-        // (a0 b0 a1 b1) and (c0 d0 c1 d1) make rows 0 and 1, the upper halves rows 2 and 3.
-        Vector128<float> abLow = Interleave.Lower(a, b);
-        Vector128<float> abHigh = Interleave.Upper(a, b);
-        Vector128<float> cdLow = Interleave.Lower(c, d);
-        Vector128<float> cdHigh = Interleave.Upper(c, d);
-        Vector128.Create(abLow.GetLower(), cdLow.GetLower()).Store(target);
-        Vector128.Create(abLow.GetUpper(), cdLow.GetUpper()).Store(target + width);
-        Vector128.Create(abHigh.GetLower(), cdHigh.GetLower()).Store(target + (2 * width));
-        Vector128.Create(abHigh.GetUpper(), cdHigh.GetUpper()).Store(target + (3 * width));
+        if (Sse.IsSupported)
+        {
+            // (a0 b0 a1 b1) and (c0 d0 c1 d1) make rows 0 and 1, the upper halves rows 2 and 3.
+            Vector128<float> abLow = Sse.UnpackLow(a, b);
+            Vector128<float> abHigh = Sse.UnpackHigh(a, b);
+            Vector128<float> cdLow = Sse.UnpackLow(c, d);
+            Vector128<float> cdHigh = Sse.UnpackHigh(c, d);
+            Sse.MoveLowToHigh(abLow, cdLow).Store(target);
+            Sse.MoveHighToLow(cdLow, abLow).Store(target + width);
+            Sse.MoveLowToHigh(abHigh, cdHigh).Store(target + (2 * width));
+            Sse.MoveHighToLow(cdHigh, abHigh).Store(target + (3 * width));
+            return;
+        }
+
+        for (int q = 0; q < 4; q++)
+        {
+            target[(q * width) + 0] = a[q];
+            target[(q * width) + 1] = b[q];
+            target[(q * width) + 2] = c[q];
+            target[(q * width) + 3] = d[q];
+        }
     }
 
     /// <summary>Copies rows of strips whose lanes lie next to each other.</summary>
@@ -163,6 +223,13 @@ public static unsafe partial class Gemm
                 for (int p = block; p < end; p++, to += width)
                 {
                     float* from = source + (p * stride) + (s * width);
+                    if (width == 32)
+                    {
+                        Vector512.Load(from).Store(to);
+                        Vector512.Load(from + 16).Store(to + 16);
+                        continue;
+                    }
+
                     for (int l = 0; l < width; l += 4)
                     {
                         Vector128.Load(from + l).Store(to + l);
@@ -184,6 +251,13 @@ public static unsafe partial class Gemm
                 for (int p = block; p < end; p++, to += width)
                 {
                     ushort* from = source + (p * stride) + (s * width);
+                    if (Avx512F.IsSupported && width == 32)
+                    {
+                        Widen16(from).Store(to);
+                        Widen16(from + 16).Store(to + 16);
+                        continue;
+                    }
+
                     for (int l = 0; l < width; l += 4)
                     {
                         Widen4(from + l).Store(to + l);
@@ -193,20 +267,32 @@ public static unsafe partial class Gemm
         }
     }
 
+    /// <summary>The last strip, with fewer lanes than its width: fours of transposed lanes as above, the others one by one.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void PackPartialStrip(in Operand operand, int lane, int lanes, int start, int depth, float* target, int width)
     {
+        new Span<float>(target, depth * width).Clear();
         long laneStep = operand.RunsAlongSum ? operand.Stride : 1;
         long sumStep = operand.RunsAlongSum ? 1 : operand.Stride;
         long first = (lane * laneStep) + (start * sumStep);
-        new Span<float>(target, depth * width).Clear();
+        ushort* halves = (ushort*)operand.Address + first;
+        float* floats = (float*)operand.Address + first;
+        int fours = operand.RunsAlongSum ? lanes & ~3 : 0;
+        if (operand.IsBf16)
+        {
+            TransposeStrip(halves, operand.Stride, fours, depth, target, width);
+        }
+        else
+        {
+            TransposeStrip(floats, operand.Stride, fours, depth, target, width);
+        }
+
         for (int p = 0; p < depth; p++)
         {
-            for (int l = 0; l < lanes; l++)
+            for (int l = fours; l < lanes; l++)
             {
-                long index = first + (l * laneStep) + (p * sumStep);
-                target[(p * width) + l] =
-                    operand.IsBf16 ? Bf16.Widen(((ushort*)operand.Address)[index]) : ((float*)operand.Address)[index];
+                long index = (l * laneStep) + (p * sumStep);
+                target[(p * width) + l] = operand.IsBf16 ? Bf16.Widen(halves[index]) : floats[index];
             }
         }
     }
@@ -217,4 +303,8 @@ public static unsafe partial class Gemm
         Vector128<ushort> halves = Vector128.CreateScalarUnsafe(*(ulong*)source).AsUInt16();
         return (Vector128.WidenLower(halves) << 16).AsSingle();
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Widen16(ushort* source) =>
+        (Avx512F.ConvertToVector512UInt32(Vector256.Load(source)) << 16).AsSingle();
 }

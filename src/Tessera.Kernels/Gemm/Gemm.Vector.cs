@@ -222,16 +222,4 @@ public static unsafe partial class Gemm
         middle.Store(row + 8);
         right.Store(row + 16);
     }
-
-    /// <summary>Pairs of two vectors: (a0 b0 a1 b1) and (a2 b2 a3 b3).</summary>
-    private static class Interleave
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector128<float> Lower(Vector128<float> a, Vector128<float> b) =>
-            Sse.IsSupported ? Sse.UnpackLow(a, b) : Vector128.Create(a[0], b[0], a[1], b[1]);
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector128<float> Upper(Vector128<float> a, Vector128<float> b) =>
-            Sse.IsSupported ? Sse.UnpackHigh(a, b) : Vector128.Create(a[2], b[2], a[3], b[3]);
-    }
 }
