@@ -72,12 +72,10 @@ public static unsafe partial class Attention
             BackwardChunk(call, segment, item->KvHead, first, Math.Min(call->ChunkQueries, segment.QueryCount - first), tiles);
         }
 
-        for (int j = 0; j < keys; j++)
-        {
-            long target = ((segment.QueryStart + (long)j) * call->GradStride) + keyOffset;
-            AttentionTiles.StoreScaled(tiles->GradKeys + ((long)j * padded), headDim, 1f, call->GradKeys + target);
-            AttentionTiles.StoreScaled(tiles->GradValues + ((long)j * padded), headDim, 1f, call->GradValues + target);
-        }
+        float one = 1f;
+        long target = (segment.QueryStart * call->GradStride) + keyOffset;
+        AttentionTiles.StoreHeads(tiles->GradKeys, padded, keys, 1, headDim, &one, 0, call->GradKeys + target, call->GradStride);
+        AttentionTiles.StoreHeads(tiles->GradValues, padded, keys, 1, headDim, &one, 0, call->GradValues + target, call->GradStride);
     }
 
     private static void BackwardChunk(BackwardCall* call, in AttentionSegment segment, int kvHead, int first, int queries, BackwardTiles* tiles)
@@ -86,15 +84,20 @@ public static unsafe partial class Attention
         int rows = queries * group, keys = first + queries;
         long firstRow = segment.QueryStart + (long)first;
         long headOffset = (long)kvHead * group * headDim;
-        for (int r = 0; r < rows; r++)
+        long output = (firstRow * call->OutputStride) + headOffset;
+        float* packed = call->Queries + (firstRow * call->QueryStride) + headOffset;
+        float scale = call->Shape.Scale;
+        AttentionTiles.LoadHeads(packed, call->QueryStride, queries, group, headDim, padded, scale, tiles->Queries);
+        AttentionTiles.LoadHeads(call->GradOutput + output, call->OutputStride, queries, group, headDim, padded, 1f, tiles->GradOutputs);
+        for (int i = 0; i < queries; i++)
         {
-            long token = firstRow + (r / group);
-            long query = (token * call->QueryStride) + headOffset + (r % group * headDim);
-            long output = (token * call->OutputStride) + headOffset + (r % group * headDim);
-            AttentionTiles.LoadScaled(call->Queries + query, headDim, padded, call->Shape.Scale, tiles->Queries + ((long)r * padded));
-            AttentionTiles.LoadScaled(call->GradOutput + output, headDim, padded, 1f, tiles->GradOutputs + ((long)r * padded));
-            tiles->Deltas[r] = Dot(call->GradOutput + output, call->Output + output, headDim);
-            tiles->LogSums[r] = call->LogSumExp[(token * call->Shape.Heads) + (kvHead * group) + (r % group)];
+            float* logSums = call->LogSumExp + ((firstRow + i) * call->Shape.Heads) + (kvHead * group);
+            long head = output + (i * call->OutputStride);
+            for (int g = 0; g < group; g++, head += headDim)
+            {
+                tiles->LogSums[(i * group) + g] = logSums[g];
+                tiles->Deltas[(i * group) + g] = Dot(call->GradOutput + head, call->Output + head, headDim);
+            }
         }
 
         new Span<float>(tiles->GradQueries, rows * padded).Clear();
@@ -110,11 +113,8 @@ public static unsafe partial class Attention
             }
         }
 
-        for (int r = 0; r < rows; r++)
-        {
-            float* target = call->GradQueries + ((firstRow + (r / group)) * call->GradStride) + headOffset + (r % group * headDim);
-            AttentionTiles.StoreScaled(tiles->GradQueries + ((long)r * padded), headDim, call->Shape.Scale, target);
-        }
+        float* target = call->GradQueries + (firstRow * call->GradStride) + headOffset;
+        AttentionTiles.StoreHeads(tiles->GradQueries, padded, queries, group, headDim, &scale, 0, target, call->GradStride);
     }
 
     private static void BackwardPack(BackwardCall* call, in AttentionSegment segment, long offset, int count, BackwardTiles* tiles)
@@ -123,8 +123,8 @@ public static unsafe partial class Attention
         nint bytes = (nint)(offset * sizeof(float));
         AttentionTiles.Load(segment.Keys + bytes, DType.F32, call->KeyValueStride, count, headDim, padded, tiles->KeyRows);
         AttentionTiles.Load(segment.Values + bytes, DType.F32, call->KeyValueStride, count, headDim, padded, tiles->ValueRows);
-        AttentionTiles.Transpose(tiles->KeyRows, padded, count, padded, tiles->KeysTransposed);
-        AttentionTiles.Transpose(tiles->ValueRows, padded, count, padded, tiles->ValuesTransposed);
+        AttentionTiles.Transpose((nint)tiles->KeyRows, DType.F32, padded, count, padded, tiles->KeysTransposed);
+        AttentionTiles.Transpose((nint)tiles->ValueRows, DType.F32, padded, count, padded, tiles->ValuesTransposed);
     }
 
     private static void BackwardGroup(BackwardTiles* tiles, in RowSpan span, int tile, int headDim)
@@ -134,16 +134,11 @@ public static unsafe partial class Attention
         float* gradOutputs = tiles->GradOutputs + ((long)span.First * padded);
         AgainstKeys(queries, tiles->KeysTransposed, tiles->Probabilities, span.Count, visible, headDim);
         AgainstKeys(gradOutputs, tiles->ValuesTransposed, tiles->GradScores, span.Count, visible, headDim);
-        for (int r = 0; r < span.Count; r++)
+        SoftmaxBackward(tiles, span, (visible + 15) & ~15);
+        int step = span.Visible(0) == span.Keys ? span.Count : 6;
+        for (int r = 0; r < span.Count; r += step)
         {
-            int row = span.First + r;
-            SoftmaxBackwardRow(
-                tiles->Probabilities + (r * KeyTile), tiles->GradScores + (r * KeyTile), span.Visible(r), tiles->LogSums[row], tiles->Deltas[row]);
-        }
-
-        for (int r = 0; r < span.Count; r += 6)
-        {
-            int block = Math.Min(6, span.Count - r);
+            int block = Math.Min(step, span.Count - r);
             var product = new TileProduct
             {
                 A = tiles->GradScores + (r * KeyTile),
@@ -198,20 +193,37 @@ public static unsafe partial class Attention
         TileProduct.Multiply(&product, visible, padded / 16);
     }
 
-    /// <summary>scores becomes P = exp(score − logSum), gradient becomes P·(gradient − delta); both 0 where not visible.</summary>
+    /// <summary>
+    /// Scores become P = exp(score − logSum) and gradients become P·(gradient − delta) in the first <paramref name="width"/>
+    /// keys; both are 0 where a row does not see the key.
+    /// </summary>
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
-    private static void SoftmaxBackwardRow(float* scores, float* gradient, int visible, float logSum, float delta)
+    private static void SoftmaxBackward(BackwardTiles* tiles, in RowSpan span, int width)
     {
-        var shift = Vector512.Create(logSum);
-        var deltas = Vector512.Create(delta);
-        var limit = Vector512.Create(visible);
-        for (int j = 0; j < KeyTile; j += 16)
+        float* scores = tiles->Probabilities;
+        float* gradient = tiles->GradScores;
+        float* logSums = tiles->LogSums + span.First;
+        float* delta = tiles->Deltas + span.First;
+        int visible = span.Visible(0), keys = span.Keys, group = span.Group, left = group - (span.First % group);
+        for (int r = span.Count; r > 0; r--, scores += KeyTile, gradient += KeyTile, logSums++, delta++)
         {
-            var mask = Vector512.LessThan(Vector512<int>.Indices + Vector512.Create(j), limit).AsSingle();
-            var p = AttentionExponential.Exp(Vector512.Load(scores + j) - shift);
-            var d = p * (Vector512.Load(gradient + j) - deltas);
-            Vector512.ConditionalSelect(mask, p, Vector512<float>.Zero).Store(scores + j);
-            Vector512.ConditionalSelect(mask, d, Vector512<float>.Zero).Store(gradient + j);
+            var shift = Vector512.Create(*logSums);
+            var deltas = Vector512.Create(*delta);
+            var limit = Vector512.Create(visible);
+            for (int j = 0; j < width; j += 16)
+            {
+                var mask = Vector512.LessThan(Lane(j), limit).AsSingle();
+                var p = AttentionExponential.ExpBelow88(Vector512.Load(scores + j) - shift);
+                var d = p * (Vector512.Load(gradient + j) - deltas);
+                Vector512.ConditionalSelect(mask, p, Vector512<float>.Zero).Store(scores + j);
+                Vector512.ConditionalSelect(mask, d, Vector512<float>.Zero).Store(gradient + j);
+            }
+
+            if (--left == 0)
+            {
+                left = group;
+                visible = Math.Clamp(visible + 1, 0, keys);
+            }
         }
     }
 

@@ -20,7 +20,7 @@ public static unsafe partial class Attention
     private const int RowsReadInPlace = 12;
 
     /// <summary>Multiply-adds below which waking the workers costs more than they save.</summary>
-    private const long WorkOfOneThread = 100_000;
+    private const long WorkOfOneThread = 50_000;
 
     private const int KeyTile = AttentionTiles.KeyTile;
 
@@ -79,13 +79,9 @@ public static unsafe partial class Attention
         int keys = prefix + item->QueryCount;
         long firstRow = segment.QueryStart + item->FirstQuery;
         long headOffset = (long)item->KvHead * group * headDim;
-        for (int r = 0; r < rows; r++)
-        {
-            float* query = call->Queries + ((firstRow + (r / group)) * call->QueryStride) + headOffset + (r % group * headDim);
-            AttentionTiles.LoadScaled(query, headDim, padded, call->Shape.Scale, tiles->Queries + ((long)r * padded));
-            tiles->Maxima[r] = float.NegativeInfinity;
-        }
-
+        float* queries = call->Queries + (firstRow * call->QueryStride) + headOffset;
+        AttentionTiles.LoadHeads(queries, call->QueryStride, item->QueryCount, group, headDim, padded, call->Shape.Scale, tiles->Queries);
+        new Span<float>(tiles->Maxima, rows).Fill(float.NegativeInfinity);
         new Span<float>(tiles->Outputs, rows * padded).Clear();
         new Span<float>(tiles->Sums, rows * 16).Clear();
         long keyOffset = (long)item->KvHead * headDim;
@@ -103,14 +99,27 @@ public static unsafe partial class Attention
         }
 
         float* logSumExp = call->LogSumExp == null ? null : call->LogSumExp + (firstRow * call->Shape.Heads) + (item->KvHead * group);
-        for (int r = 0; r < rows; r++)
+        FinishSums(tiles, item->QueryCount, group, logSumExp, call->Shape.Heads);
+        float* output = call->Output + (firstRow * call->OutputStride) + headOffset;
+        AttentionTiles.StoreHeads(
+            tiles->Outputs, padded, item->QueryCount, group, headDim, tiles->Maxima, 1, output, call->OutputStride);
+    }
+
+    /// <summary>Writes log-sum-exps and leaves 1 / sum of every row in place of its maximum.</summary>
+    private static void FinishSums(ForwardTiles* tiles, int queries, int group, float* logSumExp, int heads)
+    {
+        for (int i = 0; i < queries; i++)
         {
-            float sum = AttentionExponential.Sum(Vector512.Load(tiles->Sums + (16L * r)));
-            float* output = call->Output + ((firstRow + (r / group)) * call->OutputStride) + headOffset + (r % group * headDim);
-            AttentionTiles.StoreScaled(tiles->Outputs + ((long)r * padded), headDim, 1f / sum, output);
-            if (logSumExp != null)
+            for (int g = 0; g < group; g++)
             {
-                logSumExp[((long)(r / group) * call->Shape.Heads) + (r % group)] = tiles->Maxima[r] + MathF.Log(sum);
+                int r = (i * group) + g;
+                float sum = AttentionExponential.Sum(Vector512.Load(tiles->Sums + (16L * r)));
+                if (logSumExp != null)
+                {
+                    logSumExp[((long)i * heads) + g] = tiles->Maxima[r] + MathF.Log(sum);
+                }
+
+                tiles->Maxima[r] = 1f / sum;
             }
         }
     }
@@ -119,18 +128,18 @@ public static unsafe partial class Attention
     {
         int headDim = call->Shape.HeadDim, padded = Padded(headDim);
         long bytes = offset * call->KeyValueType.Bytes();
-        bool inPlace = call->KeyValueType == DType.F32 && headDim == padded;
-        if (inPlace)
+        bool whole = headDim == padded;
+        if (whole)
         {
-            AttentionTiles.Transpose((float*)segment.Keys + offset, call->KeyValueStride, count, padded, tiles->Transposed);
+            AttentionTiles.Transpose(segment.Keys + (nint)bytes, call->KeyValueType, call->KeyValueStride, count, padded, tiles->Transposed);
         }
         else
         {
             AttentionTiles.Load(segment.Keys + (nint)bytes, call->KeyValueType, call->KeyValueStride, count, headDim, padded, tiles->RowMajor);
-            AttentionTiles.Transpose(tiles->RowMajor, padded, count, padded, tiles->Transposed);
+            AttentionTiles.Transpose((nint)tiles->RowMajor, DType.F32, padded, count, padded, tiles->Transposed);
         }
 
-        if (inPlace && rows <= RowsReadInPlace)
+        if (whole && call->KeyValueType == DType.F32 && rows <= RowsReadInPlace)
         {
             tiles->ValueRows = (float*)segment.Values + offset;
             tiles->ValueStride = (nint)call->KeyValueStride;
@@ -159,22 +168,13 @@ public static unsafe partial class Attention
             Depth = headDim,
         };
         TileProduct.Multiply(&product, span.Count, (span.Visible(span.Count - 1) + 15) / 16);
-        for (int r = 0; r < span.Count; r++)
-        {
-            int row = span.First + r;
-            OnlineSoftmaxRow(
-                tiles->Scores + (r * KeyTile),
-                span.Visible(r),
-                tiles->Maxima + row,
-                tiles->Sums + (16L * row),
-                outputs + ((long)r * padded),
-                padded);
-        }
+        OnlineSoftmax(tiles, span, padded);
 
-        // Six rows at a time, because on the diagonal each block stops at its own last visible key.
-        for (int r = 0; r < span.Count; r += 6)
+        // Six rows at a time on the diagonal, because each block stops at its own last visible key.
+        int step = span.Visible(0) == span.Keys ? span.Count : 6;
+        for (int r = 0; r < span.Count; r += step)
         {
-            int block = Math.Min(6, span.Count - r);
+            int block = Math.Min(step, span.Count - r);
             product = new TileProduct
             {
                 A = tiles->Scores + (r * KeyTile),
@@ -192,49 +192,75 @@ public static unsafe partial class Attention
     }
 
     /// <summary>
-    /// Turns 64 scores into probabilities relative to the running maximum. When the maximum grows, what was summed before is
-    /// scaled down; when not, the factor would be exactly 1.
+    /// Turns the scores of some rows into probabilities relative to each row's running maximum. When the maximum grows, what was
+    /// summed before is scaled down; when not, the factor would be exactly 1. Lanes behind the visible keys become 0.
     /// </summary>
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
-    private static void OnlineSoftmaxRow(float* scores, int visible, float* maximum, float* sums, float* output, int width)
+    private static void OnlineSoftmax(ForwardTiles* tiles, in RowSpan span, int width)
     {
-        var lane = Vector512<int>.Indices;
+        float* scores = tiles->Scores;
+        float* maximum = tiles->Maxima + span.First;
+        float* sums = tiles->Sums + (16L * span.First);
+        float* output = tiles->Outputs + ((long)span.First * width);
+        int visible = span.Visible(0), keys = span.Keys, group = span.Group, left = group - (span.First % group);
         var none = Vector512.Create(float.NegativeInfinity);
-        var limit = Vector512.Create(visible);
-        var s0 = Vector512.ConditionalSelect(Vector512.LessThan(lane, limit).AsSingle(), Vector512.Load(scores), none);
-        var mask1 = Vector512.LessThan(lane + Vector512.Create(16), limit).AsSingle();
-        var mask2 = Vector512.LessThan(lane + Vector512.Create(32), limit).AsSingle();
-        var mask3 = Vector512.LessThan(lane + Vector512.Create(48), limit).AsSingle();
-        var s1 = Vector512.ConditionalSelect(mask1, Vector512.Load(scores + 16), none);
-        var s2 = Vector512.ConditionalSelect(mask2, Vector512.Load(scores + 32), none);
-        var s3 = Vector512.ConditionalSelect(mask3, Vector512.Load(scores + 48), none);
-        float before = *maximum;
-        float tileMaximum = AttentionExponential.Maximum(Vector512.MaxNative(Vector512.MaxNative(s0, s1), Vector512.MaxNative(s2, s3)));
-        var sum = Vector512.Load(sums);
-        float now = before;
-        if (tileMaximum > before)
+        for (int r = span.Count; r > 0; r--, scores += KeyTile, maximum++, sums += 16, output += width)
         {
-            now = tileMaximum;
-            *maximum = now;
-            var factor = AttentionExponential.Exp(Vector512.Create(before - now));
-            sum *= factor;
-            for (int e = 0; e < width; e += 16)
+            // Rows that see at most half a tile skip the other half: adding its zeros would not change the sum.
+            bool isWide = visible > 32;
+            var limit = Vector512.Create(visible);
+            var s0 = Vector512.ConditionalSelect(Vector512.LessThan(Lane(0), limit).AsSingle(), Vector512.Load(scores), none);
+            var s1 = Vector512.ConditionalSelect(Vector512.LessThan(Lane(16), limit).AsSingle(), Vector512.Load(scores + 16), none);
+            var s2 = none;
+            var s3 = none;
+            var largest = Vector512.MaxNative(s0, s1);
+            if (isWide)
             {
-                (Vector512.Load(output + e) * factor).Store(output + e);
+                s2 = Vector512.ConditionalSelect(Vector512.LessThan(Lane(32), limit).AsSingle(), Vector512.Load(scores + 32), none);
+                s3 = Vector512.ConditionalSelect(Vector512.LessThan(Lane(48), limit).AsSingle(), Vector512.Load(scores + 48), none);
+                largest = Vector512.MaxNative(largest, Vector512.MaxNative(s2, s3));
+            }
+
+            float tileMaximum = AttentionExponential.Maximum(largest), now = *maximum;
+            var sum = Vector512.Load(sums);
+            if (tileMaximum > now)
+            {
+                var factor = AttentionExponential.ExpBelow88(Vector512.Create(now - tileMaximum));
+                now = tileMaximum;
+                *maximum = now;
+                sum *= factor;
+                for (int e = 0; e < width; e += 16)
+                {
+                    (Vector512.Load(output + e) * factor).Store(output + e);
+                }
+            }
+
+            var shift = Vector512.Create(now);
+            var p0 = AttentionExponential.ExpBelow88(s0 - shift);
+            var p1 = AttentionExponential.ExpBelow88(s1 - shift);
+            var p2 = Vector512<float>.Zero;
+            var p3 = Vector512<float>.Zero;
+            if (isWide)
+            {
+                p2 = AttentionExponential.ExpBelow88(s2 - shift);
+                p3 = AttentionExponential.ExpBelow88(s3 - shift);
+            }
+
+            p0.Store(scores);
+            p1.Store(scores + 16);
+            p2.Store(scores + 32);
+            p3.Store(scores + 48);
+            (sum + ((p0 + p1) + (p2 + p3))).Store(sums);
+            if (--left == 0)
+            {
+                left = group;
+                visible = Math.Clamp(visible + 1, 0, keys);
             }
         }
-
-        var shift = Vector512.Create(now);
-        var p0 = AttentionExponential.Exp(s0 - shift);
-        var p1 = AttentionExponential.Exp(s1 - shift);
-        var p2 = AttentionExponential.Exp(s2 - shift);
-        var p3 = AttentionExponential.Exp(s3 - shift);
-        p0.Store(scores);
-        p1.Store(scores + 16);
-        p2.Store(scores + 32);
-        p3.Store(scores + 48);
-        (sum + ((p0 + p1) + (p2 + p3))).Store(sums);
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<int> Lane(int first) => Vector512<int>.Indices + Vector512.Create(first);
 
     /// <summary>Consecutive rows of a unit against one tile, and how many of its keys each of them sees.</summary>
     private readonly struct RowSpan(int first, int count, int group, int visibleOfQueryZero, int keys)
@@ -243,7 +269,11 @@ public static unsafe partial class Attention
 
         public int Count { get; } = count;
 
-        public int Visible(int row) => Math.Clamp(visibleOfQueryZero + ((First + row) / group), 0, keys);
+        public int Group { get; } = group;
+
+        public int Keys { get; } = keys;
+
+        public int Visible(int row) => Math.Clamp(visibleOfQueryZero + ((First + row) / Group), 0, Keys);
     }
 
     private struct ForwardTiles

@@ -22,6 +22,14 @@ public static class AttentionExponential
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Exp(Vector512<float> x)
     {
+        var high = Vector512.GreaterThan(x, Vector512.Create(Highest));
+        return Vector512.ConditionalSelect(high, Vector512.Create(float.PositiveInfinity), ExpBelow88(x));
+    }
+
+    /// <summary>e^x on every lane where none is above 88, which saves a comparison: differences from a maximum are not.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> ExpBelow88(Vector512<float> x)
+    {
         var shifted = Vector512.FusedMultiplyAdd(x, Vector512.Create(Log2E), Vector512.Create(RoundingShift));
         var n = shifted - Vector512.Create(RoundingShift);
         var r = Vector512.FusedMultiplyAdd(n, Vector512.Create(-Ln2High), x);
@@ -34,8 +42,6 @@ public static class AttentionExponential
         p = Vector512.FusedMultiplyAdd(p, r, Vector512<float>.One);
         var scaled = (p.AsInt32() + (shifted.AsInt32() << 23)).AsSingle();
         scaled = Vector512.ConditionalSelect(Vector512.LessThan(x, Vector512.Create(Lowest)), Vector512<float>.Zero, scaled);
-        var high = Vector512.GreaterThan(x, Vector512.Create(Highest));
-        scaled = Vector512.ConditionalSelect(high, Vector512.Create(float.PositiveInfinity), scaled);
         return Vector512.ConditionalSelect(Vector512.Equals(x, x), scaled, x);
     }
 

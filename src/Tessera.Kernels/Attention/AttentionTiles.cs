@@ -17,80 +17,107 @@ internal static unsafe class AttentionTiles
     /// </summary>
     public static void Load(nint source, DType type, long stride, int rows, int headDim, int padded, float* tile)
     {
-        for (int r = 0; r < rows; r++, tile += padded)
+        if (type == DType.F32)
         {
-            if (type == DType.F32)
-            {
-                LoadScaled((float*)source + (r * stride), headDim, padded, 1f, tile);
-            }
-            else
-            {
-                LoadHalves((ushort*)source + (r * stride), headDim, padded, tile);
-            }
+            LoadHeads((float*)source, stride, rows, 1, headDim, padded, 1f, tile);
         }
-    }
-
-    /// <summary>target[0..headDim) = factor·source, zeros up to <paramref name="padded"/>.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void LoadScaled(float* source, int headDim, int padded, float factor, float* target)
-    {
-        int e = 0;
-        var factors = Vector512.Create(factor);
-        for (; e + 16 <= headDim; e += 16)
+        else
         {
-            (Vector512.Load(source + e) * factors).Store(target + e);
-        }
-
-        for (; e < headDim; e++)
-        {
-            target[e] = source[e] * factor;
-        }
-
-        for (; e < padded; e++)
-        {
-            target[e] = 0;
-        }
-    }
-
-    /// <summary>target[0..headDim) = factor·source.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void StoreScaled(float* source, int headDim, float factor, float* target)
-    {
-        int e = 0;
-        var factors = Vector512.Create(factor);
-        for (; e + 16 <= headDim; e += 16)
-        {
-            (Vector512.Load(source + e) * factors).Store(target + e);
-        }
-
-        for (; e < headDim; e++)
-        {
-            target[e] = source[e] * factor;
+            LoadHalves((ushort*)source, stride, rows, headDim, padded, tile);
         }
     }
 
     /// <summary>
-    /// Transposes the first <paramref name="columns"/> columns (a multiple of 16) of <paramref name="rows"/> rows into
-    /// [columns, 64]. Lanes behind the last row repeat it up to a multiple of 16; the rest keeps what was there.
+    /// tile[token·group + head, e] = factor·source[token, head, e], with zeros from <paramref name="headDim"/> to
+    /// <paramref name="padded"/>; heads lie next to each other in a source row.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Transpose(float* source, long stride, int rows, int columns, float* target)
+    public static void LoadHeads(
+        float* source, long stride, int tokens, int group, int headDim, int padded, float factor, float* tile)
+    {
+        var factors = Vector512.Create(factor);
+        for (int t = 0; t < tokens; t++, source += stride)
+        {
+            float* head = source;
+            for (int g = 0; g < group; g++, head += headDim, tile += padded)
+            {
+                int e = 0;
+                for (; e + 16 <= headDim; e += 16)
+                {
+                    (Vector512.Load(head + e) * factors).Store(tile + e);
+                }
+
+                for (; e < padded; e++)
+                {
+                    tile[e] = e < headDim ? head[e] * factor : 0f;
+                }
+            }
+        }
+    }
+
+    /// <summary>
+    /// target[token, head, e] = factors[token·group + head]·tile[token·group + head, e]; with a
+    /// <paramref name="factorStep"/> of 0 one factor serves all rows.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void StoreHeads(
+        float* tile, int padded, int tokens, int group, int headDim, float* factors, int factorStep, float* target, long stride)
+    {
+        for (int t = 0; t < tokens; t++, target += stride)
+        {
+            float* head = target;
+            for (int g = 0; g < group; g++, head += headDim, tile += padded, factors += factorStep)
+            {
+                var factor = Vector512.Create(*factors);
+                int e = 0;
+                for (; e + 16 <= headDim; e += 16)
+                {
+                    (Vector512.Load(tile + e) * factor).Store(head + e);
+                }
+
+                for (; e < headDim; e++)
+                {
+                    head[e] = tile[e] * *factors;
+                }
+            }
+        }
+    }
+
+    /// <summary>
+    /// Transposes the first <paramref name="columns"/> columns (a multiple of 16) of <paramref name="rows"/> rows, f32 or bf16,
+    /// into f32 [columns, 64]. Lanes behind the last row repeat it up to a multiple of 16; the rest keeps what was there.
+    /// </summary>
+    public static void Transpose(nint source, DType type, long stride, int rows, int columns, float* target)
+    {
+        if (type == DType.F32)
+        {
+            Transpose<FloatRow>((byte*)source, stride * sizeof(float), rows, columns, target);
+        }
+        else
+        {
+            Transpose<HalfRow>((byte*)source, stride * sizeof(ushort), rows, columns, target);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Transpose<TRow>(byte* source, long strideBytes, int rows, int columns, float* target)
+        where TRow : struct, IRow
     {
         for (int r = 0; r < rows; r += 16)
         {
             for (int c = 0; c < columns; c += 16)
             {
-                float* block = source + (r * stride) + c;
+                byte* block = source + (r * strideBytes) + (c * TRow.ElementBytes);
                 float* destination = target + ((long)c * KeyTile) + r;
                 if (Avx512F.IsSupported)
                 {
-                    TransposeBlock(block, stride, rows - r - 1, destination);
+                    TransposeBlock<TRow>(block, strideBytes, rows - r - 1, destination);
                     continue;
                 }
 
                 for (int k = 0; k < 16; k++)
                 {
-                    float* row = block + (Math.Min(k, rows - r - 1) * stride);
+                    var row = TRow.Read(block + (Math.Min(k, rows - r - 1) * strideBytes));
                     for (int e = 0; e < 16; e++)
                     {
                         destination[(e * KeyTile) + k] = row[e];
@@ -101,35 +128,32 @@ internal static unsafe class AttentionTiles
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void LoadHalves(ushort* source, int headDim, int padded, float* target)
+    private static void LoadHalves(ushort* source, long stride, int rows, int headDim, int padded, float* tile)
     {
-        int e = 0;
-        for (; e + 16 <= headDim; e += 16)
+        for (int r = 0; r < rows; r++, source += stride, tile += padded)
         {
-            var (low, high) = Vector256.Widen(Vector256.Load(source + e));
-            (low << 16).AsSingle().Store(target + e);
-            (high << 16).AsSingle().Store(target + e + 8);
-        }
+            int e = 0;
+            for (; e + 16 <= headDim; e += 16)
+            {
+                HalfRow.Read((byte*)(source + e)).Store(tile + e);
+            }
 
-        for (; e < headDim; e++)
-        {
-            target[e] = Bf16.Widen(source[e]);
-        }
-
-        for (; e < padded; e++)
-        {
-            target[e] = 0;
+            for (; e < padded; e++)
+            {
+                tile[e] = e < headDim ? Bf16.Widen(source[e]) : 0f;
+            }
         }
     }
 
     /// <summary>One 16 x 16 block in registers: 4 x 4 blocks within 128-bit lanes first, then the lanes among each other.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void TransposeBlock(float* source, long stride, int last, float* target)
+    private static void TransposeBlock<TRow>(byte* source, long stride, int last, float* target)
+        where TRow : struct, IRow
     {
-        Quad(source, stride, 0, last, out var a0, out var a1, out var a2, out var a3);
-        Quad(source, stride, 4, last, out var b0, out var b1, out var b2, out var b3);
-        Quad(source, stride, 8, last, out var c0, out var c1, out var c2, out var c3);
-        Quad(source, stride, 12, last, out var d0, out var d1, out var d2, out var d3);
+        Quad<TRow>(source, stride, 0, last, out var a0, out var a1, out var a2, out var a3);
+        Quad<TRow>(source, stride, 4, last, out var b0, out var b1, out var b2, out var b3);
+        Quad<TRow>(source, stride, 8, last, out var c0, out var c1, out var c2, out var c3);
+        Quad<TRow>(source, stride, 12, last, out var d0, out var d1, out var d2, out var d3);
         Lanes(a0, b0, c0, d0, target);
         Lanes(a1, b1, c1, d1, target + KeyTile);
         Lanes(a2, b2, c2, d2, target + (2 * KeyTile));
@@ -138,8 +162,8 @@ internal static unsafe class AttentionTiles
 
     /// <summary>Rows r..r+3 to four vectors: lane group L of vector c holds column 4L + c of the four rows.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Quad(
-        float* source,
+    private static void Quad<TRow>(
+        byte* source,
         long stride,
         int row,
         int last,
@@ -147,11 +171,12 @@ internal static unsafe class AttentionTiles
         out Vector512<float> column1,
         out Vector512<float> column2,
         out Vector512<float> column3)
+        where TRow : struct, IRow
     {
-        var r0 = Vector512.Load(source + (Math.Min(row, last) * stride));
-        var r1 = Vector512.Load(source + (Math.Min(row + 1, last) * stride));
-        var r2 = Vector512.Load(source + (Math.Min(row + 2, last) * stride));
-        var r3 = Vector512.Load(source + (Math.Min(row + 3, last) * stride));
+        var r0 = TRow.Read(source + (Math.Min(row, last) * stride));
+        var r1 = TRow.Read(source + (Math.Min(row + 1, last) * stride));
+        var r2 = TRow.Read(source + (Math.Min(row + 2, last) * stride));
+        var r3 = TRow.Read(source + (Math.Min(row + 3, last) * stride));
         var low01 = Avx512F.UnpackLow(r0, r1).AsDouble();
         var high01 = Avx512F.UnpackHigh(r0, r1).AsDouble();
         var low23 = Avx512F.UnpackLow(r2, r3).AsDouble();
@@ -174,5 +199,40 @@ internal static unsafe class AttentionTiles
         Avx512F.Shuffle4x128(odd01, odd23, 0x88).Store(target + (4 * KeyTile));
         Avx512F.Shuffle4x128(even01, even23, 0xDD).Store(target + (8 * KeyTile));
         Avx512F.Shuffle4x128(odd01, odd23, 0xDD).Store(target + (12 * KeyTile));
+    }
+
+    /// <summary>How sixteen elements of a stored row become f32 lanes.</summary>
+    private interface IRow
+    {
+        static abstract int ElementBytes { get; }
+
+        static abstract Vector512<float> Read(byte* address);
+    }
+
+    private readonly struct FloatRow : IRow
+    {
+        public static int ElementBytes => sizeof(float);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector512<float> Read(byte* address) => Vector512.Load((float*)address);
+    }
+
+    private readonly struct HalfRow : IRow
+    {
+        public static int ElementBytes => sizeof(ushort);
+
+        /// <summary>A bf16 pattern is the upper half of its f32.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector512<float> Read(byte* address)
+        {
+            var halves = Vector256.Load((ushort*)address);
+            if (Avx512F.IsSupported)
+            {
+                return (Avx512F.ConvertToVector512UInt32(halves) << 16).AsSingle();
+            }
+
+            var (low, high) = Vector256.Widen(halves);
+            return (Vector512.Create(low, high) << 16).AsSingle();
+        }
     }
 }
