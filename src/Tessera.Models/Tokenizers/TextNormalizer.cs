@@ -1,0 +1,99 @@
+using System.Text;
+
+namespace Tessera.Models.Tokenizers;
+
+/// <summary>One step of rewriting a text before it is cut into pieces. Immutable; the text holds no lone surrogates.</summary>
+internal abstract class TextNormalizer
+{
+    /// <summary>The rewritten text.</summary>
+    public abstract string Apply(string text);
+}
+
+/// <summary>Puts a string before every text that is not empty.</summary>
+internal sealed class PrependNormalizer(string prefix) : TextNormalizer
+{
+    /// <inheritdoc />
+    public override string Apply(string text) => text.Length == 0 ? text : prefix + text;
+}
+
+/// <summary>Replaces every occurrence of a literal string, from left to right, without looking at what was put in.</summary>
+internal sealed class ReplaceNormalizer(string pattern, string content) : TextNormalizer
+{
+    /// <inheritdoc />
+    public override string Apply(string text) => text.Replace(pattern, content, StringComparison.Ordinal);
+}
+
+/// <summary>Unicode's Normalization Form C.</summary>
+internal sealed class ComposingNormalizer : TextNormalizer
+{
+    /// <inheritdoc />
+    public override string Apply(string text) => CanonicalComposition.Compose(text);
+}
+
+/// <summary>
+/// Several steps after each other. A file could double a text thirty times over; growth beyond <see cref="GrowthLimit"/>
+/// times the text is refused before memory runs out.
+/// </summary>
+internal sealed class NormalizerSequence(string file, IReadOnlyList<TextNormalizer> steps) : TextNormalizer
+{
+    /// <summary>No honest normaliser makes a text longer than this many times itself (and some constant).</summary>
+    public const int GrowthLimit = 64;
+
+    /// <inheritdoc />
+    public override string Apply(string text)
+    {
+        string result = text;
+        foreach (TextNormalizer step in steps)
+        {
+            result = step.Apply(result);
+            if (result.Length > GrowthLimit * (text.Length + 64L))
+            {
+                throw new InvalidDataException($"{file}: normalizer makes a text of {text.Length} units longer than {GrowthLimit} times.");
+            }
+        }
+
+        return result;
+    }
+}
+
+/// <summary>Text as the tokenizer sees it.</summary>
+internal static class WellFormedText
+{
+    /// <summary>The text itself where it is valid UTF-16, otherwise a copy in which every lone surrogate is U+FFFD.</summary>
+    public static string From(ReadOnlySpan<char> text)
+    {
+        if (IndexOfLoneSurrogate(text) < 0)
+        {
+            return text.ToString();
+        }
+
+        var result = new StringBuilder(text.Length);
+        foreach (Rune rune in text.EnumerateRunes())
+        {
+            result.Append(rune.ToString());
+        }
+
+        return result.ToString();
+    }
+
+    private static int IndexOfLoneSurrogate(ReadOnlySpan<char> text)
+    {
+        int start = 0;
+        while (true)
+        {
+            int found = text[start..].IndexOfAnyInRange('\uD800', '\uDFFF');
+            if (found < 0)
+            {
+                return -1;
+            }
+
+            int i = start + found;
+            if (i + 1 >= text.Length || !char.IsSurrogatePair(text[i], text[i + 1]))
+            {
+                return i;
+            }
+
+            start = i + 2;
+        }
+    }
+}

@@ -1,0 +1,177 @@
+namespace Tessera.Models.Tokenizers;
+
+/// <summary>
+/// Text to token ids and back, as a Hugging Face <c>tokenizer.json</c> describes it. Immutable and safe for any number of threads.
+/// </summary>
+/// <remarks>
+/// Encoding: added tokens that are not normalised are found in the text; what lies between is normalised; normalised added tokens
+/// are found in it; the rest is cut into pieces; each piece is encoded by byte pairs; on request the file's template adds tokens.
+/// A lone surrogate is no character: it is encoded as U+FFFD, so a byte-level vocabulary without normaliser gives back every text
+/// with its lone surrogates replaced. <c>truncation</c> and <c>padding</c> of the file are not applied.
+/// </remarks>
+public sealed class Tokenizer
+{
+    private readonly TokenizerParts _parts;
+    private readonly AddedTokenMatcher _rawTokens;
+    private readonly AddedTokenMatcher _normalizedTokens;
+    private readonly Dictionary<string, int> _addedIds = [];
+    private readonly string?[] _texts;
+    private readonly string?[] _decodingTexts;
+    private readonly HashSet<int> _specialIds;
+
+    private Tokenizer(TokenizerParts parts)
+    {
+        _parts = parts;
+        _rawTokens = new AddedTokenMatcher(parts.AddedTokens.Where(token => !token.Normalized).Select(token => (token.Content, token)));
+        _normalizedTokens = new AddedTokenMatcher(
+            parts.AddedTokens.Where(token => token.Normalized).Select(token => (Normalize(token.Content), token)));
+        _specialIds = [.. parts.AddedTokens.Where(token => token.Special).Select(token => token.Id)];
+        int size = 0;
+        foreach (int id in parts.Model.Vocabulary.Values.Concat(parts.AddedTokens.Select(token => token.Id)))
+        {
+            size = Math.Max(size, id + 1);
+        }
+
+        _texts = new string?[size];
+        foreach ((string text, int id) in parts.Model.Vocabulary)
+        {
+            _texts[id] = text;
+        }
+
+        foreach (AddedToken token in parts.AddedTokens)
+        {
+            _texts[token.Id] = token.Content;
+            _addedIds[token.Content] = token.Id;
+        }
+
+        _decodingTexts = [.. _texts];
+        foreach (AddedToken token in parts.AddedTokens.Where(token => token.Normalized))
+        {
+            _decodingTexts[token.Id] = Normalize(token.Content);
+        }
+    }
+
+    /// <summary>One more than the highest id: the least number of rows that a model's embedding needs.</summary>
+    public int VocabularySize => _texts.Length;
+
+    /// <summary>The ids of control tokens such as <c>&lt;|eot_id|&gt;</c>.</summary>
+    public IReadOnlySet<int> SpecialIds => _specialIds;
+
+    /// <summary>Reads a tokenizer.</summary>
+    /// <param name="path">A tokenizer.json, or a folder that holds one.</param>
+    /// <exception cref="InvalidDataException">The file is broken or uses what is not supported; the message names file and field.</exception>
+    /// <exception cref="IOException">The file is missing or cannot be read.</exception>
+    public static Tokenizer Load(string path) =>
+        new(TokenizerReader.Read(Directory.Exists(path) ? Path.Combine(path, "tokenizer.json") : path));
+
+    /// <summary>The ids of a text.</summary>
+    /// <param name="text">Any text; lone surrogates count as U+FFFD.</param>
+    /// <param name="addSpecialTokens">Whether the file's template adds its tokens, such as one for the beginning.</param>
+    /// <param name="parseSpecial">
+    /// Whether the text of a control token becomes that token. Pass false for text from strangers: it is then encoded as ordinary text.
+    /// Added tokens that are not control tokens are found either way.
+    /// </param>
+    public int[] Encode(string text, bool addSpecialTokens, bool parseSpecial = true)
+    {
+        var ids = new List<int>();
+        Encode(text, ids, addSpecialTokens, parseSpecial);
+        return [.. ids];
+    }
+
+    /// <summary>Appends the ids of a text to <paramref name="output"/>.</summary>
+    /// <inheritdoc cref="Encode(string, bool, bool)" path="/param" />
+    /// <param name="text">Any text; lone surrogates count as U+FFFD.</param>
+    /// <param name="output">Where the ids are added.</param>
+    /// <param name="addSpecialTokens">Whether the file's template adds its tokens.</param>
+    /// <param name="parseSpecial">Whether the text of a control token becomes that token.</param>
+    public void Encode(ReadOnlySpan<char> text, List<int> output, bool addSpecialTokens, bool parseSpecial = true)
+    {
+        if (addSpecialTokens)
+        {
+            output.AddRange(_parts.Prefix);
+        }
+
+        string input = WellFormedText.From(text);
+        var sections = new List<AddedTokenMatcher.Section>();
+        _rawTokens.Find(input, parseSpecial, sections);
+        var buffer = new PieceBuffer();
+        foreach (AddedTokenMatcher.Section section in sections)
+        {
+            if (section.Token is not null)
+            {
+                output.Add(section.Token.Id);
+            }
+            else
+            {
+                string plain = section.End - section.Start == input.Length ? input : input[section.Start..section.End];
+                EncodeNormalized(Normalize(plain), section.Start == 0, parseSpecial, buffer, output);
+            }
+        }
+
+        if (addSpecialTokens)
+        {
+            output.AddRange(_parts.Suffix);
+        }
+    }
+
+    /// <summary>
+    /// The text of a sequence of ids; ids that are not in the vocabulary give nothing, and bytes that are no UTF-8 give U+FFFD.
+    /// </summary>
+    /// <remarks>
+    /// As in the reference library (0.23) an added token that is found in normalised text is decoded from its normalised form, and
+    /// is left out as special only if that form is its own text.
+    /// </remarks>
+    public string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens)
+    {
+        var decoder = new StreamingDecoder(this, skipSpecialTokens);
+        return decoder.Decode(ids);
+    }
+
+    /// <summary>The id of a token by its text as the vocabulary writes it, or nothing.</summary>
+    public int? TokenId(string content) =>
+        _addedIds.TryGetValue(content, out int id) || _parts.Model.Vocabulary.TryGetValue(content, out id) ? id : null;
+
+    /// <summary>The text of a token as the vocabulary writes it (byte-level vocabularies write a space as Ġ), or nothing.</summary>
+    public string? TokenText(int id) => (uint)id < (uint)_texts.Length ? _texts[id] : null;
+
+    /// <summary>Whether an id is a control token.</summary>
+    public bool IsSpecial(int id) => _specialIds.Contains(id);
+
+    /// <summary>What a decoder is given for an id, or nothing if the id is unknown or left out.</summary>
+    internal string? DecodingText(int id, bool skipSpecialTokens)
+    {
+        string? text = (uint)id < (uint)_decodingTexts.Length ? _decodingTexts[id] : null;
+        return skipSpecialTokens && _specialIds.Contains(id) && text == _texts[id] ? null : text;
+    }
+
+    /// <summary>A fresh chain of decoding stages in front of a sink.</summary>
+    internal DecodingStage CreateDecoder(DecodingStage sink) => _parts.Decoder(sink);
+
+    private string Normalize(string text) => _parts.Normalizer?.Apply(text) ?? text;
+
+    private void EncodeNormalized(string text, bool startsInput, bool parseSpecial, PieceBuffer buffer, List<int> output)
+    {
+        var sections = new List<AddedTokenMatcher.Section>();
+        _normalizedTokens.Find(text, parseSpecial, sections);
+        foreach (AddedTokenMatcher.Section section in sections)
+        {
+            if (section.Token is not null)
+            {
+                output.Add(section.Token.Id);
+                continue;
+            }
+
+            string plain = section.End - section.Start == text.Length ? text : text[section.Start..section.End];
+            buffer.Reset(plain, startsInput && section.Start == 0);
+            foreach (PreTokenizerStep step in _parts.PreTokenizer)
+            {
+                step.Apply(buffer);
+            }
+
+            for (int i = 0; i < buffer.Count; i++)
+            {
+                _parts.Model.Encode(buffer.Piece(i), output);
+            }
+        }
+    }
+}
