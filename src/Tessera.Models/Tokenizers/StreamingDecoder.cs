@@ -52,7 +52,7 @@ public sealed class StreamingDecoder
 
     private void Push(int id)
     {
-        if (_tokenizer.TokenText(id) is string text && !(_skipSpecialTokens && _tokenizer.IsSpecial(id)))
+        if (_tokenizer.DecodingText(id, _skipSpecialTokens) is string text)
         {
             _stages.Add(text);
             _stages.EndToken();

@@ -16,6 +16,7 @@ public sealed class Tokenizer
     private readonly AddedTokenMatcher _normalizedTokens;
     private readonly Dictionary<string, int> _addedIds = [];
     private readonly string?[] _texts;
+    private readonly string?[] _decodingTexts;
     private readonly HashSet<int> _specialIds;
 
     private Tokenizer(TokenizerParts parts)
@@ -41,6 +42,12 @@ public sealed class Tokenizer
         {
             _texts[token.Id] = token.Content;
             _addedIds[token.Content] = token.Id;
+        }
+
+        _decodingTexts = [.. _texts];
+        foreach (AddedToken token in parts.AddedTokens.Where(token => token.Normalized))
+        {
+            _decodingTexts[token.Id] = Normalize(token.Content);
         }
     }
 
@@ -110,6 +117,10 @@ public sealed class Tokenizer
     /// <summary>
     /// The text of a sequence of ids; ids that are not in the vocabulary give nothing, and bytes that are no UTF-8 give U+FFFD.
     /// </summary>
+    /// <remarks>
+    /// As in the reference library (0.23) an added token that is found in normalised text is decoded from its normalised form, and
+    /// is left out as special only if that form is its own text.
+    /// </remarks>
     public string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens)
     {
         var decoder = new StreamingDecoder(this, skipSpecialTokens);
@@ -125,6 +136,13 @@ public sealed class Tokenizer
 
     /// <summary>Whether an id is a control token.</summary>
     public bool IsSpecial(int id) => _specialIds.Contains(id);
+
+    /// <summary>What a decoder is given for an id, or nothing if the id is unknown or left out.</summary>
+    internal string? DecodingText(int id, bool skipSpecialTokens)
+    {
+        string? text = (uint)id < (uint)_decodingTexts.Length ? _decodingTexts[id] : null;
+        return skipSpecialTokens && _specialIds.Contains(id) && text == _texts[id] ? null : text;
+    }
 
     /// <summary>A fresh chain of decoding stages in front of a sink.</summary>
     internal DecodingStage CreateDecoder(DecodingStage sink) => _parts.Decoder(sink);

@@ -99,6 +99,7 @@ internal static class TokenizerReader
         var tokens = new List<AddedToken>();
         var byContent = new Dictionary<string, AddedToken>();
         var fileIds = new Dictionary<int, string>();
+        var taken = new HashSet<int>(model.Vocabulary.Values);
         int next = model.Vocabulary.Count;
         foreach (FileField item in field?.Items() ?? [])
         {
@@ -133,6 +134,11 @@ internal static class TokenizerReader
 
             if (content.Length > 0 && byContent.TryAdd(content, token))
             {
+                if (id == next && !taken.Add(id) && !model.Vocabulary.ContainsKey(content))
+                {
+                    throw item.Error($"is a new token, but the next id, {id}, belongs to another token of model.vocab");
+                }
+
                 tokens.Add(token);
                 next = Math.Max(next, id + 1);
             }
