@@ -7,7 +7,7 @@ namespace Tessera.Puzzle.Search;
 /// <remarks>Column c belongs to layer LayerOf[c]; columns of layer i are Start[i] … Start[i + 1] − 1, in index order.</remarks>
 internal sealed class ReducedProblem
 {
-    private ReducedProblem(SearchProblem source, int rows, List<int>[] kept, List<RawRow> raw)
+    private ReducedProblem(SearchProblem source, int rows, List<int>[] kept, List<LimitRow> raw)
     {
         Source = source;
         RowCount = rows;
@@ -96,7 +96,7 @@ internal sealed class ReducedProblem
 
     public static ReducedProblem Create(SearchProblem problem)
     {
-        List<RawRow> rows = Rows(problem);
+        List<LimitRow> rows = LimitRow.Of(problem);
         var kept = new List<int>[problem.Layers.Count];
         for (int layer = 0; layer < kept.Length; layer++)
         {
@@ -123,49 +123,8 @@ internal sealed class ReducedProblem
         return choice;
     }
 
-    private static List<RawRow> Rows(SearchProblem problem)
-    {
-        var rows = new List<RawRow>();
-        for (int index = 0; index < problem.Resources.Count; index++)
-        {
-            int resource = index;
-            Resource limits = problem.Resources[resource];
-            double slack = problem.SlackOf(resource);
-            if (!double.IsPositiveInfinity(limits.Maximum))
-            {
-                double limit = limits.Maximum - limits.Constant + slack;
-                rows.Add(new RawRow(resource, 1, limit, (layer, choice) => problem.Layers[layer][choice].Costs[resource]));
-            }
-
-            if (!double.IsNegativeInfinity(limits.Minimum))
-            {
-                double limit = limits.Constant - limits.Minimum + slack;
-                rows.Add(new RawRow(resource, -1, limit, (layer, choice) => -problem.Layers[layer][choice].Costs[resource]));
-            }
-        }
-
-        foreach (DiversityCut cut in problem.Diversity)
-        {
-            rows.Add(new RawRow(-1, 1, cut.MaximumEqualLayers, (layer, choice) => cut.Choice[layer] == choice ? 1 : 0));
-        }
-
-        rows.RemoveAll(row => NeverBinds(problem, row));
-        return rows;
-    }
-
-    private static bool NeverBinds(SearchProblem problem, RawRow row)
-    {
-        double most = 0;
-        for (int layer = 0; layer < problem.Layers.Count; layer++)
-        {
-            most += Enumerable.Range(0, problem.Layers[layer].Count).Max(choice => row.Cost(layer, choice));
-        }
-
-        return most <= row.Limit;
-    }
-
     // A variant goes when another is no worse in score and in every row; of equals the first stays.
-    private static List<int> Undominated(SearchProblem problem, int layer, List<RawRow> rows)
+    private static List<int> Undominated(SearchProblem problem, int layer, List<LimitRow> rows)
     {
         IReadOnlyList<Choice> choices = problem.Layers[layer];
         double[][] figures = new double[choices.Count][];
@@ -209,7 +168,7 @@ internal sealed class ReducedProblem
         return isBetter;
     }
 
-    private void Fill(List<int>[] kept, List<RawRow> raw)
+    private void Fill(List<int>[] kept, List<LimitRow> raw)
     {
         for (int layer = 0; layer < LayerCount; layer++)
         {
@@ -256,7 +215,7 @@ internal sealed class ReducedProblem
         ScoreRange = range > 0 ? range : Math.Max(LayerCount == 0 ? 0 : ranges[^1], 1e-300);
     }
 
-    private void FillRow(int row, RawRow raw)
+    private void FillRow(int row, LimitRow raw)
     {
         double limit = raw.Limit;
         double ranges = 0;
@@ -292,6 +251,4 @@ internal sealed class ReducedProblem
         RowResource[row] = raw.Resource;
         RowSign[row] = raw.Sign;
     }
-
-    private sealed record RawRow(int Resource, int Sign, double Limit, Func<int, int, double> Cost);
 }

@@ -96,6 +96,7 @@ internal sealed class TreeSearch
         Split? best = BestSplit(bound);
         if (best is null)
         {
+            OfferOnlySelection();
             return null;
         }
 
@@ -108,6 +109,17 @@ internal sealed class TreeSearch
         }
 
         return lower ?? upper;
+    }
+
+    // Every layer has one column left.
+    private void OfferOnlySelection()
+    {
+        for (int layer = 0; layer < _problem.LayerCount; layer++)
+        {
+            _cheapest[layer] = Allowed(layer, _ => true)[0];
+        }
+
+        _incumbent.Offer(_problem, _cheapest);
     }
 
     private void Load(SearchNode node)
@@ -231,7 +243,12 @@ internal sealed class TreeSearch
         var splits = new List<(int[] Low, int[] High)>();
         foreach (int layer in FractionalLayers().Take(MostCandidates))
         {
-            splits.Add(SplitAtMean(layer));
+            // A relaxation that was stopped early may put weight on forbidden columns: such a layer cannot be split.
+            (int[] low, int[] high) = SplitAtMean(layer);
+            if (low.Length > 0 && high.Length > 0)
+            {
+                splits.Add((low, high));
+            }
         }
 
         if (splits.Count == 0)
@@ -242,7 +259,8 @@ internal sealed class TreeSearch
                 return null;
             }
 
-            splits.Add(SplitKey(widest));
+            int[] allowed = Allowed(widest, _ => true);
+            splits.Add((allowed[..(allowed.Length / 2)], allowed[(allowed.Length / 2)..]));
         }
 
         Basis start = _simplex.Basis.Copy();

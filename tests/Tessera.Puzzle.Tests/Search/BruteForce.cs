@@ -34,7 +34,8 @@ internal static class BruteForce
         {
             if (IsFeasible(problem, choice))
             {
-                double total = problem.Resources[resource].Constant + choice.Select((c, layer) => problem.Layers[layer][c].Costs[resource]).Sum();
+                double layers = choice.Select((c, layer) => problem.Layers[layer][c].Costs[resource]).Sum();
+                double total = problem.Resources[resource].Constant + layers;
                 best = isLeast ? Math.Min(best, total) : Math.Max(best, total);
             }
         }

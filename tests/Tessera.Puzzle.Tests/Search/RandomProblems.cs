@@ -35,12 +35,15 @@ internal static class RandomProblems
         return new SearchProblem(choices, [.. Enumerable.Range(0, resources).Select(k => Limits(random, choices, k))]);
     }
 
-    /// <summary>Puzzle-like: dearer variants score better, costs equal in all layers up to noise; limits at a share of the parent.</summary>
+    /// <summary>
+    /// Puzzle-like: the first variant is the parent, the last costs nothing, dearer ones score better; costs are equal in all
+    /// layers up to noise, limits are a share of the parent's costs.
+    /// </summary>
     public static SearchProblem PuzzleLike(int seed, int layers, int variants, int resources, double share, double costNoise = 0)
     {
         var random = new Random(seed);
         double[][] costs = [.. Enumerable.Range(0, variants).Select(variant => Enumerable.Range(0, resources)
-            .Select(_ => variant == 0 ? 1 : random.NextDouble()).ToArray())];
+            .Select(_ => variant == 0 ? 1 : variant == variants - 1 ? 0 : random.NextDouble()).ToArray())];
         var choices = new List<IReadOnlyList<Choice>>();
         for (int layer = 0; layer < layers; layer++)
         {
