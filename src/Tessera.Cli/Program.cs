@@ -49,6 +49,7 @@ namespace Tessera.Cli
         public static RootCommand Root() => new("Takes a language model apart, lays a smaller and faster one, and serves it.")
         {
             TasksCommand.Create(),
+            TokenizerCommand.Create(),
             LogitsCommand.Create(),
             InitCommand.Create(),
             TrainCommand.Create(),

@@ -86,7 +86,7 @@ internal abstract class WholeTokenStage(DecodingStage next) : DecodingStage
 /// </summary>
 internal sealed class ByteLevelStage(DecodingStage next) : WholeTokenStage(next)
 {
-    private readonly Decoder _decoder = Encoding.UTF8.GetDecoder();
+    private readonly System.Text.Decoder _decoder = Encoding.UTF8.GetDecoder();
 
     /// <inheritdoc />
     public override void EndAll()
