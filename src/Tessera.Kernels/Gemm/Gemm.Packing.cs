@@ -85,6 +85,11 @@ public static unsafe partial class Gemm
                 float* to = target + (p * width) + l;
                 if (Avx512F.IsSupported)
                 {
+                    // Four cache lines ahead in every row; a whole strip is more streams than the hardware follows.
+                    Sse.Prefetch0(row + 64);
+                    Sse.Prefetch0(row + stride + 64);
+                    Sse.Prefetch0(row + (2 * stride) + 64);
+                    Sse.Prefetch0(row + (3 * stride) + 64);
                     StoreTransposed(
                         Vector512.Load(row),
                         Vector512.Load(row + stride),
@@ -129,6 +134,11 @@ public static unsafe partial class Gemm
                 float* to = target + (p * width) + l;
                 if (Avx512F.IsSupported)
                 {
+                    // Four cache lines ahead in every row; a whole strip is more streams than the hardware follows.
+                    Sse.Prefetch0(row + 128);
+                    Sse.Prefetch0(row + stride + 128);
+                    Sse.Prefetch0(row + (2 * stride) + 128);
+                    Sse.Prefetch0(row + (3 * stride) + 128);
                     StoreTransposed(
                         Widen16(row), Widen16(row + stride), Widen16(row + (2 * stride)), Widen16(row + (3 * stride)), to, width);
                     continue;
@@ -223,6 +233,13 @@ public static unsafe partial class Gemm
                 for (int p = block; p < end; p++, to += width)
                 {
                     float* from = source + (p * stride) + (s * width);
+                    if (Sse.IsSupported)
+                    {
+                        // Sixteen rows ahead: short runs in distant rows are more than the hardware foresees.
+                        Sse.Prefetch0(from + (16 * stride));
+                        Sse.Prefetch0(from + (16 * stride) + width - 1);
+                    }
+
                     if (width == 32)
                     {
                         Vector512.Load(from).Store(to);
@@ -251,6 +268,11 @@ public static unsafe partial class Gemm
                 for (int p = block; p < end; p++, to += width)
                 {
                     ushort* from = source + (p * stride) + (s * width);
+                    if (Sse.IsSupported)
+                    {
+                        Sse.Prefetch0(from + (16 * stride));
+                    }
+
                     if (Avx512F.IsSupported && width == 32)
                     {
                         Widen16(from).Store(to);

@@ -8,7 +8,7 @@ namespace Tessera.Kernels;
 public static unsafe partial class Linear
 {
     /// <summary>Up to this many tokens a weight is read once, as stored; beyond, packing it for <see cref="Gemm"/> pays.</summary>
-    public const int StreamingTokens = 16;
+    public const int StreamingTokens = 24;
 
     // Below this many multiply-adds a fork-join costs more than it saves.
     private const long MinimumParallelWork = 1L << 15;
