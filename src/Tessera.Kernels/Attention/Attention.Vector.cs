@@ -20,7 +20,7 @@ public static unsafe partial class Attention
     private const int RowsReadInPlace = 12;
 
     /// <summary>Multiply-adds below which waking the workers costs more than they save.</summary>
-    private const long WorkOfOneThread = 50_000;
+    private const long WorkOfOneThread = 100_000;
 
     private const int KeyTile = AttentionTiles.KeyTile;
 
