@@ -8,7 +8,7 @@ public unsafe class AttentionBackwardTests
 {
     private const double BackwardBound = 5e-6;
 
-    private static readonly (int, int)[] Documents = [(1, 1), (2, 2), (15, 15), (16, 16), (17, 17), (63, 63), (64, 64), (65, 65), (130, 130)];
+    private static readonly (int, int)[] Documents = [.. new[] { 1, 2, 15, 16, 17, 63, 64, 65, 130 }.Select(length => (length, length))];
 
     [Theory]
     [InlineData(4, 2, 2)]

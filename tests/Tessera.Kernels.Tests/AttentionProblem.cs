@@ -19,7 +19,10 @@ internal sealed unsafe class AttentionProblem : IDisposable
     /// <param name="cacheType">Storage of the caches, or null: keys and values stay in the projection buffer.</param>
     /// <param name="number">Makes element i of the random numbers.</param>
     public AttentionProblem(
-        AttentionShape shape, (int Queries, int Keys)[] sequences, DType? cacheType = null, Func<CounterRandom, ulong, float>? number = null)
+        AttentionShape shape,
+        (int Queries, int Keys)[] sequences,
+        DType? cacheType = null,
+        Func<CounterRandom, ulong, float>? number = null)
     {
         Shape = shape;
         _sequences = sequences;

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Tessera.Devices;
 using Tessera.TestSupport;
 
@@ -80,18 +81,16 @@ public unsafe class KeyValueStoreTests
         Assert.Throws<ArgumentException>(() => KeyValueStore.Append(device, null, null, 8, 1, DType.I32, 0, 0, 8, 8));
     }
 
-    /// <summary>Two ties (down to even, up to even), infinities, −0, the largest float (rounds to infinity), a denormal, a NaN whose payload sits in the lower half.</summary>
+    /// <summary>
+    /// Two ties (down to even, up to even), infinities, −0, the largest float (rounds to infinity), a denormal, and a NaN
+    /// whose payload sits in the lower half.
+    /// </summary>
     private static ReadOnlySpan<float> Special => new[]
     {
         BitConverter.UInt32BitsToSingle(0x3F80_8000), BitConverter.UInt32BitsToSingle(0x3F81_8000), float.PositiveInfinity,
         float.NegativeInfinity, -0f, float.MaxValue, float.Epsilon, BitConverter.UInt32BitsToSingle(0x7F80_0001),
     };
 
-    private static void AssertSameBits(GuardedFloats expected, GuardedFloats actual)
-    {
-        for (long i = 0; i < expected.Length; i++)
-        {
-            Assert.Equal(((uint*)expected.Pointer)[i], ((uint*)actual.Pointer)[i]);
-        }
-    }
+    private static void AssertSameBits(GuardedFloats expected, GuardedFloats actual) =>
+        Assert.True(MemoryMarshal.AsBytes(expected.Span).SequenceEqual(MemoryMarshal.AsBytes(actual.Span)));
 }

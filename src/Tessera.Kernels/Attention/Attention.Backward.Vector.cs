@@ -78,7 +78,8 @@ public static unsafe partial class Attention
         AttentionTiles.StoreHeads(tiles->GradValues, padded, keys, 1, headDim, &one, 0, call->GradValues + target, call->GradStride);
     }
 
-    private static void BackwardChunk(BackwardCall* call, in AttentionSegment segment, int kvHead, int first, int queries, BackwardTiles* tiles)
+    private static void BackwardChunk(
+        BackwardCall* call, in AttentionSegment segment, int kvHead, int first, int queries, BackwardTiles* tiles)
     {
         int group = call->Shape.GroupSize, headDim = call->Shape.HeadDim, padded = Padded(headDim);
         int rows = queries * group, keys = first + queries;

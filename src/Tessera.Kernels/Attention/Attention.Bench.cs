@@ -15,7 +15,8 @@ public static unsafe partial class Attention
             var buffers = new BenchBuffers(new AttentionShape(8, 4, headDim), documents: Math.Max(1, 2048 / length), length);
             double flops = buffers.VisiblePairs * 4.0 * headDim;
             string shape = $"{buffers.Documents}x{length} H8 K4 E{headDim}";
-            yield return new BenchCase("attention-forward", shape, "f32", BenchCeiling.FusedMultiplyAdd, flops, () => buffers.Forward(device));
+            yield return new BenchCase(
+                "attention-forward", shape, "f32", BenchCeiling.FusedMultiplyAdd, flops, () => buffers.Forward(device));
             yield return new BenchCase(
                 "attention-backward", shape, "f32", BenchCeiling.FusedMultiplyAdd, 2.5 * flops, () => buffers.Backward(device));
         }

@@ -20,7 +20,7 @@ public static unsafe partial class Attention
     private const int RowsReadInPlace = 12;
 
     /// <summary>Multiply-adds below which waking the workers costs more than they save.</summary>
-    private const long WorkOfOneThread = 50_000;
+    private const long WorkOfOneThread = 100_000;
 
     private const int KeyTile = AttentionTiles.KeyTile;
 
@@ -127,26 +127,28 @@ public static unsafe partial class Attention
     private static void ForwardPack(ForwardCall* call, in AttentionSegment segment, long offset, int count, int rows, ForwardTiles* tiles)
     {
         int headDim = call->Shape.HeadDim, padded = Padded(headDim);
-        long bytes = offset * call->KeyValueType.Bytes();
+        var type = call->KeyValueType;
+        long stride = call->KeyValueStride;
+        nint bytes = (nint)(offset * type.Bytes());
         bool whole = headDim == padded;
         if (whole)
         {
-            AttentionTiles.Transpose(segment.Keys + (nint)bytes, call->KeyValueType, call->KeyValueStride, count, padded, tiles->Transposed);
+            AttentionTiles.Transpose(segment.Keys + bytes, type, stride, count, padded, tiles->Transposed);
         }
         else
         {
-            AttentionTiles.Load(segment.Keys + (nint)bytes, call->KeyValueType, call->KeyValueStride, count, headDim, padded, tiles->RowMajor);
+            AttentionTiles.Load(segment.Keys + bytes, type, stride, count, headDim, padded, tiles->RowMajor);
             AttentionTiles.Transpose((nint)tiles->RowMajor, DType.F32, padded, count, padded, tiles->Transposed);
         }
 
-        if (whole && call->KeyValueType == DType.F32 && rows <= RowsReadInPlace)
+        if (whole && type == DType.F32 && rows <= RowsReadInPlace)
         {
             tiles->ValueRows = (float*)segment.Values + offset;
-            tiles->ValueStride = (nint)call->KeyValueStride;
+            tiles->ValueStride = (nint)stride;
             return;
         }
 
-        AttentionTiles.Load(segment.Values + (nint)bytes, call->KeyValueType, call->KeyValueStride, count, headDim, padded, tiles->Values);
+        AttentionTiles.Load(segment.Values + bytes, type, stride, count, headDim, padded, tiles->Values);
         tiles->ValueRows = tiles->Values;
         tiles->ValueStride = padded;
     }

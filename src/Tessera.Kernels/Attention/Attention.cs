@@ -69,9 +69,10 @@ public static unsafe partial class Attention
 
     /// <summary>Gradients of queries, keys and values, assigned in the rows covered by the segments.</summary>
     /// <remarks>
-    /// With P recomputed from <paramref name="logSumExp"/> and D[i,h] = Σ_e gradOutput·output: gradValues[j] = Σ_i P[i,j]·gradOutput[i];
-    /// dS[i,j] = P[i,j]·(gradOutput[i]·v[j] − D[i]); gradQueries[i] = Σ_j dS[i,j]·k[j] / sqrt(E); gradKeys[j] = Σ_i dS[i,j]·q[i] / sqrt(E);
-    /// sums over i run over the G query heads of a key-value head as well.
+    /// With P recomputed from <paramref name="logSumExp"/> and D[i,h] = Σ_e gradOutput·output:
+    /// gradValues[j] = Σ_i P[i,j]·gradOutput[i]; dS[i,j] = P[i,j]·(gradOutput[i]·v[j] − D[i]);
+    /// gradQueries[i] = Σ_j dS[i,j]·k[j] / sqrt(E); gradKeys[j] = Σ_i dS[i,j]·q[i] / sqrt(E);
+    /// sums over i run over the G query heads of a key-value head as well. Work is shared by (segment, key-value head).
     /// </remarks>
     /// <param name="device">Where to run.</param>
     /// <param name="shape">Heads and head dimension.</param>

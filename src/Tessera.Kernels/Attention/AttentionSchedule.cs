@@ -30,7 +30,7 @@ internal unsafe struct AttentionSchedule
     /// <summary>Most queries in a unit.</summary>
     public int LongestItem { get; private set; }
 
-    /// <summary>Splits segments into units of at most <paramref name="chunk"/> queries; the memory comes from <paramref name="scratch"/>.</summary>
+    /// <summary>Splits segments into units of at most <paramref name="chunk"/> queries.</summary>
     public static AttentionSchedule Build(AttentionSegment* segments, int segmentCount, int kvHeads, int chunk, Arena scratch)
     {
         long total = 0;

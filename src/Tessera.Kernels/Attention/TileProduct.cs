@@ -21,7 +21,10 @@ internal unsafe partial struct TileProduct
     public int Depth;
     public bool Accumulate;
 
-    /// <summary>Multiplies <paramref name="rows"/> rows by <paramref name="vectors"/> vectors of 16 columns; moves the pointers of <paramref name="p"/>.</summary>
+    /// <summary>
+    /// Multiplies <paramref name="rows"/> rows by <paramref name="vectors"/> vectors of 16 columns. The pointers in
+    /// <paramref name="p"/> are moved.
+    /// </summary>
     public static void Multiply(TileProduct* p, int rows, int vectors)
     {
         float* a = p->A;

@@ -52,7 +52,8 @@ public static unsafe partial class Rope
         {
             if ((uint)positions[t] >= (uint)table.Positions)
             {
-                throw new ArgumentException($"rope: row {t} has position {positions[t]}, the table covers {table.Positions}", nameof(positions));
+                throw new ArgumentException(
+                    $"rope: row {t} has position {positions[t]}, the table covers {table.Positions}", nameof(positions));
             }
         }
 

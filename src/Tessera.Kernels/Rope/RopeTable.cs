@@ -37,8 +37,8 @@ public sealed unsafe class RopeTable : IDisposable
     public float* Sines { get; private set; }
 
     /// <summary>
-    /// The frequencies f_j of a head, each an f32 value: w_j = 2π / f_j; unchanged for w_j &lt; C/hi; divided by s for w_j &gt; C/lo;
-    /// otherwise (1 − t)·f_j/s + t·f_j with t = (C/w_j − lo) / (hi − lo).
+    /// The frequencies f_j of a head, each an f32 value. With scaling and w_j = 2π / f_j: unchanged for w_j &lt; C/hi; divided
+    /// by s for w_j &gt; C/lo; otherwise (1 − t)·f_j/s + t·f_j with t = (C/w_j − lo) / (hi − lo).
     /// </summary>
     /// <exception cref="ArgumentException">Head dimension, theta or scaling is unusable.</exception>
     public static double[] InverseFrequencies(int headDim, double theta, RopeScaling? scaling)
