@@ -54,11 +54,12 @@ public unsafe class LinearCrossEntropyTests
     }
 
     [Fact]
-    public void A_batch_of_several_chunks_equals_its_parts_and_skips_chunks_without_weight()
+    public void A_batch_of_several_chunks_matches_the_reference_and_skips_chunks_without_weight()
     {
-        // A vocabulary this large leaves 64 tokens a chunk: the batch has three, and the middle one has no weight.
-        const int Tokens = 150, Width = 2, Vocabulary = 70_001;
-        Assert.Equal(64, LinearCrossEntropy.ChunkTokens(Vocabulary));
+        // The budget leaves 64 tokens a chunk: the batch has three, and the middle one has no weight.
+        const int Tokens = 150, Width = 5, Vocabulary = 701;
+        const long Budget = 65 * Vocabulary * sizeof(float);
+        Assert.Equal(64, LinearCrossEntropy.ChunkTokens(Vocabulary, 1, Budget));
         using var device = new CpuDevice(2);
         using var data = new Data(Tokens, Width, Vocabulary);
         data.Weights.Span.Slice(64, 64).Clear();
@@ -66,31 +67,22 @@ public unsafe class LinearCrossEntropyTests
         using var loss = new GuardedFloats(Tokens);
         using var gradHidden = new GuardedFloats(Tokens * Width);
         using var gradHead = GuardedFloats.Zeros(Vocabulary * Width);
-        data.Run(device, loss.Pointer, gradHidden.Pointer, gradHead.Pointer, 1f);
+        data.Run(device, loss.Pointer, gradHidden.Pointer, gradHead.Pointer, 1f, 0, Tokens, Budget);
 
         Assert.Equal(new float[64], loss.Checked().Slice(64, 64));
         Assert.Equal(new float[64 * Width], gradHidden.Checked().Slice(64 * Width, 64 * Width));
         double[] head = RowData.Wide(data.Head.Span), expectedHead = new double[Vocabulary * Width];
-        foreach (int t in (int[])[0, 63, 128, 149])
+        foreach (int t in Enumerable.Range(0, Tokens).Where(t => data.Weights.Span[t] != 0))
         {
             double[] expectedLoss = new double[1], expectedHidden = new double[Width];
             LinearCrossEntropy.ReferenceRun(
                 RowData.Wide(data.Hidden.Span.Slice(t * Width, Width)), head, [data.Targets[t]], [data.Weights.Span[t]],
                 expectedLoss, expectedHidden, expectedHead, Width, Vocabulary, 1.0);
             Assert.Equal(expectedLoss[0], loss.Span[t], 2e-6 * expectedLoss[0]);
-            if (data.Weights.Span[t] != 0)
-            {
-                Errors.AssertClose(gradHidden.Span.Slice(t * Width, Width), expectedHidden, 5e-6, $"gradHidden of token {t}");
-            }
+            Errors.AssertClose(gradHidden.Span.Slice(t * Width, Width), expectedHidden, 5e-6, $"gradHidden of token {t}");
         }
 
-        using var parts = GuardedFloats.Zeros(Vocabulary * Width);
-        using var partLoss = new GuardedFloats(22);
-        data.Run(device, partLoss.Pointer, null, parts.Pointer, 1f, 0, 22);
-        data.Run(device, partLoss.Pointer, null, parts.Pointer, 1f, 22, 22);
-        data.Run(device, partLoss.Pointer, null, parts.Pointer, 1f, 44, 20);
-        data.Run(device, partLoss.Pointer, null, parts.Pointer, 1f, 128, 22);
-        Errors.AssertClose(gradHead.Checked(), RowData.Wide(parts.Span), 2e-6, "gradHead against its parts");
+        Errors.AssertClose(gradHead.Checked(), expectedHead, 2e-6, "gradHead");
     }
 
     [Theory]
@@ -211,6 +203,16 @@ public unsafe class LinearCrossEntropyTests
             device, data.Hidden.Pointer, View(data.Head, 4, 4), null, data.Weights.Pointer, loss.Pointer, null, null, 3, 4, 5, 1f));
     }
 
+    [Theory]
+    [InlineData(1, 1, 16_777_216)]
+    [InlineData(49_152, 1, 320)]
+    [InlineData(49_152, 2, 128)]
+    [InlineData(128_256, 1, 128)]
+    [InlineData(128_256, 2, 64)]
+    [InlineData(10_000_000, 2, 64)]
+    public void Chunks_fill_the_budget_in_steps_of_64_tokens(int vocabulary, int buffers, int tokens) =>
+        Assert.Equal(tokens, LinearCrossEntropy.ChunkTokens(vocabulary, buffers));
+
     private static MatrixView View(GuardedFloats matrix, int rows, int columns) => new((nint)matrix.Pointer, DType.F32, rows, columns);
 
     private sealed class Data : IDisposable
@@ -237,15 +239,16 @@ public unsafe class LinearCrossEntropyTests
         public int[] Targets { get; }
 
         public void Run(CpuDevice device, float* loss, float* gradHidden, float* gradHead, float scale) =>
-            Run(device, loss, gradHidden, gradHead, scale, 0, Targets.Length);
+            Run(device, loss, gradHidden, gradHead, scale, 0, Targets.Length, LinearCrossEntropy.LogitsBudgetBytes);
 
-        public void Run(CpuDevice device, float* loss, float* gradHidden, float* gradHead, float scale, int first, int count)
+        public void Run(
+            CpuDevice device, float* loss, float* gradHidden, float* gradHead, float scale, int first, int count, long budgetBytes)
         {
             fixed (int* targets = Targets)
             {
                 LinearCrossEntropy.Run(
                     device, Hidden.Pointer + (first * _width), View(Head, _vocabulary, _width), targets + first, Weights.Pointer + first,
-                    loss, gradHidden, gradHead, count, _width, _vocabulary, scale);
+                    loss, gradHidden, gradHead, count, _width, _vocabulary, scale, budgetBytes);
             }
         }
 

@@ -150,8 +150,9 @@ public unsafe class LinearKlTests
     [Fact]
     public void Chunks_without_weight_leave_an_accumulated_gradient_alone_and_clear_an_assigned_one()
     {
-        const int Tokens = 130, Width = 2, Vocabulary = 33_000;
-        Assert.Equal(64, LinearCrossEntropy.ChunkTokens(Vocabulary, 2));
+        const int Tokens = 130, Width = 5, Vocabulary = 333;
+        const long Budget = 2 * 64 * Vocabulary * sizeof(float);
+        Assert.Equal(64, LinearCrossEntropy.ChunkTokens(Vocabulary, 2, Budget));
         using var device = new CpuDevice(2);
         using var data = new Data(Tokens, Width, 3, Vocabulary);
         data.Weights.Span.Clear();
@@ -163,8 +164,8 @@ public unsafe class LinearKlTests
         data.Reference(1f, expectedLoss, expected, new double[Vocabulary * Width], 1.0);
         data.Reference(1f, expectedLoss, expectedSum, new double[Vocabulary * Width], 1.0);
 
-        data.Run(device, 1f, loss.Pointer, assigned.Pointer, false, null, 1f);
-        data.Run(device, 1f, loss.Pointer, accumulated.Pointer, true, null, 1f);
+        data.Run(device, 1f, loss.Pointer, assigned.Pointer, false, null, 1f, Budget);
+        data.Run(device, 1f, loss.Pointer, accumulated.Pointer, true, null, 1f, Budget);
         Errors.AssertClose(loss.Checked(), expectedLoss, 5e-6, "loss");
         Errors.AssertClose(assigned.Checked(), expected, 5e-6, "assigned");
         Errors.AssertClose(accumulated.Checked(), expectedSum, 5e-6, "accumulated");
@@ -241,12 +242,13 @@ public unsafe class LinearKlTests
                 RowData.Wide(TeacherHead.Span), RowData.Wide(Weights.Span), temperature, loss, gradHidden, gradHead, _vocabulary, scale);
 
         public void Run(
-            CpuDevice device, float temperature, float* loss, float* gradHidden, bool accumulate, float* gradHead, float scale) =>
+            CpuDevice device, float temperature, float* loss, float* gradHidden, bool accumulate, float* gradHead, float scale,
+            long budgetBytes = LinearCrossEntropy.LogitsBudgetBytes) =>
             LinearKl.Run(
                 device, StudentHidden.Pointer, new MatrixView((nint)StudentHead.Pointer, DType.F32, _vocabulary, _studentWidth),
                 TeacherHidden.Pointer, new MatrixView((nint)TeacherHead.Pointer, DType.F32, _vocabulary, _teacherWidth),
                 Weights.Pointer, temperature, loss, gradHidden, accumulate, gradHead, (int)Weights.Length, _studentWidth, _teacherWidth,
-                _vocabulary, scale);
+                _vocabulary, scale, budgetBytes);
 
         public void Dispose()
         {

@@ -46,6 +46,26 @@ public unsafe class ResidualTests
         return a.Span.ToArray();
     });
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public void Outputs_beyond_the_caches_are_complete_whatever_their_alignment(int misalignment)
+    {
+        const int Tokens = 8195, Width = 1024;
+        using var device = new CpuDevice(2);
+        using var x = GuardedFloats.Zeros(2L * Tokens * Width);
+        using var y = new GuardedFloats(Tokens * (long)Width, misalignment);
+        using var ones = GuardedFloats.From([.. Enumerable.Repeat(1f, Width)]);
+        x.Span.Fill(2f);
+        Residual.Add(device, x.Pointer, x.Pointer + y.Length, y.Pointer, y.Length);
+        Assert.False(y.Checked().ContainsAnyExcept(4f));
+        RmsNorm.Forward(device, x.Pointer, ones.Pointer, y.Pointer, null, Tokens, Width, 0f);
+        Assert.False(y.Checked().ContainsAnyExcept(1f));
+        SwiGlu.Forward(device, x.Pointer, y.Pointer, Tokens, Width);
+        Assert.False(y.Checked().ContainsAnyExcept(y.Span[0]));
+        Assert.Equal(4 / (1 + Math.Exp(-2)), y.Span[0], 1e-6);
+    }
+
     [Fact]
     public void A_negative_count_is_refused()
     {

@@ -10,21 +10,25 @@ namespace Tessera.Kernels;
 /// targets, tokenWeights, tokenLoss [tokens].
 /// Saved for backward: nothing; gradients are made in the same pass.
 /// Error: relative L2 to the reference at most 2e-6 for losses and gradients on bounded logits.
-/// Determinism: bitwise, independent of thread count; chunks of tokens are cut from token 0 by the vocabulary alone.
+/// Determinism: bitwise, independent of thread count; chunks of tokens are cut from token 0 by vocabulary and budget alone.
 /// Cost: 2·tokens·width·vocabulary FLOP for each of the logits and the two gradients; chunks without weight cost nothing.
 /// </remarks>
 public static unsafe partial class LinearCrossEntropy
 {
-    /// <summary>Bytes that the logits of one chunk take at most, unless 64 tokens need more.</summary>
-    public const long LogitsBudgetBytes = 16L << 20;
+    /// <summary>
+    /// Bytes that the logits of one chunk take at most, unless 64 tokens need more. Every chunk reads the head twice and its
+    /// gradient once, so a chunk needs some 256 tokens before the arithmetic outweighs that.
+    /// </summary>
+    public const long LogitsBudgetBytes = 64L << 20;
 
     /// <summary>Tokens whose logits exist at once: a multiple of 64, at least 64, within the budget where that is possible.</summary>
     /// <param name="vocabulary">Rows of the head.</param>
     /// <param name="buffers">Logits buffers that share the budget: 1, or 2 with a teacher.</param>
-    public static int ChunkTokens(int vocabulary, int buffers = 1)
+    /// <param name="budgetBytes">Bytes for the logits.</param>
+    public static int ChunkTokens(int vocabulary, int buffers = 1, long budgetBytes = LogitsBudgetBytes)
     {
-        long fitting = LogitsBudgetBytes / (sizeof(float) * (long)vocabulary * buffers);
-        return (int)Math.Max(1, fitting / RowLaunch.BlockTokens) * RowLaunch.BlockTokens;
+        long fitting = budgetBytes / (sizeof(float) * (long)vocabulary * buffers);
+        return (int)Math.Clamp(fitting / RowLaunch.BlockTokens, 1, int.MaxValue / RowLaunch.BlockTokens) * RowLaunch.BlockTokens;
     }
 
     /// <summary>Losses per token and, where asked for, the gradients of the weighted sum of losses.</summary>
@@ -40,16 +44,18 @@ public static unsafe partial class LinearCrossEntropy
     /// <param name="width">Hidden width.</param>
     /// <param name="vocabulary">Entries of the vocabulary.</param>
     /// <param name="gradientScale">Multiplies every gradient.</param>
+    /// <param name="budgetBytes">Bytes for logits; the bits of <paramref name="gradHead"/> depend on it.</param>
     /// <exception cref="ArgumentException">A target with weight is outside the vocabulary, or the head is too small.</exception>
     public static void Run(
         Device device, float* hidden, in MatrixView head, int* targets, float* tokenWeights, float* tokenLoss, float* gradHidden,
-        float* gradHead, int tokens, int width, int vocabulary, float gradientScale)
+        float* gradHead, int tokens, int width, int vocabulary, float gradientScale,
+        long budgetBytes = LogitsBudgetBytes)
     {
         var cpu = CpuDevice.From(device);
         RowLaunch.CheckSizes(tokens, width);
         CheckHead(head, nameof(head), vocabulary, width);
         CheckTargets(targets, tokenWeights, tokens, vocabulary);
-        int chunk = Math.Min(ChunkTokens(vocabulary), tokens);
+        int chunk = Math.Min(ChunkTokens(vocabulary, 1, budgetBytes), tokens);
         var mark = cpu.Scratch.Mark();
         float* logits = cpu.Scratch.Floats((long)chunk * vocabulary);
         for (int first = 0; first < tokens; first += chunk)

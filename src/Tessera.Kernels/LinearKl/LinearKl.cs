@@ -15,7 +15,7 @@ namespace Tessera.Kernels;
 /// bf16; gradHead [vocabulary, studentWidth] f32, dense; tokenWeights, tokenLoss [tokens].
 /// Saved for backward: nothing; gradients are made in the same pass.
 /// Error: relative L2 to the reference at most 5e-6 for losses and gradients, given the logits.
-/// Determinism: bitwise, independent of thread count; chunks of tokens are cut from token 0 by the vocabulary alone.
+/// Determinism: bitwise, independent of thread count; chunks of tokens are cut from token 0 by vocabulary and budget alone.
 /// Cost: 2·tokens·vocabulary·(3·studentWidth + teacherWidth) FLOP; chunks without weight cost nothing.
 /// Source: Hinton et al. 2015 for τ²; the direction is Puzzle's, KL(teacher‖student).
 /// </remarks>
@@ -38,11 +38,13 @@ public static unsafe partial class LinearKl
     /// <param name="teacherWidth">Hidden width of the teacher.</param>
     /// <param name="vocabulary">Entries of the vocabulary, the same for both.</param>
     /// <param name="gradientScale">Multiplies every gradient.</param>
+    /// <param name="budgetBytes">Bytes for both models' logits; the bits of <paramref name="gradHead"/> depend on it.</param>
     /// <exception cref="ArgumentException">A head is too small or the temperature is not positive.</exception>
     public static void Run(
         Device device, float* studentHidden, in MatrixView studentHead, float* teacherHidden, in MatrixView teacherHead,
         float* tokenWeights, float temperature, float* tokenLoss, float* gradHidden, bool accumulateGradHidden, float* gradHead,
-        int tokens, int studentWidth, int teacherWidth, int vocabulary, float gradientScale)
+        int tokens, int studentWidth, int teacherWidth, int vocabulary, float gradientScale,
+        long budgetBytes = LinearCrossEntropy.LogitsBudgetBytes)
     {
         var cpu = CpuDevice.From(device);
         RowLaunch.CheckSizes(tokens, studentWidth);
@@ -54,7 +56,7 @@ public static unsafe partial class LinearKl
             throw new ArgumentException($"the temperature is {temperature}; expected a positive number", nameof(temperature));
         }
 
-        int chunk = Math.Min(LinearCrossEntropy.ChunkTokens(vocabulary, 2), tokens);
+        int chunk = Math.Min(LinearCrossEntropy.ChunkTokens(vocabulary, 2, budgetBytes), tokens);
         var mark = cpu.Scratch.Mark();
         float* student = cpu.Scratch.Floats((long)chunk * vocabulary);
         float* teacher = cpu.Scratch.Floats((long)chunk * vocabulary);

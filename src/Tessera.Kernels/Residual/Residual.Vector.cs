@@ -7,13 +7,14 @@ namespace Tessera.Kernels;
 public static unsafe partial class Residual
 {
     /// <summary>target += source on the calling thread.</summary>
-    internal static void AddInto(float* target, float* source, long count) => AddRange(target, source, target, count);
+    internal static void AddInto(float* target, float* source, long count) => AddRange(target, source, target, count, false);
 
     private static void AddBody(void* context, int worker, int workers)
     {
         ref var a = ref *(Arguments*)context;
         var (start, end) = WorkerPool.Share(a.Count, worker, workers, VectorMath.Lanes);
-        AddRange(a.A + start, a.B + start, a.Result + start, end - start);
+        bool pastCaches = a.Result != a.A && a.Result != a.B && VectorMath.WritesPastCaches(a.Result, a.Count / VectorMath.Lanes, VectorMath.Lanes);
+        AddRange(a.A + start, a.B + start, a.Result + start, end - start, pastCaches);
     }
 
     private static void ScaleBody(void* context, int worker, int workers)
@@ -24,15 +25,15 @@ public static unsafe partial class Residual
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddRange(float* a, float* b, float* sum, long count)
+    private static void AddRange(float* a, float* b, float* sum, long count, bool pastCaches)
     {
         long i = 0;
         for (; i <= count - 64; i += 64)
         {
-            (Vector512.Load(a + i) + Vector512.Load(b + i)).Store(sum + i);
-            (Vector512.Load(a + i + 16) + Vector512.Load(b + i + 16)).Store(sum + i + 16);
-            (Vector512.Load(a + i + 32) + Vector512.Load(b + i + 32)).Store(sum + i + 32);
-            (Vector512.Load(a + i + 48) + Vector512.Load(b + i + 48)).Store(sum + i + 48);
+            VectorMath.Store(Vector512.Load(a + i) + Vector512.Load(b + i), sum + i, pastCaches);
+            VectorMath.Store(Vector512.Load(a + i + 16) + Vector512.Load(b + i + 16), sum + i + 16, pastCaches);
+            VectorMath.Store(Vector512.Load(a + i + 32) + Vector512.Load(b + i + 32), sum + i + 32, pastCaches);
+            VectorMath.Store(Vector512.Load(a + i + 48) + Vector512.Load(b + i + 48), sum + i + 48, pastCaches);
         }
 
         for (; i < count; i++)

@@ -11,10 +11,12 @@ public static unsafe partial class RmsNorm
     {
         ref var a = ref *(ForwardArguments*)context;
         var (start, end) = WorkerPool.Share(a.Tokens, worker, workers);
+        bool pastCaches = a.Y != a.X && a.Y != a.Branch && VectorMath.WritesPastCaches(a.Y, a.Tokens, a.Width);
         for (int t = start; t < end; t++)
         {
             long offset = (long)t * a.Width;
             float* row = a.X + offset;
+            float* ahead = row + a.Width, branchAhead = ahead;
             float squares;
             if (a.Branch is null)
             {
@@ -23,11 +25,12 @@ public static unsafe partial class RmsNorm
             else
             {
                 row = a.Updated + offset;
+                branchAhead = a.Branch + offset + a.Width;
                 squares = AddAndSumSquares(a.X + offset, a.Branch + offset, row, a.Width);
             }
 
             float scale = InverseRootMean(squares, row, a.Width, a.Epsilon);
-            Normalise(row, a.Gain, a.Y + offset, scale, a.Width);
+            Normalise(row, a.Gain, a.Y + offset, scale, a.Width, ahead, branchAhead, pastCaches);
             if (a.InverseRms is not null)
             {
                 a.InverseRms[t] = scale;
@@ -120,14 +123,18 @@ public static unsafe partial class RmsNorm
         return VectorMath.Sum((s0 + s1) + (s2 + s3));
     }
 
+    // The row is in the first cache by now; memory is kept busy by asking for the next one.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Normalise(float* x, float* gain, float* y, float scale, int width)
+    private static void Normalise(
+        float* x, float* gain, float* y, float scale, int width, float* ahead, float* branchAhead, bool pastCaches)
     {
         Vector512<float> factor = Vector512.Create(scale);
         int i = 0;
         for (; i <= width - 16; i += 16)
         {
-            (Vector512.Load(x + i) * factor * Vector512.Load(gain + i)).Store(y + i);
+            VectorMath.Prefetch(ahead + i);
+            VectorMath.Prefetch(branchAhead + i);
+            VectorMath.Store(Vector512.Load(x + i) * factor * Vector512.Load(gain + i), y + i, pastCaches);
         }
 
         for (; i < width; i++)
@@ -141,6 +148,7 @@ public static unsafe partial class RmsNorm
     {
         ref var a = ref *(BackwardArguments*)context;
         int grain = a.Partials is null ? 1 : RowLaunch.BlockTokens;
+        bool pastCaches = !a.Accumulate && a.GradX != a.GradY && VectorMath.WritesPastCaches(a.GradX, a.Tokens, a.Width);
         var (start, end) = WorkerPool.Share(a.Tokens, worker, workers, grain);
         for (int t = start; t < end; t++)
         {
@@ -158,7 +166,7 @@ public static unsafe partial class RmsNorm
             }
 
             float mean = Projection(a.GradY + offset, a.X + offset, a.Gain, scale, a.Width) / a.Width;
-            InputRow(a.GradY + offset, a.X + offset, a.Gain, a.GradX + offset, scale, mean, a.Accumulate, a.Width);
+            InputRow(a.GradY + offset, a.X + offset, a.Gain, a.GradX + offset, scale, mean, a.Accumulate, pastCaches, a.Width);
         }
     }
 
@@ -196,12 +204,14 @@ public static unsafe partial class RmsNorm
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void InputRow(
-        float* gradY, float* x, float* gain, float* gradX, float scale, float mean, bool accumulate, int width)
+        float* gradY, float* x, float* gain, float* gradX, float scale, float mean, bool accumulate, bool pastCaches, int width)
     {
         Vector512<float> factor = Vector512.Create(scale), shift = Vector512.Create(-mean);
         int i = 0;
         for (; i <= width - 16; i += 16)
         {
+            VectorMath.Prefetch(x + i + width);
+            VectorMath.Prefetch(gradY + i + width);
             Vector512<float> normal = Vector512.Load(x + i) * factor;
             Vector512<float> d = Vector512.FusedMultiplyAdd(
                 normal, shift, Vector512.Load(gradY + i) * Vector512.Load(gain + i)) * factor;
@@ -210,7 +220,7 @@ public static unsafe partial class RmsNorm
                 d += Vector512.Load(gradX + i);
             }
 
-            d.Store(gradX + i);
+            VectorMath.Store(d, gradX + i, pastCaches);
         }
 
         for (; i < width; i++)

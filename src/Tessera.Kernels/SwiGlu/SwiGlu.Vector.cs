@@ -10,10 +10,11 @@ public static unsafe partial class SwiGlu
     {
         ref var a = ref *(Arguments*)context;
         var (start, end) = WorkerPool.Share(a.Tokens, worker, workers);
+        bool pastCaches = VectorMath.WritesPastCaches(a.H, a.Tokens, a.Width);
         for (int t = start; t < end; t++)
         {
             float* gate = a.GateUp + (2L * t * a.Width);
-            ForwardRow(gate, gate + a.Width, a.H + ((long)t * a.Width), a.Width);
+            ForwardRow(gate, gate + a.Width, a.H + ((long)t * a.Width), a.Width, pastCaches);
         }
     }
 
@@ -21,20 +22,21 @@ public static unsafe partial class SwiGlu
     {
         ref var a = ref *(Arguments*)context;
         var (start, end) = WorkerPool.Share(a.Tokens, worker, workers);
+        bool pastCaches = a.GradGateUp != a.GateUp && VectorMath.WritesPastCaches(a.GradGateUp, 2L * a.Tokens, a.Width);
         for (int t = start; t < end; t++)
         {
             long offset = 2L * t * a.Width;
-            BackwardRow(a.GateUp + offset, a.H + ((long)t * a.Width), a.GradGateUp + offset, a.Width);
+            BackwardRow(a.GateUp + offset, a.H + ((long)t * a.Width), a.GradGateUp + offset, a.Width, pastCaches);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void ForwardRow(float* gate, float* up, float* h, int width)
+    private static void ForwardRow(float* gate, float* up, float* h, int width, bool pastCaches)
     {
         int i = 0;
         for (; i <= width - 16; i += 16)
         {
-            (Silu(Vector512.Load(gate + i)) * Vector512.Load(up + i)).Store(h + i);
+            VectorMath.Store(Silu(Vector512.Load(gate + i)) * Vector512.Load(up + i), h + i, pastCaches);
         }
 
         if (i < width)
@@ -46,14 +48,14 @@ public static unsafe partial class SwiGlu
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void BackwardRow(float* gateUp, float* gradH, float* gradGateUp, int width)
+    private static void BackwardRow(float* gateUp, float* gradH, float* gradGateUp, int width, bool pastCaches)
     {
         int i = 0;
         for (; i <= width - 16; i += 16)
         {
             var (dGate, dUp) = Gradients(Vector512.Load(gateUp + i), Vector512.Load(gateUp + width + i), Vector512.Load(gradH + i));
-            dGate.Store(gradGateUp + i);
-            dUp.Store(gradGateUp + width + i);
+            VectorMath.Store(dGate, gradGateUp + i, pastCaches);
+            VectorMath.Store(dUp, gradGateUp + width + i, pastCaches);
         }
 
         if (i < width)
