@@ -7,7 +7,7 @@ namespace Tessera.Models.Tests.Configuration;
 
 public class ConfigurationFuzzTests
 {
-    private const int Mutants = 1500;
+    private const int Mutants = 1000;
 
     private const string Llama =
         """

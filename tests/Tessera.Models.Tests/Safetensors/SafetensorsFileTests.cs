@@ -133,6 +133,25 @@ public sealed class SafetensorsFileTests : IDisposable
     }
 
     [Fact]
+    public unsafe void Tensors_beyond_2_GiB_are_mapped_to_their_last_byte()
+    {
+        // A sparse file: it takes a few blocks of the disk.
+        const long First = 3L << 30;
+        string header = $"{{{Entry("big", "U8", $"{First}", $"0,{First}")},{Entry("last", "U8", "1", $"{First},{First + 1}")}}}";
+        string path = _folder.Write("a.safetensors", File(header, 0));
+        using (var stream = new FileStream(path, FileMode.Open))
+        {
+            stream.SetLength(stream.Length + First + 1);
+            stream.Position = stream.Length - 2;
+            stream.Write([7, 9]);
+        }
+
+        using SafetensorsFile file = SafetensorsFile.Open(path);
+        Assert.Equal(7, ((byte*)file.Address("big"))[First - 1]);
+        Assert.Equal(9, *(byte*)file.Address("last"));
+    }
+
+    [Fact]
     public void Every_type_name_of_the_format_is_known_in_its_order_and_width()
     {
         const string Text = "BOOL F4 F6_E2M3 F6_E3M2 U8 I8 F8_E5M2 F8_E4M3 F8_E8M0 F8_E4M3FNUZ F8_E5M2FNUZ "

@@ -8,7 +8,7 @@ namespace Tessera.Models.Tests.Safetensors;
 
 public class SafetensorsFuzzTests
 {
-    private const int Mutants = 3000;
+    private const int Mutants = 2000;
 
     [Fact]
     public unsafe void A_mutated_file_opens_within_its_bytes_or_is_refused()
