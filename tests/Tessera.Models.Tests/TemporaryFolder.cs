@@ -13,6 +13,9 @@ public sealed class TemporaryFolder : IDisposable
     {
         string path = File(name);
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+
+        // A new file each time: ext4 flushes a file to the disk when it was cut to nothing and written again.
+        System.IO.File.Delete(path);
         System.IO.File.WriteAllBytes(path, content);
         return path;
     }

@@ -176,7 +176,9 @@ internal static class SafetensorsHeaderParser
         {
             if (reader.TokenType != JsonTokenType.Number || reader.ValueSpan[0] == (byte)'-' || !reader.TryGetInt64(out long value))
             {
-                throw SafetensorsHeader.Bad(path, $"tensor {quoted} has a {field} with a value that is not a whole number from 0 to 2^63-1");
+                throw SafetensorsHeader.Bad(
+                    path,
+                    $"tensor {quoted} has a {field} with a value that is not a whole number from 0 to 2^63-1");
             }
 
             if (values.Count == most)

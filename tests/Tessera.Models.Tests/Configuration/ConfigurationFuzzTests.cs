@@ -7,14 +7,15 @@ namespace Tessera.Models.Tests.Configuration;
 
 public class ConfigurationFuzzTests
 {
-    private const int Mutants = 2000;
+    private const int Mutants = 1000;
 
     private const string Llama =
         """
-        {"architectures":["LlamaForCausalLM"],"bos_token_id":1,"eos_token_id":[2,3],"head_dim":8,"hidden_act":"silu","hidden_size":64,
-        "intermediate_size":176,"num_attention_heads":8,"num_hidden_layers":4,"num_key_value_heads":2,"rms_norm_eps":1e-05,"rope_parameters":
-        {"factor":8.0,"high_freq_factor":4.0,"low_freq_factor":1.0,"original_max_position_embeddings":128,"rope_theta":5e5,"rope_type":"llama3"},
-        "tie_word_embeddings":false,"dtype":"float32","vocab_size":320}
+        {"architectures":["LlamaForCausalLM"],"bos_token_id":1,"eos_token_id":[2,3],"head_dim":8,"hidden_act":"silu",
+        "hidden_size":64,
+        "intermediate_size":176,"num_attention_heads":8,"num_hidden_layers":4,"num_key_value_heads":2,"rms_norm_eps":1e-05,
+        "rope_parameters":{"factor":8.0,"high_freq_factor":4.0,"low_freq_factor":1.0,"original_max_position_embeddings":128,
+        "rope_theta":5e5,"rope_type":"llama3"},"tie_word_embeddings":false,"dtype":"float32","vocab_size":320}
         """;
 
     [Fact]

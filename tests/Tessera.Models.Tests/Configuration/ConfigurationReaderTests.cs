@@ -74,7 +74,7 @@ public sealed class ConfigurationReaderTests : IDisposable
     [InlineData("{\"model_type\": \"gpt2\"}", "model_type is \"gpt2\", expected \"llama\"")]
     [InlineData("{\"architectures\": \"LlamaForCausalLM\"}", "architectures is \"LlamaForCausalLM\", expected a list of strings")]
     [InlineData("{\"architectures\": [3]}", "architectures[0] is 3, expected a string")]
-    [InlineData("{\"architectures\": [\"MistralForCausalLM\"], \"model_type\": \"llama\"}", "architectures is [\"MistralForCausalLM\"], expected")]
+    [InlineData("{\"architectures\": [\"MistralForCausalLM\"]}", "architectures is [\"MistralForCausalLM\"], expected")]
     [InlineData("{\"architectures\": [\"DeciLMForCausalLM\"]}", "block_configs is missing, expected a list")]
     public void A_file_that_is_no_known_configuration_is_refused(string content, string sentence) => Refused(content, sentence);
 
@@ -83,7 +83,8 @@ public sealed class ConfigurationReaderTests : IDisposable
     {
         Refused(Llama("\"x\": " + new string('[', 100) + new string(']', 100)), "is not valid JSON");
         string path = _folder.Write("bytes.json", [(byte)'{', (byte)'"', 0xFF, (byte)'"', (byte)':', (byte)'1', (byte)'}']);
-        Assert.Contains("not valid UTF-8", Assert.Throws<InvalidDataException>(() => ConfigurationReader.Read(path)).Message, StringComparison.Ordinal);
+        var error = Assert.Throws<InvalidDataException>(() => ConfigurationReader.Read(path));
+        Assert.Contains("not valid UTF-8", error.Message, StringComparison.Ordinal);
         Assert.Contains(
             "there is no such file",
             Assert.Throws<InvalidDataException>(() => ConfigurationReader.Read(_folder.File("absent.json"))).Message,
@@ -106,7 +107,8 @@ public sealed class ConfigurationReaderTests : IDisposable
         ModelConfiguration model = Read("""{"architectures": ["LlamaForCausalLM"]}""");
         Assert.Equal(
             (32_000, 4096, 32, 128, 2048, 1e-6, 10_000.0),
-            (model.VocabularySize, model.HiddenSize, model.HeadCount, model.HeadDim, model.MaxPositions, model.RmsNormEpsilon, model.RopeTheta));
+            (model.VocabularySize, model.HiddenSize, model.HeadCount, model.HeadDim, model.MaxPositions, model.RmsNormEpsilon,
+                model.RopeTheta));
         Assert.Equal(32, model.Layers.Length);
         Assert.All(model.Layers, layer => Assert.Equal("kv32 ffn11008", layer.ToString()));
         Assert.Null(model.RopeScaling);
@@ -120,12 +122,13 @@ public sealed class ConfigurationReaderTests : IDisposable
     [Fact]
     public void Both_rope_spellings_read_the_same_with_the_documented_precedence()
     {
+        const string Original = "\"original_max_position_embeddings\": 128";
         const string Numbers = "\"factor\": 8.0, \"low_freq_factor\": 1.0, \"high_freq_factor\": 4.0";
         var expected = new RopeScalingConfiguration(8, 1, 4, 128);
         ModelConfiguration old = Read(Llama(
-            $"\"rope_theta\": 500000.0, \"rope_scaling\": {{\"rope_type\": \"llama3\", {Numbers}, \"original_max_position_embeddings\": 128}}"));
+            $"\"rope_theta\": 500000.0, \"rope_scaling\": {{\"rope_type\": \"llama3\", {Numbers}, {Original}}}"));
         ModelConfiguration recent = Read(Llama(
-            $"\"rope_parameters\": {{\"rope_type\": \"llama3\", \"rope_theta\": 500000, {Numbers}, \"original_max_position_embeddings\": 128}}"));
+            $"\"rope_parameters\": {{\"rope_type\": \"llama3\", \"rope_theta\": 500000, {Numbers}, {Original}}}"));
         Assert.Equal((500_000.0, expected), (old.RopeTheta, old.RopeScaling));
         Assert.Equal(old, recent);
 
@@ -133,10 +136,12 @@ public sealed class ConfigurationReaderTests : IDisposable
         Assert.Equal(expected with { OriginalMaxPositions = 512 }, alias.RopeScaling);
         Assert.Equal(10_000, alias.RopeTheta);
         ModelConfiguration outside = Read(Llama(
-            $"\"original_max_position_embeddings\": 64, \"rope_scaling\": {{\"rope_type\": \"llama3\", {Numbers}, \"original_max_position_embeddings\": 128}}"));
+            "\"original_max_position_embeddings\": 64, "
+            + $"\"rope_scaling\": {{\"rope_type\": \"llama3\", {Numbers}, {Original}}}"));
         Assert.Equal(64, outside.RopeScaling?.OriginalMaxPositions);
         ModelConfiguration wins = Read(Llama(
-            "\"rope_scaling\": {\"rope_type\": \"default\", \"rope_theta\": 7.0}, \"rope_theta\": 8.0, \"rope_parameters\": {\"rope_type\": \"yarn\"}"));
+            "\"rope_scaling\": {\"rope_type\": \"default\", \"rope_theta\": 7.0}, \"rope_theta\": 8.0, "
+            + "\"rope_parameters\": {\"rope_type\": \"yarn\"}"));
         Assert.Equal((7.0, (RopeScalingConfiguration?)null), (wins.RopeTheta, wins.RopeScaling));
         ModelConfiguration beside = Read(Llama("\"rope_scaling\": null, \"rope_theta\": 8.0, \"rope_parameters\": {}"));
         Assert.Equal(8.0, beside.RopeTheta);
@@ -186,8 +191,14 @@ public sealed class ConfigurationReaderTests : IDisposable
     {
         var defaults = new Dictionary<string, string>
         {
-            ["architectures"] = "[\"LlamaForCausalLM\"]", ["hidden_size"] = "64", ["intermediate_size"] = "176", ["vocab_size"] = "320",
-            ["num_hidden_layers"] = "2", ["num_attention_heads"] = "8", ["max_position_embeddings"] = "512", ["rms_norm_eps"] = "1e-5",
+            ["architectures"] = "[\"LlamaForCausalLM\"]",
+            ["hidden_size"] = "64",
+            ["intermediate_size"] = "176",
+            ["vocab_size"] = "320",
+            ["num_hidden_layers"] = "2",
+            ["num_attention_heads"] = "8",
+            ["max_position_embeddings"] = "512",
+            ["rms_norm_eps"] = "1e-5",
         };
         IEnumerable<string> kept = defaults
             .Where(pair => !members.StartsWith($"\"{pair.Key}\"", StringComparison.Ordinal))

@@ -9,12 +9,16 @@ internal static class DeciLmJson
     public const string NoFeedForward = "\"no_op\": true, \"replace_with_linear\": false, \"ffn_mult\": null, \"sparsify\": null";
 
     private const string Unused =
-        "\"window_length\": null, \"num_sink_tokens\": null, \"use_prefill_window_in_sink_attention\": false, \"unshifted_sink\": false, \"sparsify\": null";
+        "\"window_length\": null, \"num_sink_tokens\": null, "
+        + "\"use_prefill_window_in_sink_attention\": false, \"unshifted_sink\": false, \"sparsify\": null";
 
-    public static string Attention(int group) => $"\"no_op\": false, \"replace_with_linear\": false, \"n_heads_in_group\": {group}, {Unused}";
+    public static string Attention(int group) =>
+        $"\"no_op\": false, \"replace_with_linear\": false, \"n_heads_in_group\": {group}, {Unused}";
 
     public static string FeedForward(double multiplier) =>
-        string.Create(CultureInfo.InvariantCulture, $"\"no_op\": false, \"replace_with_linear\": false, \"ffn_mult\": {multiplier}, \"sparsify\": null");
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"\"no_op\": false, \"replace_with_linear\": false, \"ffn_mult\": {multiplier}, \"sparsify\": null");
 
     public static string Block(string attention, string feedForward) => $"{{\"attention\": {{{attention}}}, \"ffn\": {{{feedForward}}}}}";
 

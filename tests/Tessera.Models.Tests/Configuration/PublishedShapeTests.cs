@@ -9,14 +9,18 @@ public sealed class PublishedShapeTests : IDisposable
 {
     // Layers of Super-49B: A has attention; then the width in per cent of 28672.
     private const string SuperLayers =
-        "0 A/50 · 1–5 A/100 · 6–7 -/50 · 8–10 A/100 · 11 -/62.5 · 12–41 A/100 · 42 -/25 · 43–44 -/50 · 45 -/25 · 46 -/100 · 47 -/25 · 48 -/50 · "
-        + "49–51 -/25 · 52 A/100 · 53 -/25 · 54–55 -/20 · 56 -/25 · 57–59 -/20 · 60–61 -/25 · 62–63 -/10 · 64–65 -/20 · 66–67 -/10 · 68 -/20 · "
-        + "69–70 -/10 · 71–79 A/100";
+        "0 A/50 · 1–5 A/100 · 6–7 -/50 · 8–10 A/100 · 11 -/62.5 · 12–41 A/100 · 42 -/25 · 43–44 -/50 · 45 -/25 · "
+        + "46 -/100 · 47 -/25 · 48 -/50 · 49–51 -/25 · 52 A/100 · 53 -/25 · 54–55 -/20 · 56 -/25 · 57–59 -/20 · "
+        + "60–61 -/25 · 62–63 -/10 · 64–65 -/20 · 66–67 -/10 · 68 -/20 · 69–70 -/10 · 71–79 A/100";
 
     private static readonly Dictionary<string, (double Multiplier, int Width)> SuperWidths = new()
     {
-        ["100"] = (5.25, 28_672), ["62.5"] = (3.28125, 17_920), ["50"] = (2.625, 14_336),
-        ["25"] = (1.3125, 7168), ["20"] = (1.0, 5632), ["10"] = (0.5, 2816),
+        ["100"] = (5.25, 28_672),
+        ["62.5"] = (3.28125, 17_920),
+        ["50"] = (2.625, 14_336),
+        ["25"] = (1.3125, 7168),
+        ["20"] = (1.0, 5632),
+        ["10"] = (0.5, 2816),
     };
 
     // Ultra-253B: multiplier, width, number of layers; the last four are fused and have no attention.
@@ -62,8 +66,10 @@ public sealed class PublishedShapeTests : IDisposable
     {
         List<double> multipliers = [.. UltraWidths.SelectMany(row => Enumerable.Repeat(row.Multiplier, row.Count))];
         Assert.Equal(81, multipliers.Count);
-        IEnumerable<string> real = multipliers.Select((multiplier, i) => Block(i < 64 ? Attention(16) : NoAttention, FeedForward(multiplier)));
-        ModelConfiguration model = Read(Model(16_384, 128, 16.0, [.. real, .. Enumerable.Repeat(Block(NoAttention, NoFeedForward), 81)]));
+        IEnumerable<string> real = multipliers.Select(
+            (multiplier, i) => Block(i < 64 ? Attention(16) : NoAttention, FeedForward(multiplier)));
+        IEnumerable<string> empty = Enumerable.Repeat(Block(NoAttention, NoFeedForward), 81);
+        ModelConfiguration model = Read(Model(16_384, 128, 16.0, [.. real, .. empty]));
         Assert.Equal(162, model.Layers.Length);
         Assert.Equal(81, model.Layers.Count(layer => layer.ToString() == "none none"));
         Assert.Equal(253_401_268_224, model.ParameterCount);
@@ -87,9 +93,9 @@ public sealed class PublishedShapeTests : IDisposable
         string name, int hidden, int width, int layers, int heads, int headDim, bool tied, long parameters)
     {
         ModelConfiguration model = Read($$"""
-            {"architectures": ["LlamaForCausalLM"], "hidden_size": {{hidden}}, "intermediate_size": {{width}}, "num_hidden_layers": {{layers}},
-             "num_attention_heads": {{heads}}, "num_key_value_heads": 8, "head_dim": {{headDim}}, "vocab_size": 128256,
-             "tie_word_embeddings": {{(tied ? "true" : "false")}}}
+            {"architectures": ["LlamaForCausalLM"], "hidden_size": {{hidden}}, "intermediate_size": {{width}},
+             "num_hidden_layers": {{layers}}, "num_attention_heads": {{heads}}, "num_key_value_heads": 8, "head_dim": {{headDim}},
+             "vocab_size": 128256, "tie_word_embeddings": {{(tied ? "true" : "false")}}}
             """);
         Assert.True(parameters == model.ParameterCount, $"{name}: {model.ParameterCount}");
         Assert.Equal(2L * layers * 8 * headDim, model.KvElementsPerToken);

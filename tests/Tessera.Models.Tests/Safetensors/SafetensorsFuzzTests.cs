@@ -8,14 +8,14 @@ namespace Tessera.Models.Tests.Safetensors;
 
 public class SafetensorsFuzzTests
 {
-    private const int Mutants = 4000;
+    private const int Mutants = 2000;
 
     [Fact]
     public unsafe void A_mutated_file_opens_within_its_bytes_or_is_refused()
     {
         using var folder = new TemporaryFolder();
-        byte[] header = Encoding.UTF8.GetBytes(
-            $$$"""{"__metadata__":{"format":"pt"},{{{Entry("a.b", "F32", "2,1", "0,8")}}},{{{Entry("\\u00e9", "BF16", "3", "8,14")}}},{{{Entry("s", "U8", "", "14,15")}}}}""");
+        string entries = $"{Entry("a.b", "F32", "2,1", "0,8")},{Entry("\\u00e9", "BF16", "3", "8,14")},{Entry("s", "U8", "", "14,15")}";
+        byte[] header = Encoding.UTF8.GetBytes($"{{\"__metadata__\":{{\"format\":\"pt\"}},{entries}}}");
         var random = new CounterRandom(20_260_101);
         int opened = 0, refused = 0;
         for (int i = 0; i < Mutants; i++)

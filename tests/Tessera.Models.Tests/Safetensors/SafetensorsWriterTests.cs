@@ -12,9 +12,10 @@ public sealed unsafe class SafetensorsWriterTests : IDisposable
     [Fact]
     public void A_small_file_equals_the_expected_bytes()
     {
-        // By hand after the format's rules: widest type first, then by name; 205 characters padded to 208.
+        // By hand after the format's rules: widest type first, then by name; spaces up to a multiple of 8.
         const string Header =
-            """{"__metadata__":{"a":"x","format":"pt"},"i":{"dtype":"I64","shape":[],"data_offsets":[0,8]},"f":{"dtype":"F32","shape":[1,2],"data_offsets":[8,16]},"h\"é":{"dtype":"BF16","shape":[0],"data_offsets":[16,16]}}""";
+            """{"__metadata__":{"a":"x","format":"pt"},"i":{"dtype":"I64","shape":[],"data_offsets":[0,8]},"f":"""
+            + """{"dtype":"F32","shape":[1,2],"data_offsets":[8,16]},"h\"é":{"dtype":"BF16","shape":[0],"data_offsets":[16,16]}}""";
         long integer = 0x0102030405060708;
         float* floats = stackalloc float[] { 1f, -2f };
         string path = _folder.File("golden.safetensors");
@@ -77,7 +78,8 @@ public sealed unsafe class SafetensorsWriterTests : IDisposable
     {
         TensorToWrite[] tensors = [new(first, DType.F32, [0], 0), new(second, DType.F32, [0], 0)];
         string path = _folder.File("a.safetensors");
-        Assert.Contains(sentence, Assert.Throws<ArgumentException>(() => SafetensorsWriter.Write(path, tensors)).Message, StringComparison.Ordinal);
+        var error = Assert.Throws<ArgumentException>(() => SafetensorsWriter.Write(path, tensors));
+        Assert.Contains(sentence, error.Message, StringComparison.Ordinal);
         Assert.Empty(Directory.GetFiles(_folder.FullPath));
     }
 
@@ -125,7 +127,7 @@ public sealed unsafe class SafetensorsWriterTests : IDisposable
         ];
         SafetensorsWriter.WriteSharded(_folder.FullPath, tensors, shardBytes: 64);
         Assert.Equal(
-            ["model-00001-of-00003.safetensors", "model-00002-of-00003.safetensors", "model-00003-of-00003.safetensors", "model.safetensors.index.json"],
+            [.. Enumerable.Range(1, 3).Select(i => $"model-0000{i}-of-00003.safetensors"), "model.safetensors.index.json"],
             Files());
         Assert.Equal(
             """
@@ -154,7 +156,10 @@ public sealed unsafe class SafetensorsWriterTests : IDisposable
     public void A_new_cut_removes_the_weight_files_of_the_old_one_and_nothing_else()
     {
         using var data = GuardedFloats.Random(64, 4);
-        string[] others = ["adapter-00001-of-00002.safetensors", "model-1-of-00002.safetensors", "config.json", "model-00001-of-00002.safetensors.bak"];
+        string[] others =
+        [
+            "adapter-00001-of-00002.safetensors", "model-1-of-00002.safetensors", "config.json", "model-00001-of-00002.safetensors.bak",
+        ];
         Array.ForEach(others, name => _folder.Write(name, "kept"));
         TensorToWrite[] tensors = [Tensor("a", data, 0, 16), Tensor("b", data, 16, 16)];
         SafetensorsWriter.WriteSharded(_folder.FullPath, tensors, shardBytes: 64);
