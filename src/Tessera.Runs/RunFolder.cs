@@ -37,7 +37,8 @@ public sealed class RunFolder
     {
         if (stage.Name.Length == 0 || !stage.Name.All(IsNameCharacter))
         {
-            throw new ArgumentException($"The stage name '{stage.Name}' must be made of lower-case letters, digits and hyphens.", nameof(stage));
+            throw new ArgumentException(
+                $"The stage name '{stage.Name}' must be made of lower-case letters, digits and hyphens.", nameof(stage));
         }
 
         clock ??= TimeProvider.System;
