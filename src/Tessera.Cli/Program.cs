@@ -56,6 +56,7 @@ namespace Tessera.Cli
             DistillCommand.Create(),
             MeasureCommand.Create(),
             CompressCommand.Create(),
+            QuickstartCommand.Create(),
         };
 
         private static string VerbOf(string[] args) => args.Length > 0 && !args[0].StartsWith('-') ? args[0] + " " : string.Empty;

@@ -120,24 +120,13 @@ internal sealed class CompressionReport(
 
     private void Scores(HtmlReport report)
     {
-        var variants = table.Variants[0].Where(v => table.Variants.All(list => list.Contains(v))).ToList();
-        var values = new double[table.Variants.Count, variants.Count];
-        for (int layer = 0; layer < table.Variants.Count; layer++)
-        {
-            for (int v = 0; v < variants.Count; v++)
-            {
-                values[layer, v] = Math.Log10(Math.Max(1e-6, scores.Score(layer, variants[v]).Mean));
-            }
-        }
-
-        report.Section("Scores").Figure(
-            new HeatMap
-            {
-                Title = "log10 of KL with one layer replaced", ValueLabel = "log10 nats a token",
-                Rows = [.. Enumerable.Range(0, table.Variants.Count).Select(i => $"layer {i}")],
-                Columns = [.. variants.Select(v => v.Label)], Values = values, Format = "0.0",
-            },
-            "One layer of the parent replaced by a variant of the library.");
+        report.Section("Scores").Paragraph(
+            "KL(parent ‖ parent with one layer replaced), nats a token: one half of the layer is a variant, the other is the "
+            + "parent's. The search uses the scores of all pairs.");
+        report.Figure(ScoreMap("Feed-forward variants", layer => layer.FeedForward, variant => variant.FeedForward,
+            (variant, parent) => variant.Mixer == parent.Mixer));
+        report.Figure(ScoreMap("Mixer variants", layer => layer.Mixer, variant => variant.Mixer,
+            (variant, parent) => variant.FeedForward == parent.FeedForward));
         var quality = new ReportTable("layer / variant", "error before distillation", "error after");
         foreach (var (key, value) in library.Quality)
         {
@@ -145,6 +134,31 @@ internal sealed class CompressionReport(
         }
 
         report.Paragraph("Blockwise distillation: MSE(parent, variant) / MSE(parent, 0).").Table(quality);
+    }
+
+    private HeatMap ScoreMap<T>(
+        string title, Func<LayerConfiguration, T> parentHalf, Func<BlockVariant, T> half,
+        Func<BlockVariant, LayerConfiguration, bool> isSwapOfHalf)
+        where T : notnull
+    {
+        var layers = inputs.Parent.Configuration.Layers;
+        var columns = table.Variants.Select((variants, i) => variants.Where(v => isSwapOfHalf(v, layers[i])).Select(half)
+            .Where(h => !h.Equals(parentHalf(layers[i])))).SelectMany(h => h).Distinct().ToList();
+        var values = new double[layers.Length, columns.Count];
+        for (int layer = 0; layer < layers.Length; layer++)
+        {
+            for (int c = 0; c < columns.Count; c++)
+            {
+                var variant = table.Variants[layer].FirstOrDefault(v => isSwapOfHalf(v, layers[layer]) && half(v).Equals(columns[c]));
+                values[layer, c] = variant is null ? double.NaN : Math.Log10(Math.Max(1e-6, scores.Score(layer, variant).Mean));
+            }
+        }
+
+        return new HeatMap
+        {
+            Title = title, ValueLabel = "log10 of KL", Rows = [.. Enumerable.Range(0, layers.Length).Select(i => $"layer {i}")],
+            Columns = [.. columns.Select(c => c.ToString()!)], Values = values, Format = "0.0",
+        };
     }
 
     private void Costs(HtmlReport report)
