@@ -53,6 +53,10 @@ namespace Tessera.Cli
             LogitsCommand.Create(),
             InitCommand.Create(),
             TrainCommand.Create(),
+            DistillCommand.Create(),
+            MeasureCommand.Create(),
+            CompressCommand.Create(),
+            QuickstartCommand.Create(),
         };
 
         private static string VerbOf(string[] args) => args.Length > 0 && !args[0].StartsWith('-') ? args[0] + " " : string.Empty;

@@ -154,14 +154,18 @@ public sealed unsafe class WorkerPool : IDisposable
         int seen = 0;
         while (true)
         {
-            for (int spins = 0; Volatile.Read(ref _generation) == seen && spins < SpinsBeforeParking; spins++)
+            // A permit may come late, for a call that this worker has already answered: only a new generation ends the wait.
+            while (Volatile.Read(ref _generation) == seen)
             {
-                Thread.SpinWait(1);
-            }
+                for (int spins = 0; Volatile.Read(ref _generation) == seen && spins < SpinsBeforeParking; spins++)
+                {
+                    Thread.SpinWait(1);
+                }
 
-            if (Volatile.Read(ref _generation) == seen)
-            {
-                Park(worker, seen);
+                if (Volatile.Read(ref _generation) == seen)
+                {
+                    Park(worker, seen);
+                }
             }
 
             if (_stop)

@@ -24,6 +24,28 @@ public unsafe class WorkerPoolTests
         }
     }
 
+    // A worker that answers a call while the caller is off its processor may be sent a permit for that same call when it has
+    // parked already; it must not answer twice. More workers than processors make such moments frequent.
+    [Fact]
+    public void Late_wake_ups_do_not_repeat_a_body()
+    {
+        using var pool = new WorkerPool(Environment.ProcessorCount + 2);
+        int* counts = stackalloc int[pool.Count];
+        for (int call = 1; call <= 300; call++)
+        {
+            pool.Run(&Count, counts);
+            if (call % 3 == 0)
+            {
+                Thread.Sleep(1);
+            }
+
+            for (int w = 0; w < pool.Count; w++)
+            {
+                Assert.Equal(call, counts[w]);
+            }
+        }
+    }
+
     [Theory]
     [InlineData(0, 3, 1)]
     [InlineData(17, 4, 1)]

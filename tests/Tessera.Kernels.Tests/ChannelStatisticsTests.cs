@@ -22,7 +22,9 @@ public unsafe class ChannelStatisticsTests
 
         for (int i = 0; i < width; i++)
         {
-            Assert.True(Math.Abs(sums[i] - expected[i]) <= 1e-6 * Math.Max(1, expected[i]), $"channel {i}: {sums[i]:R} instead of {expected[i]:R}");
+            Assert.True(
+                Math.Abs(sums[i] - expected[i]) <= 1e-6 * Math.Max(1, expected[i]),
+                $"channel {i}: {sums[i]:R} instead of {expected[i]:R}");
         }
     }
 

@@ -13,7 +13,8 @@ public class GemmBenchTests(ITestOutputHelper output)
     {
         using var device = new CpuDevice(threads);
         var results = new List<BenchResult>();
-        foreach (BenchResult result in KernelBench.Run(device, Gemm.BenchCases(device).Concat(Linear.BenchCases(device)), 0.8))
+        IEnumerable<BenchCase> cases = [.. Gemm.BenchCases(device), .. Linear.BenchCases(device), .. Conversion.BenchCases(device)];
+        foreach (BenchResult result in KernelBench.Run(device, cases, 0.8))
         {
             output.WriteLine(
                 $"{result.Name} {result.Shape} {result.DataType} {result.Threads} threads: {result.Value:F1} of {result.Ceiling:F1} " +

@@ -41,7 +41,8 @@ public unsafe class RmsNormTests
         RmsNorm.Forward(device, sum.Pointer, gain.Pointer, plain.Pointer, null, tokens, width, Epsilon);
 
         RmsNorm.AddForward(
-            device, residual.Pointer, branch.Pointer, residual.Pointer, gain.Pointer, y.Pointer, inverseRms.Pointer, tokens, width, Epsilon);
+            device, residual.Pointer, branch.Pointer, residual.Pointer, gain.Pointer, y.Pointer, inverseRms.Pointer,
+            tokens, width, Epsilon);
 
         Assert.Equal(sum.Checked(), residual.Checked());
         Assert.Equal(plain.Checked(), y.Checked());
@@ -90,7 +91,8 @@ public unsafe class RmsNormTests
     [InlineData(2, 1)]
     public void The_reference_agrees_with_central_differences(int tokens, int width)
     {
-        double[] x = RowData.Gaussians(tokens * width, 11), gain = RowData.Gaussians(width, 12), gradY = RowData.Gaussians(tokens * width, 13);
+        double[] x = RowData.Gaussians(tokens * width, 11), gain = RowData.Gaussians(width, 12);
+        double[] gradY = RowData.Gaussians(tokens * width, 13);
         double[] gradX = new double[x.Length], gradGain = new double[width];
         RmsNorm.ReferenceBackward(gradY, x, gain, gradX, gradGain, tokens, width, 0.1);
         double Value(double[] atX, double[] atGain)
@@ -144,7 +146,7 @@ public unsafe class RmsNormTests
         var (expected, _) = Reference(x.Span, gain.Span, 5, Width);
         foreach (int row in (int[])[0, 1, 2, 4])
         {
-            Errors.AssertClose(y.Span.Slice(row * Width, Width), expected.AsSpan(row * Width, Width), 1e-3 * (row == 4 ? 1 : 1e-3), $"row {row}");
+            Errors.AssertClose(y.Span.Slice(row * Width, Width), expected.AsSpan(row * Width, Width), row == 4 ? 1e-4 : 1e-6, $"row {row}");
         }
 
         Assert.All(y.Span.Slice(3 * Width, Width).ToArray(), value => Assert.True(float.IsNaN(value)));
@@ -164,7 +166,8 @@ public unsafe class RmsNormTests
         {
             before = GC.GetAllocatedBytesForCurrentThread();
             RmsNorm.Forward(device, x.Pointer, gain.Pointer, gradX.Pointer, null, 128, 64, Epsilon);
-            RmsNorm.Backward(device, x.Pointer, x.Pointer, inverseRms.Pointer, gain.Pointer, gradX.Pointer, false, gradGain.Pointer, 128, 64);
+            RmsNorm.Backward(
+                device, x.Pointer, x.Pointer, inverseRms.Pointer, gain.Pointer, gradX.Pointer, false, gradGain.Pointer, 128, 64);
         }
 
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);

@@ -15,7 +15,8 @@ public class RowBenchTests(ITestOutputHelper output)
         Func<Device, IEnumerable<BenchCase>>[] kernels =
         [
             RmsNorm.BenchCases, SwiGlu.BenchCases, Residual.BenchCases, Embedding.BenchCases, AdamW.BenchCases,
-            GradientNorm.BenchCases, HiddenLoss.BenchCases, ChannelStatistics.BenchCases, LinearCrossEntropy.BenchCases, LinearKl.BenchCases,
+            GradientNorm.BenchCases, HiddenLoss.BenchCases, ChannelStatistics.BenchCases,
+            LinearCrossEntropy.BenchCases, LinearKl.BenchCases,
         ];
         foreach (BenchResult result in kernels.SelectMany(cases => KernelBench.Run(device, cases(device), 0.4)))
         {

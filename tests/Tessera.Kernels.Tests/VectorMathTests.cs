@@ -70,7 +70,10 @@ public unsafe class VectorMathTests
     [Fact]
     public void A_lane_does_not_disturb_its_neighbours()
     {
-        float* lanes = stackalloc float[16] { 1, float.NaN, -1, float.PositiveInfinity, 2, float.NegativeInfinity, 3, 100, -200, 0, 1, 2, 3, 4, 5, 6 };
+        float* lanes = stackalloc float[16]
+        {
+            1, float.NaN, -1, float.PositiveInfinity, 2, float.NegativeInfinity, 3, 100, -200, 0, 1, 2, 3, 4, 5, 6,
+        };
         Vector512<float> together = VectorMath.Exp(Vector512.Load(lanes));
         for (int i = 0; i < 16; i++)
         {

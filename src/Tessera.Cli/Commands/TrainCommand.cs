@@ -80,9 +80,9 @@ internal static class TrainCommand
         var values = new List<KeyValuePair<string, string>>(options.Identity(result))
         {
             new("objective", string.Format(CultureInfo.InvariantCulture, "{0}", weights)),
-            new("model", HashOf(source)),
+            new("model", ModelHash.Of(source)),
             new("layer-map", layerMap is null ? "identity" : string.Join(',', layerMap)),
-            new("teacher", teacher is null ? "none" : HashOf(teacher)),
+            new("teacher", teacher is null ? "none" : ModelHash.Of(teacher)),
         };
         foreach (string path in result.GetValue(options.Text) ?? [])
         {
@@ -92,17 +92,12 @@ internal static class TrainCommand
         return ContentHash.OfNamed(values);
     }
 
-    private static string HashOf(string folder) => string.Join(
-        '+',
-        Directory.EnumerateFiles(folder, "*.safetensors").Where(path => !path.EndsWith("checkpoint.safetensors", StringComparison.Ordinal))
-            .Append(Path.Combine(folder, "config.json")).Order(StringComparer.Ordinal).Select(ContentHash.OfFile));
-
     private static Dictionary<string, string> Provenance(string source, string? teacher, IReadOnlyList<int>? layerMap, Decoder student)
     {
-        var provenance = new Dictionary<string, string> { ["tessera.trained_from"] = HashOf(source) };
+        var provenance = new Dictionary<string, string> { ["tessera.trained_from"] = ModelHash.Of(source) };
         if (teacher is not null)
         {
-            provenance["tessera.teacher"] = HashOf(teacher);
+            provenance["tessera.teacher"] = ModelHash.Of(teacher);
             provenance["tessera.layer_map"] = string.Join(',', layerMap ?? [.. Enumerable.Range(0, student.Layers.Count)]);
         }
 

@@ -10,7 +10,6 @@ namespace Tessera.Cli.Data;
 /// <param name="Validation">Batches that are not trained on.</param>
 internal sealed record TrainingData(IDocumentSource Documents, IReadOnlyList<PackedBatch> Validation)
 {
-    private const int HoldOutEvery = 20;
     private const ulong ValidationSeed = 0x7A11D;
 
     /// <summary>Generated problems; validation problems come from the evaluation split.</summary>
@@ -25,39 +24,21 @@ internal sealed record TrainingData(IDocumentSource Documents, IReadOnlyList<Pac
         return new TrainingData(documents, Take(heldOut, shape, long.MaxValue));
     }
 
-    /// <summary>Text; every twentieth document (or the last twentieth of a single one) is held out.</summary>
+    /// <summary>Text, a twentieth of it held out.</summary>
     public static TrainingData FromText(
         ModelConfiguration model, Tokenizer tokenizer, ulong seed, IReadOnlyList<string> texts, TrainingShape shape)
     {
-        List<string> training, heldOut;
-        if (texts.Count >= HoldOutEvery)
-        {
-            training = [.. texts.Where((_, i) => i % HoldOutEvery != HoldOutEvery - 1)];
-            heldOut = [.. texts.Where((_, i) => i % HoldOutEvery == HoldOutEvery - 1)];
-        }
-        else
-        {
-            // Few long documents: hold out the tail of each. Cutting between characters is enough for a loss.
-            training = [.. texts.Select(text => text[..Border(text)])];
-            heldOut = [.. texts.Select(text => text[Border(text)..]).Where(text => text.Length > 0)];
-        }
-
-        var validation = heldOut.Count == 0 || shape.ValidationTokens == 0
+        var split = TextSplit.Of(texts);
+        var validation = shape.ValidationTokens == 0
             ? []
-            : Held(new TextSource(tokenizer, heldOut, model.BosTokenId, shape.MaxLength, 0), shape);
-        return new TrainingData(new TextSource(tokenizer, training, model.BosTokenId, shape.MaxLength, seed), validation);
+            : Held(new TextSource(tokenizer, split.HeldOut, model.BosTokenId, shape.MaxLength, 0), shape);
+        return new TrainingData(new TextSource(tokenizer, split.Training, model.BosTokenId, shape.MaxLength, seed), validation);
     }
 
     private static IReadOnlyList<PackedBatch> Held(TextSource source, TrainingShape shape) => Take(source, shape, source.Count);
 
     private static ProblemSource Problems(ProblemSplit split, ulong seed, string? tasks, string? levels) =>
         Commands.TasksCommand.Source(split, seed, tasks is null or "all" ? null : tasks, levels);
-
-    private static int Border(string text)
-    {
-        int border = text.Length - (text.Length / HoldOutEvery);
-        return border > 0 && border < text.Length && char.IsLowSurrogate(text[border]) ? border - 1 : border;
-    }
 
     private static int EndToken(ModelConfiguration model) => model.EosTokenIds.Length > 0
         ? model.EosTokenIds[0]

@@ -5,7 +5,8 @@ namespace Tessera.Kernels;
 /// <summary>Rows of a table looked up by token id, and the scatter of their gradients.</summary>
 /// <remarks>
 /// output[t] = table[ids[t]]; gradTable[ids[t]] += gradOutput[t].
-/// Shapes: ids [tokens]; table [vocabulary, width] f32 or bf16; output, gradOutput [tokens, width] f32; gradTable [vocabulary, width] f32, dense.
+/// Shapes: ids [tokens]; table [vocabulary, width] f32 or bf16; output, gradOutput [tokens, width] f32;
+/// gradTable [vocabulary, width] f32, dense.
 /// Error: forward exact; backward one f32 rounding per addition.
 /// Determinism: bitwise, independent of thread count: workers own columns and add tokens in their order.
 /// Cost: 8 bytes per element forward (6 from bf16), 12 backward.

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Tessera.Kernels;
 
@@ -61,6 +62,39 @@ public static unsafe partial class Linear
 
         Sum4(s00, s01, s02, s03).Store(sums);
         Sum4(s04, s05, s06, s07).Store(sums + 4);
+    }
+
+    /// <summary>Four rows of a bf16 weight with one split token, 16 lanes: sums[row].</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void DotBf16x512T1R4(ushort* w, long wStride, float* x, int length, float* sums)
+    {
+        ushort* w1 = w + wStride;
+        ushort* w2 = w + (2 * wStride);
+        ushort* w3 = w + (3 * wStride);
+        var s00 = Vector512<float>.Zero;
+        var s01 = Vector512<float>.Zero;
+        var s02 = Vector512<float>.Zero;
+        var s03 = Vector512<float>.Zero;
+        var upper = Vector512.Create(0xFFFF_0000u);
+        for (int i = 0; i < length; i += 32)
+        {
+            var even = Vector512.Load(x + i);
+            var odd = Vector512.Load(x + i + 16);
+            var pairs = Vector512.Load(w + i).AsUInt32();
+            s00 = Vector512.FusedMultiplyAdd((pairs << 16).AsSingle(), even, s00);
+            s00 = Vector512.FusedMultiplyAdd((pairs & upper).AsSingle(), odd, s00);
+            pairs = Vector512.Load(w1 + i).AsUInt32();
+            s01 = Vector512.FusedMultiplyAdd((pairs << 16).AsSingle(), even, s01);
+            s01 = Vector512.FusedMultiplyAdd((pairs & upper).AsSingle(), odd, s01);
+            pairs = Vector512.Load(w2 + i).AsUInt32();
+            s02 = Vector512.FusedMultiplyAdd((pairs << 16).AsSingle(), even, s02);
+            s02 = Vector512.FusedMultiplyAdd((pairs & upper).AsSingle(), odd, s02);
+            pairs = Vector512.Load(w3 + i).AsUInt32();
+            s03 = Vector512.FusedMultiplyAdd((pairs << 16).AsSingle(), even, s03);
+            s03 = Vector512.FusedMultiplyAdd((pairs & upper).AsSingle(), odd, s03);
+        }
+
+        Sum4(s00, s01, s02, s03).Store(sums);
     }
 
     /// <summary>One row of a bf16 weight with one split token, 16 lanes.</summary>
@@ -167,6 +201,12 @@ public static unsafe partial class Linear
         var upper = Vector512.Create(0xFFFF_0000u);
         for (int i = 0; i < length; i += 32)
         {
+            // One KiB ahead: four tokens' arithmetic fills the window in which the processor would find the loads of later
+            // rows by itself. Worth a fifth of the time on weights larger than the caches; lost with one token.
+            Sse.Prefetch0(w + i + 512);
+            Sse.Prefetch0(w1 + i + 512);
+            Sse.Prefetch0(w2 + i + 512);
+            Sse.Prefetch0(w3 + i + 512);
             var p0 = Vector512.Load(w + i).AsUInt32();
             var p1 = Vector512.Load(w1 + i).AsUInt32();
             var p2 = Vector512.Load(w2 + i).AsUInt32();

@@ -148,8 +148,9 @@ public static unsafe partial class Linear
         int length = job->VectorLength;
         float* sums = stackalloc float[16];
 
-        // One token reads eight rows side by side; with several, the groups of tokens find a group of four rows in cache.
-        int group = job->TokenCount == 1 ? 8 : 4;
+        // Eight rows of bf16 side by side keep both multipliers busy with one token; with several, the groups of tokens find
+        // a group of four rows in cache.
+        int group = bf16 && job->TokenCount == 1 ? 8 : 4;
         for (; row + group <= end; row += group)
         {
             float* weight = job->Weight.Floats + (row * stride);
@@ -188,7 +189,19 @@ public static unsafe partial class Linear
             if (token < job->TokenCount)
             {
                 float* x = job->Tokens + (token * job->TokenStride);
-                StreamOneToken512(job, row, group, x, sums);
+                if (!bf16)
+                {
+                    DotF32x512T1R4(weight, stride, x, length, sums);
+                }
+                else if (group == 8)
+                {
+                    DotBf16x512T1R8(halves, stride, x, length, sums);
+                }
+                else
+                {
+                    DotBf16x512T1R4(halves, stride, x, length, sums);
+                }
+
                 Finish(job, sums, row, group, token, 1);
             }
         }
@@ -196,40 +209,6 @@ public static unsafe partial class Linear
         for (; row < end; row++)
         {
             StreamSingleRow(job, row);
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void StreamOneToken512(StreamJob* job, int row, int group, float* x, float* sums)
-    {
-        long stride = job->Weight.Stride;
-        float* weight = job->Weight.Floats + (row * stride);
-        ushort* halves = job->Weight.Halves + (row * stride);
-        int length = job->VectorLength;
-        if (group == 8)
-        {
-            if (job->Weight.Type == DType.BF16)
-            {
-                DotBf16x512T1R8(halves, stride, x, length, sums);
-            }
-            else
-            {
-                DotF32x512T1R8(weight, stride, x, length, sums);
-            }
-
-            return;
-        }
-
-        for (int r = 0; r < group; r++)
-        {
-            if (job->Weight.Type == DType.BF16)
-            {
-                DotBf16x512T1R1(halves + (r * stride), x, length, sums + r);
-            }
-            else
-            {
-                DotF32x512T1R1(weight + (r * stride), x, length, sums + r);
-            }
         }
     }
 

@@ -34,7 +34,7 @@ public static class KernelBench
         {
             double before = probe.Rate(bench.Ceiling);
             double rate = bench.Work / Time(bench.Run, repeats);
-            double ceiling = Math.Max(before, probe.Rate(bench.Ceiling));
+            double ceiling = (before + probe.Rate(bench.Ceiling)) / 2;
             rates.Add(rate);
             ceilings.Add(ceiling);
             ratios.Add(rate / ceiling);

@@ -13,7 +13,8 @@ public static unsafe partial class Residual
     {
         ref var a = ref *(Arguments*)context;
         var (start, end) = WorkerPool.Share(a.Count, worker, workers, VectorMath.Lanes);
-        bool pastCaches = a.Result != a.A && a.Result != a.B && VectorMath.WritesPastCaches(a.Result, a.Count / VectorMath.Lanes, VectorMath.Lanes);
+        bool pastCaches = a.Result != a.A && a.Result != a.B &&
+            VectorMath.WritesPastCaches(a.Result, a.Count / VectorMath.Lanes, VectorMath.Lanes);
         AddRange(a.A + start, a.B + start, a.Result + start, end - start, pastCaches);
     }
 

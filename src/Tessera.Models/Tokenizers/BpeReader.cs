@@ -74,7 +74,8 @@ internal static class BpeReader
             if (property.Value.ValueKind != JsonValueKind.Number || !property.Value.TryGetInt32(out int id) || id < 0 || id >= IdLimit)
             {
                 throw vocabulary.Error(
-                    $"gives '{FileField.Shorten(token)}' the id {FileField.Shorten(property.Value.GetRawText())}, not an integer from 0 to {IdLimit - 1}");
+                    $"gives '{FileField.Shorten(token)}' the id {FileField.Shorten(property.Value.GetRawText())}, "
+                    + $"not an integer from 0 to {IdLimit - 1}");
             }
 
             if (!ids.TryAdd(token, id))
@@ -118,7 +119,6 @@ internal static class BpeReader
         int index = 0;
         foreach (JsonElement element in merges.Element.EnumerateArray())
         {
-            var field = new FileField(merges.File, "model.merges[#]", element);
             string? whole = element.ValueKind == JsonValueKind.String ? TextAt(element, merges, index) : null;
             index++;
             if (whole is not null && whole.StartsWith("#version", StringComparison.Ordinal))

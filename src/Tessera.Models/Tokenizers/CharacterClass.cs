@@ -69,7 +69,9 @@ internal static class CharacterClasses
         return index;
     }
 
-    /// <summary>Whether the character counts as part of a word, <c>\w</c>: alphabetic, marks, decimal digits, connectors, joiners.</summary>
+    /// <summary>
+    /// Whether the character counts as part of a word, <c>\w</c>: alphabetic, marks, decimal digits, connectors, joiners.
+    /// </summary>
     public static bool IsWord(Rune rune) => Rune.GetUnicodeCategory(rune) switch
     {
         <= UnicodeCategory.EnclosingMark or UnicodeCategory.LetterNumber or UnicodeCategory.ConnectorPunctuation => true,

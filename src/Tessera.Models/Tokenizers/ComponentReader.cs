@@ -113,7 +113,8 @@ internal static class ComponentReader
         if (pattern.Optional("Regex") is { } regex && !SplitPatterns.IsLiteral(regex.Text()))
         {
             (splitter, coversAll) = SplitPatterns.Find(regex.Text())
-                ?? throw regex.Error($"'{FileField.Shorten(regex.Text())}' is not one of the supported patterns (Llama 3, Qwen, GPT-2, DeepSeek-V3, digits)");
+                ?? throw regex.Error($"'{FileField.Shorten(regex.Text())}' is not one of the supported patterns "
+                    + "(Llama 3, Qwen, GPT-2, DeepSeek-V3, digits)");
         }
         else
         {
@@ -133,7 +134,8 @@ internal static class ComponentReader
         // Keeping only the matches is the same as isolating them where they leave nothing out.
         return (wanted == "Isolated" && !invert) || (wanted == "Removed" && invert && coversAll)
             ? new SplitStep(splitter)
-            : throw behavior.Error($"'{FileField.Shorten(wanted)}' with invert {(invert ? "true" : "false")} is not supported for this pattern");
+            : throw behavior.Error($"'{FileField.Shorten(wanted)}' with invert {(invert ? "true" : "false")} "
+                + "is not supported for this pattern");
     }
 
     private static void AddDecoders(FileField field, List<Func<DecodingStage, DecodingStage>> stages)
@@ -221,7 +223,8 @@ internal static class ComponentReader
         FileField regex = pattern.Required("Regex");
         return SplitPatterns.IsLiteral(regex.Text())
             ? regex.Text()
-            : throw regex.Error($"'{FileField.Shorten(regex.Text())}' is a regular expression, which is not supported here; only literal strings are");
+            : throw regex.Error($"'{FileField.Shorten(regex.Text())}' is a regular expression, which is not supported here; "
+                + "only literal strings are");
     }
 
     private static InvalidDataException Unknown(FileField field, string type, string known) =>

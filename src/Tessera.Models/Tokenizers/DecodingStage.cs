@@ -183,7 +183,10 @@ internal sealed class ReplaceStage(DecodingStage next, string pattern, string co
     protected override void Accept(string token) => Emit(token.Replace(pattern, content, StringComparison.Ordinal));
 }
 
-/// <summary>The type <c>Metaspace</c>: marks become spaces; those of the first token vanish unless nothing was put before the text.</summary>
+/// <summary>
+/// The type <c>Metaspace</c>: marks become spaces; those of the first token vanish unless nothing was put before the
+/// text.
+/// </summary>
 internal sealed class MetaspaceStage(DecodingStage next, char mark, bool dropsFirst) : WholeTokenStage(next)
 {
     private bool _first = true;
@@ -249,7 +252,10 @@ internal sealed class StripStartStage(DecodingStage next, char character, int mo
     public override void EndAll() => next.EndAll();
 }
 
-/// <summary>The type <c>Strip</c> at a token's end: up to <paramref name="most"/> times a character. A stream waits for the token's end.</summary>
+/// <summary>
+/// The type <c>Strip</c> at a token's end: up to <paramref name="most"/> times a character. A stream waits for the
+/// token's end.
+/// </summary>
 internal sealed class StripEndStage(DecodingStage next, char character, int most) : WholeTokenStage(next)
 {
     /// <inheritdoc />

@@ -47,7 +47,9 @@ internal sealed class MergeLearner
     /// <summary>The merges in the order learnt, as texts of the two parts.</summary>
     public List<(string Left, string Right)> Merges { get; } = [];
 
-    /// <summary>Merges until there are <paramref name="size"/> tokens, or no pair is frequent enough, or none makes an allowed text.</summary>
+    /// <summary>
+    /// Merges until there are <paramref name="size"/> tokens, or no pair is frequent enough, or none makes an allowed text.
+    /// </summary>
     public void Learn(int size, long minimumCount, IReadOnlySet<string> forbidden)
     {
         var ids = new Dictionary<string, int>(Tokens.Select((text, id) => KeyValuePair.Create(text, id)));

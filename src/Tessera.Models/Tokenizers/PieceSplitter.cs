@@ -34,7 +34,9 @@ internal abstract class PieceSplitter
         }
     }
 
-    /// <summary>Where the match that starts exactly at <paramref name="start"/> ends; <paramref name="start"/> itself if none does.</summary>
+    /// <summary>
+    /// Where the match that starts exactly at <paramref name="start"/> ends; <paramref name="start"/> itself if none does.
+    /// </summary>
     protected abstract int Match(ReadOnlySpan<char> text, int start);
 
     /// <summary>

@@ -59,7 +59,9 @@ public sealed class Tokenizer
 
     /// <summary>Reads a tokenizer.</summary>
     /// <param name="path">A tokenizer.json, or a folder that holds one.</param>
-    /// <exception cref="InvalidDataException">The file is broken or uses what is not supported; the message names file and field.</exception>
+    /// <exception cref="InvalidDataException">
+    /// The file is broken or uses what is not supported; the message names file and field.
+    /// </exception>
     /// <exception cref="IOException">The file is missing or cannot be read.</exception>
     public static Tokenizer Load(string path) =>
         new(TokenizerReader.Read(Directory.Exists(path) ? Path.Combine(path, "tokenizer.json") : path));

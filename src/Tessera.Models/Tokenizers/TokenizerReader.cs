@@ -20,6 +20,8 @@ internal static class TokenizerReader
     private const int ContentLimit = 4096;
     private const int TemplateLimit = 1024;
 
+    private static readonly JsonDocumentOptions Options = new() { MaxDepth = DepthLimit, AllowDuplicateProperties = false };
+
     /// <summary>Reads a file.</summary>
     public static TokenizerParts Read(string path)
     {
@@ -32,13 +34,14 @@ internal static class TokenizerReader
 
         try
         {
-            using var document = JsonDocument.Parse(text, new JsonDocumentOptions { MaxDepth = DepthLimit, AllowDuplicateProperties = false });
+            using var document = JsonDocument.Parse(text, Options);
             return Read(new FileField(path, "", document.RootElement));
         }
         catch (JsonException problem)
         {
             throw new InvalidDataException(
-                $"{path}: the document is not valid JSON of at most {DepthLimit} levels (line {problem.LineNumber + 1}, byte {problem.BytePositionInLine}).",
+                $"{path}: the document is not valid JSON of at most {DepthLimit} levels "
+                + $"(line {problem.LineNumber + 1}, byte {problem.BytePositionInLine}).",
                 problem);
         }
         catch (InvalidOperationException problem)
@@ -52,7 +55,8 @@ internal static class TokenizerReader
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
         if (stream.Length > SizeLimit)
         {
-            throw new InvalidDataException($"{path}: the document has {stream.Length} bytes, more than the {SizeLimit} that a tokenizer may have.");
+            throw new InvalidDataException(
+                $"{path}: the document has {stream.Length} bytes, more than the {SizeLimit} that a tokenizer may have.");
         }
 
         byte[] bytes = new byte[stream.Length];
@@ -166,7 +170,8 @@ internal static class TokenizerReader
                 AddTemplate(field, highestId, prefix, suffix);
                 break;
             default:
-                throw field.Error($"has the type '{FileField.Shorten(type)}', which is not supported; known are Sequence, ByteLevel and TemplateProcessing");
+                throw field.Error($"has the type '{FileField.Shorten(type)}', which is not supported; "
+                    + "known are Sequence, ByteLevel and TemplateProcessing");
         }
     }
 

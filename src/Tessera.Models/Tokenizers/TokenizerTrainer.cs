@@ -13,7 +13,9 @@ public static class TokenizerTrainer
     /// <param name="path">The file to write, or an existing folder to write tokenizer.json into.</param>
     /// <param name="options">Size, special tokens and digits.</param>
     /// <returns>The vocabulary's size: less than wanted where the text holds too few frequent pairs.</returns>
-    /// <exception cref="ArgumentException">The size is too small, or a special token is empty, repeated or a single byte's token.</exception>
+    /// <exception cref="ArgumentException">
+    /// The size is too small, or a special token is empty, repeated or a single byte's token.
+    /// </exception>
     public static int Train(IEnumerable<string> texts, string path, TokenizerTrainerOptions options)
     {
         Check(options);
@@ -30,7 +32,8 @@ public static class TokenizerTrainer
         if (options.VocabularySize < least || options.VocabularySize > BpeReader.IdLimit)
         {
             throw new ArgumentException(
-                $"A vocabulary of {options.VocabularySize} tokens is not possible: 256 bytes and {options.SpecialTokens.Count} special tokens "
+                $"A vocabulary of {options.VocabularySize} tokens is not possible: "
+                + $"256 bytes and {options.SpecialTokens.Count} special tokens "
                 + $"need at least {least}, and at most {BpeReader.IdLimit} are supported.",
                 nameof(options));
         }
@@ -47,7 +50,8 @@ public static class TokenizerTrainer
             if (token.Length is 0 or > 4096 || isByte || !seen.Add(token) || WellFormedText.From(token) != token)
             {
                 throw new ArgumentException(
-                    $"The special token '{FileField.Shorten(token)}' is empty, too long, repeated, not Unicode or the token of a single byte.",
+                    $"The special token '{FileField.Shorten(token)}' is empty, too long, repeated, "
+                    + "not Unicode or the token of a single byte.",
                     nameof(options));
             }
         }

@@ -6,6 +6,11 @@ namespace Tessera.Models.Tokenizers;
 /// <summary>Writes a byte-level vocabulary as a tokenizer.json that the reference library loads as well.</summary>
 internal static class TokenizerWriter
 {
+    private static readonly JsonWriterOptions Options = new()
+    {
+        Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
     /// <summary>Writes the file whole or not at all: into a new file beside it, which then takes its place.</summary>
     public static void Write(string path, MergeLearner learned, TokenizerTrainerOptions options)
     {
@@ -15,8 +20,7 @@ internal static class TokenizerWriter
         {
             using (var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write))
             {
-                using (var json = new Utf8JsonWriter(
-                    stream, new JsonWriterOptions { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+                using (var json = new Utf8JsonWriter(stream, Options))
                 {
                     WriteDocument(json, learned, options);
                 }

@@ -18,7 +18,7 @@ public sealed class CostMeter(Device device, ModelConfiguration model, ServingSc
 {
     private const int ShallowDepth = 4;
     private const int DeepDepth = 12;
-    private const int WarmupRounds = 2;
+    internal const int WarmupRounds = 2;
 
     /// <summary>Measures every variant in the lists.</summary>
     /// <param name="mixers">Distinct mixers.</param>

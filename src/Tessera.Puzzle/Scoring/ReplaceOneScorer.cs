@@ -46,6 +46,20 @@ public sealed unsafe class ReplaceOneScorer(Device device, ParentActivations act
         return Summarise(documents);
     }
 
+    /// <summary>Score of a child with an embedding of its own, run from the tokens on.</summary>
+    public Estimate ScoreFromTokens(Decoder child)
+    {
+        var documents = new List<(double Loss, double Weight)>();
+        foreach (var batch in activations.Batches)
+        {
+            _arena.Reset();
+            var hidden = child.Forward(new Executor(device, _arena, null), batch.Step);
+            AddDocuments(batch, hidden, child.Head, documents);
+        }
+
+        return Summarise(documents);
+    }
+
     /// <inheritdoc />
     public void Dispose() => _arena.Dispose();
 

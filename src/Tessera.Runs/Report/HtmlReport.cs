@@ -13,7 +13,7 @@ public sealed class HtmlReport(string title, string subtitle)
 {
     // No characters in here that XML escapes: browsers do not unescape the content of a style element.
     private const string Style = """
-        body { margin: 0 auto; max-width: 960px; padding: 32px 24px 64px; color: #1f2933; background: #ffffff;
+        body { margin: 0 auto; max-width: 1140px; padding: 32px 24px 64px; color: #1f2933; background: #ffffff;
           font: 16px/1.55 system-ui, 'Segoe UI', Helvetica, Arial, sans-serif; }
         h1 { font-size: 30px; line-height: 1.2; margin: 0 0 4px; }
         h2 { font-size: 21px; margin: 44px 0 10px; padding-top: 14px; border-top: 1px solid #e4e8ec; }
@@ -27,7 +27,7 @@ public sealed class HtmlReport(string title, string subtitle)
         svg { display: block; width: 100%; height: auto; }
         .scroll { overflow-x: auto; }
         table { border-collapse: collapse; margin: 14px 0; font-size: 15px; }
-        th, td { text-align: left; padding: 5px 22px 5px 0; border-bottom: 1px solid #e4e8ec; vertical-align: top; }
+        th, td { text-align: left; padding: 5px 18px 5px 0; border-bottom: 1px solid #e4e8ec; vertical-align: top; }
         th { color: #66727f; font-weight: 600; border-bottom: 1px solid #a9b4bf; }
         th.number, td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
         @media print { body { max-width: none; } figure, tr { break-inside: avoid; } nav { display: none; } }

@@ -37,7 +37,10 @@ public class FigureTests
     {
         var chart = new LineChart
         {
-            Title = "t", XLabel = "step", YLabel = "loss, nats", Series = [new ChartSeries("a", [(0, 0), (1, 5), (2, 10)])],
+            Title = "t",
+            XLabel = "step",
+            YLabel = "loss, nats",
+            Series = [new ChartSeries("a", [(0, 0), (1, 5), (2, 10)])],
         };
         XElement svg = chart.ToSvg();
         (double X, double Y)[] points = [.. svg.Elements("circle").Select(circle => (Value(circle, "cx"), Value(circle, "cy")))];
@@ -54,7 +57,10 @@ public class FigureTests
     {
         var chart = new LineChart
         {
-            Title = "t", XLabel = "x", YLabel = "y", LogY = true,
+            Title = "t",
+            XLabel = "x",
+            YLabel = "y",
+            LogY = true,
             Series = [new ChartSeries("a", [(0, 1), (1, 10), (2, 100), (3, 0), (4, 1000)])],
         };
         XElement svg = chart.ToSvg();
@@ -120,7 +126,11 @@ public class FigureTests
         Assert.True(Brightness(cells[0]) > Brightness(cells[1]) + 100);
         Assert.Throws<InvalidOperationException>(() => new HeatMap
         {
-            Title = "t", ValueLabel = "v", Rows = ["r"], Columns = ["a"], Values = new double[2, 1],
+            Title = "t",
+            ValueLabel = "v",
+            Rows = ["r"],
+            Columns = ["a"],
+            Values = new double[2, 1],
         }.ToSvg());
     }
 

@@ -1,0 +1,50 @@
+using System.CommandLine;
+using System.Text.Json;
+using Tessera.Cli.Data;
+using Tessera.Puzzle;
+using Tessera.Puzzle.Compression;
+using Tessera.Puzzle.Costs;
+
+namespace Tessera.Cli.Commands;
+
+/// <summary><c>compress</c>: parent in, smaller and faster child out.</summary>
+internal static class CompressCommand
+{
+    public static Command Create()
+    {
+        var options = new CompressOptions();
+        var command = new Command("compress", "Find, assemble and heal the best child under given limits.") { options.Model };
+        foreach (var option in options.All)
+        {
+            command.Add(option);
+        }
+
+        command.SetAction(result => Run(options, result));
+        return command;
+    }
+
+    public static void Run(CompressOptions options, ParseResult result)
+    {
+        using var device = Devices.Device.Open(result.GetValue(options.Device)!, result.GetValue(options.Threads));
+        var settings = options.ToSettings(result, device);
+        string? costs = result.GetValue(options.Costs);
+        var inputs = CompressionData.Load(device, result.GetValue(options.Model)!, options.ToData(result));
+        using var parent = inputs.Parent;
+        var pipeline = new CompressionPipeline(
+            device, inputs, settings, result.GetValue(options.Output)!, string.Join(' ', Environment.GetCommandLineArgs().Skip(1)))
+        {
+            GivenCosts = costs is null ? null : CostTableFile.Read(costs),
+        };
+        var outcome = pipeline.Run();
+        if (result.GetValue(options.Json))
+        {
+            Console.WriteLine(JsonSerializer.Serialize(outcome, PuzzleJson.Default.CompressionResult));
+        }
+        else
+        {
+            ResultTable.Write(Console.Out, outcome);
+            Console.WriteLine($"child: {Path.Combine(result.GetValue(options.Output)!, outcome.ChildFolder)}");
+            Console.WriteLine($"report: {Path.Combine(result.GetValue(options.Output)!, "report.html")}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+using System.CommandLine;
+using Tessera.Cli.Data;
+using Tessera.Devices;
+using Tessera.Puzzle.Compression;
+using Tessera.Puzzle.Costs;
+using Tessera.Puzzle.Library;
+using Tessera.Puzzle.Targets;
+using Tessera.Training;
+using Tessera.Training.Objectives;
+
+namespace Tessera.Cli.Commands;
+
+/// <summary>Options of <c>compress</c>, and those of its parts that <c>measure</c> shares.</summary>
+internal sealed class CompressOptions
+{
+    public Argument<string> Model { get; } = new("model") { Description = "Folder of the parent." };
+
+    public Option<string> Output { get; } = new("--out") { Description = "Folder of the run; the child is written to its child folder.", Required = true };
+
+    public Option<string[]> Target { get; } = new("--target")
+    {
+        Description = "A limit: memory<=40GiB, parameters<=60%, prefill<=50ms, decode>=1.5x, throughput>=1.5x or >=900 (tokens/s). May be repeated.",
+        Required = true,
+    };
+
+    public Option<string[]> Text { get; } = new("--text") { Description = "Text files to calibrate and heal on.", AllowMultipleArgumentsPerToken = true };
+
+    public Option<string?> Tasks { get; } = new("--tasks") { Description = "Calibrate and heal on generated problems: all, or names." };
+
+    public Option<string?> Levels { get; } = new("--levels") { Description = "Comma-separated levels; all by default." };
+
+    public Option<string?> Costs { get; } = new("--costs") { Description = "A table from measure, to be used instead of measuring." };
+
+    public Option<int> Batch { get; } = Number("--batch", "Sequences at a time in the measured scenario.", 1);
+
+    public Option<int> InputLength { get; } = Number("--input-length", "Prompt tokens in the scenario.", 64);
+
+    public Option<int> OutputLength { get; } = Number("--output-length", "Generated tokens in the scenario.", 192);
+
+    public Option<string> DataType { get; } = SharedOptions.DataType("bf16", "Storage of weights, keys and values in the scenario, and of the written child.");
+
+    public Option<int> Rounds { get; } = Number("--rounds", "Samples of every measured time.", 9);
+
+    public Option<int> CalibrationTokens { get; } = Number("--calibration-tokens", "Tokens for channel scores and blockwise distillation.", 16384);
+
+    public Option<int> ScoringTokens { get; } = Number("--scoring-tokens", "Tokens for scores, and as many held out.", 8192);
+
+    public Option<int> BatchTokens { get; } = Number("--batch-tokens", "Most tokens of a batch.", 2048);
+
+    public Option<int> MaxLength { get; } = Number("--max-length", "Longest document in tokens.", 256);
+
+    public Option<int> BlockSteps { get; } = Number("--block-steps", "Steps of each blockwise distillation; 0 for none.", 32);
+
+    public Option<double> BlockRate { get; } = Rate("--block-lr", "Peak learning rate of the blockwise distillation.", 1e-3);
+
+    public Option<int> HealSteps { get; } = Number("--heal-steps", "Steps of the global distillation; 0 for none.", 200);
+
+    public Option<int> HealTokens { get; } = Number("--heal-batch-tokens", "Most tokens of a healing step.", 4096);
+
+    public Option<double> HealRate { get; } = Rate("--heal-lr", "Peak learning rate of the global distillation.", 1e-3);
+
+    public Option<double> HealCosine { get; } = Rate("--heal-cosine", "Weight of the cosine loss on hidden states.", 1);
+
+    public Option<double> HealDivergence { get; } = Rate("--heal-kl", "Weight of KL(parent ‖ child).", 1);
+
+    public Option<double> HealCrossEntropy { get; } = Rate("--heal-ce", "Weight of the cross-entropy on the data.", 0);
+
+    public Option<double> Margin { get; } = Rate("--margin", "Share by which speed limits are tightened in the search.", 0.03);
+
+    public Option<int> Problems { get; } = Number("--problems", "Unseen problems for accuracy; 0 for none.", 400);
+
+    public Option<ulong> Seed { get; } = SharedOptions.Seed();
+
+    public Option<int> Threads { get; } = SharedOptions.Threads();
+
+    public Option<string> Device { get; } = SharedOptions.Device();
+
+    public Option<bool> Json { get; } = SharedOptions.Json();
+
+    public IEnumerable<Option> Scenario => [Batch, InputLength, OutputLength, DataType, Rounds, Threads, Device, Json];
+
+    public IEnumerable<Option> All => Scenario.Concat(
+    [
+        Output, Target, Text, Tasks, Levels, Costs, CalibrationTokens, ScoringTokens, BatchTokens, MaxLength, BlockSteps, BlockRate,
+        HealSteps, HealTokens, HealRate, HealCosine, HealDivergence, HealCrossEntropy, Margin, Problems, Seed,
+    ]);
+
+    /// <summary>The scenario the options describe, on a device that is open.</summary>
+    public ServingScenario ToScenario(ParseResult result, Device device) => new(
+        AtLeast(result, Batch, 1), AtLeast(result, InputLength, 1), AtLeast(result, OutputLength, 1),
+        SharedOptions.ParseDataType(result.GetValue(DataType)!), CpuDevice.From(device).Workers.Count);
+
+    /// <summary>Everything that decides the compression.</summary>
+    public CompressionSettings ToSettings(ParseResult result, Device device)
+    {
+        int heal = AtLeast(result, HealSteps, 0);
+        double rate = NotNegative(result, HealRate);
+        return new CompressionSettings
+        {
+            Targets = [.. result.GetValue(Target)!.Select(Puzzle.Targets.Target.Parse)],
+            Scenario = ToScenario(result, device),
+            BlockDistillation = new BlockDistillationSettings(AtLeast(result, BlockSteps, 0), NotNegative(result, BlockRate)),
+            CostRounds = AtLeast(result, Rounds, 1),
+            Margin = NotNegative(result, Margin),
+            HealingWeights = new ObjectiveWeights(
+                NotNegative(result, HealCrossEntropy), NotNegative(result, HealDivergence), NotNegative(result, HealCosine)),
+            HealingInterval = Math.Max(10, heal / 8),
+            Healing = new TrainingSettings
+            {
+                Schedule = new LearningRateSchedule(ScheduleShape.Cosine, rate, rate / 20, Math.Max(1, heal / 20), heal),
+                BatchTokens = AtLeast(result, HealTokens, 16), MaxLength = AtLeast(result, MaxLength, 2), WeightDecay = 0.01f,
+            },
+        };
+    }
+
+    /// <summary>What data to draw.</summary>
+    public CompressionDataOptions ToData(ParseResult result) => new()
+    {
+        Text = result.GetValue(Text) ?? [], Tasks = result.GetValue(Tasks), Levels = result.GetValue(Levels),
+        Seed = result.GetValue(Seed), CalibrationTokens = AtLeast(result, CalibrationTokens, 64),
+        ScoringTokens = AtLeast(result, ScoringTokens, 64), BatchTokens = AtLeast(result, BatchTokens, 16),
+        MaxLength = AtLeast(result, MaxLength, 2), Problems = AtLeast(result, Problems, 0),
+    };
+
+    private static Option<int> Number(string name, string description, int fallback) =>
+        new(name) { Description = description, DefaultValueFactory = _ => fallback };
+
+    private static Option<double> Rate(string name, string description, double fallback) =>
+        new(name) { Description = description, DefaultValueFactory = _ => fallback };
+
+    private static int AtLeast(ParseResult result, Option<int> option, int minimum)
+    {
+        int value = result.GetValue(option);
+        return value >= minimum ? value : throw new ArgumentException($"{option.Name} {value}: expected at least {minimum}");
+    }
+
+    private static double NotNegative(ParseResult result, Option<double> option)
+    {
+        double value = result.GetValue(option);
+        return value >= 0 && double.IsFinite(value) ? value : throw new ArgumentException($"{option.Name} {value}: expected 0 or more");
+    }
+}

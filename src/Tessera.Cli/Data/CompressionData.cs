@@ -1,0 +1,153 @@
+using System.Globalization;
+using Tessera.Devices;
+using Tessera.Evaluation;
+using Tessera.Inference;
+using Tessera.Models;
+using Tessera.Models.Checkpoints;
+using Tessera.Models.Tokenizers;
+using Tessera.Puzzle.Compression;
+using Tessera.Runs;
+using Tessera.Tasks;
+using Tessera.Training.Data;
+
+namespace Tessera.Cli.Data;
+
+/// <summary>How much data of what kind a compression draws.</summary>
+internal sealed record CompressionDataOptions
+{
+    /// <summary>Text files; empty where tasks are used.</summary>
+    public required IReadOnlyList<string> Text { get; init; }
+
+    /// <summary>Task names or <c>all</c>; null where text is used.</summary>
+    public required string? Tasks { get; init; }
+
+    /// <summary>Levels, or null for all.</summary>
+    public string? Levels { get; init; }
+
+    /// <summary>Seed of the draws.</summary>
+    public required ulong Seed { get; init; }
+
+    /// <summary>Tokens for channel scores and blockwise distillation.</summary>
+    public required int CalibrationTokens { get; init; }
+
+    /// <summary>Tokens for replace-one-block scores, and as many held out.</summary>
+    public required int ScoringTokens { get; init; }
+
+    /// <summary>Tokens of a batch.</summary>
+    public required int BatchTokens { get; init; }
+
+    /// <summary>Longest document.</summary>
+    public required int MaxLength { get; init; }
+
+    /// <summary>Unseen problems for accuracy; 0 for none.</summary>
+    public required int Problems { get; init; }
+
+    /// <summary>Hash of everything above, with the contents of the files.</summary>
+    public string Hash() => ContentHash.OfNamed(
+        Text.Select((path, i) => KeyValuePair.Create($"text {i}", ContentHash.OfFile(path)))
+            .Append(KeyValuePair.Create("tasks", $"{Tasks}/{Levels}"))
+            .Append(KeyValuePair.Create("sizes", FormattableString.Invariant(
+                $"{Seed}/{CalibrationTokens}/{ScoringTokens}/{BatchTokens}/{MaxLength}/{Problems}"))));
+}
+
+/// <summary>Draws the data of a compression: calibration, scoring, held-out and healing documents that do not overlap.</summary>
+internal static class CompressionData
+{
+    // Streams of generated problems, apart by seed; evaluation problems are apart by construction.
+    private const ulong CalibrationStream = 1_000_000;
+    private const ulong ScoringStream = 2_000_000;
+    private const ulong HealingStream = 3_000_000;
+
+    /// <summary>Loads the parent and draws the data.</summary>
+    public static CompressionInputs Load(Device device, string folder, CompressionDataOptions options)
+    {
+        var tokenizer = ModelFolder.LoadTokenizer(folder)
+            ?? throw new InvalidDataException($"{folder}: no tokenizer.json there, which calibration needs");
+        if (options.Text.Count > 0 == options.Tasks is not null)
+        {
+            throw new ArgumentException("give either --text FILE… or --tasks all|NAMES to calibrate on");
+        }
+
+        var parent = ModelFolder.Load(folder, DType.F32);
+        try
+        {
+            var streams = options.Tasks is null ? FromText(parent, tokenizer, options) : FromTasks(parent, tokenizer, options);
+            return new CompressionInputs
+            {
+                Parent = parent,
+                ParentFolder = folder,
+                ParentHash = ModelHash.Of(folder),
+                DataHash = options.Hash(),
+                Calibration = Take(streams.Calibration, options, options.CalibrationTokens),
+                Scoring = Take(streams.Scoring, options, options.ScoringTokens),
+                HeldOut = Take(streams.HeldOut, options, options.ScoringTokens),
+                Documents = streams.Healing,
+                Accuracy = options.Tasks is null || options.Problems == 0
+                    ? null
+                    : model => Score(device, model, tokenizer, options),
+            };
+        }
+        catch
+        {
+            parent.Dispose();
+            throw;
+        }
+    }
+
+    private static AccuracyResult Score(Device device, Decoder model, Tokenizer tokenizer, CompressionDataOptions options)
+    {
+        var problems = Source(ProblemSplit.Evaluation, options.Seed, options).Stream().Take(options.Problems).ToList();
+        using var generator = new Generator(device, model, model.Embedding.Type);
+        return TaskAccuracy.Measure(
+            generator, tokenizer, model.Configuration.BosTokenId, model.Configuration.EosTokenIds, problems);
+    }
+
+    private static Streams FromTasks(Decoder parent, Tokenizer tokenizer, CompressionDataOptions options)
+    {
+        int end = parent.Configuration.EosTokenIds.Length > 0
+            ? parent.Configuration.EosTokenIds[0]
+            : throw new InvalidDataException("config.json: eos_token_id is missing, and generated problems end with it");
+        TaskDocuments Documents(ProblemSplit split, ulong seed) =>
+            new(tokenizer, Source(split, seed, options), parent.Configuration.BosTokenId, end);
+        return new Streams(
+            Documents(ProblemSplit.Training, options.Seed + CalibrationStream),
+            Documents(ProblemSplit.Training, options.Seed + ScoringStream),
+            Documents(ProblemSplit.Evaluation, options.Seed + ScoringStream),
+            Documents(ProblemSplit.Training, options.Seed + HealingStream));
+    }
+
+    private static Streams FromText(Decoder parent, Tokenizer tokenizer, CompressionDataOptions options)
+    {
+        var split = TextSplit.Of(TextFiles.ReadDocuments(options.Text));
+        TextSource Source(IReadOnlyList<string> texts, ulong seed) =>
+            new(tokenizer, texts, parent.Configuration.BosTokenId, options.MaxLength, seed);
+        // Calibration and scoring walk the training part in one order, from both ends of a pass.
+        var training = Source(split.Training, options.Seed);
+        return new Streams(
+            training, new Reversed(training), Source(split.HeldOut, options.Seed), Source(split.Training, options.Seed + HealingStream));
+    }
+
+    private static ProblemSource Source(ProblemSplit split, ulong seed, CompressionDataOptions options) =>
+        Commands.TasksCommand.Source(split, seed, options.Tasks == "all" ? null : options.Tasks, options.Levels);
+
+    private static List<PackedBatch> Take(IDocumentSource source, CompressionDataOptions options, int tokens)
+    {
+        var packer = new BatchPacker(source, options.BatchTokens, options.MaxLength);
+        var batches = new List<PackedBatch>();
+        for (int taken = 0; taken < tokens; taken += batches[^1].Ids.Length)
+        {
+            batches.Add(packer.Next());
+        }
+
+        return batches;
+    }
+
+    private sealed record Streams(
+        IDocumentSource Calibration, IDocumentSource Scoring, IDocumentSource HeldOut, IDocumentSource Healing);
+
+    /// <summary>A text source read from the end of its first pass.</summary>
+    private sealed class Reversed(TextSource source) : IDocumentSource
+    {
+        public TokenDocument Get(long index) => source.Get(source.Count - 1 - (index % source.Count));
+    }
+}

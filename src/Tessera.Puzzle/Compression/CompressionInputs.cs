@@ -1,0 +1,36 @@
+using Tessera.Evaluation;
+using Tessera.Models;
+using Tessera.Training.Data;
+
+namespace Tessera.Puzzle.Compression;
+
+/// <summary>Model and data of a compression.</summary>
+public sealed record CompressionInputs
+{
+    /// <summary>The parent, in f32.</summary>
+    public required Decoder Parent { get; init; }
+
+    /// <summary>Hash of the parent's files.</summary>
+    public required string ParentHash { get; init; }
+
+    /// <summary>Folder whose tokenizer files go along with the child.</summary>
+    public required string ParentFolder { get; init; }
+
+    /// <summary>Hash of the data and of how it is drawn.</summary>
+    public required string DataHash { get; init; }
+
+    /// <summary>Batches for channel scores and blockwise distillation.</summary>
+    public required IReadOnlyList<PackedBatch> Calibration { get; init; }
+
+    /// <summary>Batches for replace-one-block scores; not in <see cref="Calibration"/>.</summary>
+    public required IReadOnlyList<PackedBatch> Scoring { get; init; }
+
+    /// <summary>Batches neither trained nor scored on, for realised KL and validation.</summary>
+    public required IReadOnlyList<PackedBatch> HeldOut { get; init; }
+
+    /// <summary>Documents of the healing.</summary>
+    public required IDocumentSource Documents { get; init; }
+
+    /// <summary>Task accuracy of a model in the scenario's storage type, or null where there are no tasks.</summary>
+    public Func<Decoder, AccuracyResult>? Accuracy { get; init; }
+}

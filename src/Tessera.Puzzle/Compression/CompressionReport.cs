@@ -1,0 +1,198 @@
+using System.Globalization;
+using Tessera.Models.Configuration;
+using Tessera.Puzzle.Library;
+using Tessera.Puzzle.Scoring;
+using Tessera.Puzzle.Targets;
+using Tessera.Runs;
+using Tessera.Runs.Report;
+
+namespace Tessera.Puzzle.Compression;
+
+/// <summary>The pictures and tables of a compression in one self-contained page.</summary>
+internal sealed class CompressionReport(
+    CompressionInputs inputs, CompressionSettings settings, ChoiceTable table, CompressionResult result, ScoreTable scores,
+    BlockLibrary library, string healingMetrics)
+{
+    /// <summary>Writes the page.</summary>
+    public void Save(string path)
+    {
+        var report = new HtmlReport(
+            "Compression report",
+            $"{settings.Scenario.Label}; targets {string.Join(", ", settings.Targets.Select(target => target.Text))}");
+        Overview(report);
+        Blocks(report);
+        Prediction(report);
+        Healing(report);
+        Scores(report);
+        Costs(report);
+        report.Save(path);
+    }
+
+    private void Overview(HtmlReport report)
+    {
+        report.Section("Models").Paragraph(
+            "KL is KL(parent ‖ model) in nats a token on held-out data before any healing, with its standard error. Decode and "
+            + "prefill are measured medians of the scenario; throughput means generated tokens a second.");
+        var rows = new ReportTable(
+            "model", "parameters", "decode tokens/s", "speed-up", "prefill tokens/s", "KV bytes/token", "KL", "± s.e.", "accuracy", "± s.e.");
+        foreach (var candidate in result.Candidates)
+        {
+            Row(rows, candidate.Name, candidate, candidate.HeldOutDivergence, candidate.Correct);
+        }
+
+        var child = result.Candidates[1];
+        Row(rows, "child, healed", child, result.HealedDivergence, result.HealedCorrect);
+        report.Table(rows).Paragraph(FormattableString.Invariant(
+            $"The search proved that no choice of blocks has a summed score below {result.LowerBound:F5} (gap {result.Gap:P3}, {result.Nodes} nodes)."));
+    }
+
+    private void Row(ReportTable rows, string name, CandidateResult candidate, Estimate divergence, int correct)
+    {
+        var parent = result.Candidates[0];
+        double accuracy = candidate.Problems == 0 ? 0 : (double)correct / candidate.Problems;
+        rows.Add(
+            name, candidate.Parameters, Number(settings.Scenario.Batch / candidate.DecodeSeconds, "N0"),
+            Number(parent.DecodeSeconds / candidate.DecodeSeconds, "0.00") + "×",
+            Number(settings.Scenario.Batch * settings.Scenario.InputLength / candidate.PrefillSeconds, "N0"),
+            candidate.KvBytesPerToken, Number(divergence.Mean, "0.0000"), Number(divergence.StandardError, "0.0000"),
+            candidate.Problems == 0 ? "–" : Number(100 * accuracy, "0.0") + " %",
+            candidate.Problems == 0 ? "–" : Number(100 * Math.Sqrt(accuracy * (1 - accuracy) / candidate.Problems), "0.0"));
+    }
+
+    private void Blocks(HtmlReport report)
+    {
+        var child = table.Configuration(Choice(result.Candidates[1]));
+        var rows = child.Layers.Select((layer, i) =>
+        {
+            var parent = inputs.Parent.Configuration.Layers[i];
+            return new BlockMapRow(
+                i.ToString(CultureInfo.InvariantCulture),
+                new BlockCell($"{parent.Mixer}", $"{layer.Mixer}", Kept(layer.Mixer, parent.Mixer)),
+                new BlockCell($"{parent.FeedForward}", $"{layer.FeedForward}", Kept(layer.FeedForward, parent.FeedForward)));
+        });
+        report.Section("Chosen blocks").Figure(
+            new BlockMap { Title = "Parent and child, layer by layer", Layers = [.. rows] },
+            "Shade: share of the parent's weights that is kept.");
+    }
+
+    private void Prediction(HtmlReport report)
+    {
+        report.Section("Predicted against realised").Paragraph(
+            "Predicted KL is the sum of one-swap scores; realised KL is that of the assembled model on the same batches. Predicted "
+            + "times are sums of measured block costs.");
+        var rows = new ReportTable(
+            "model", "KL predicted", "KL realised", "± s.e.", "decode µs predicted", "decode µs realised", "error",
+            "prefill ms predicted", "prefill ms realised");
+        foreach (var candidate in result.Candidates)
+        {
+            rows.Add(
+                candidate.Name, Number(candidate.PredictedDivergence, "0.0000"), Number(candidate.ScoringDivergence.Mean, "0.0000"),
+                Number(candidate.ScoringDivergence.StandardError, "0.0000"), Number(candidate.PredictedDecodeSeconds * 1e6, "0.0"),
+                Number(candidate.DecodeSeconds * 1e6, "0.0"),
+                Number(100 * ((candidate.PredictedDecodeSeconds / candidate.DecodeSeconds) - 1), "+0.0;-0.0") + " %",
+                Number(candidate.PredictedPrefillSeconds * 1e3, "0.00"), Number(candidate.PrefillSeconds * 1e3, "0.00"));
+        }
+
+        report.Table(rows).Figure(new ScatterChart
+        {
+            Title = "Divergence against speed", XLabel = "decode tokens/s", YLabel = "KL, nats a token",
+            Points = [.. result.Candidates.Select(c => new ScatterPoint(settings.Scenario.Batch / c.DecodeSeconds, c.HeldOutDivergence.Mean, c.Name))],
+        });
+    }
+
+    private void Healing(HtmlReport report)
+    {
+        if (!File.Exists(healingMetrics))
+        {
+            return;
+        }
+
+        var rows = MetricsWriter.Read(healingMetrics).ToList();
+        ChartSeries Series(string name, string key) => new(
+            name, [.. rows.Where(row => row.Values.ContainsKey(key)).Select(row => ((double)row.Step, row.Values[key]))]);
+        var series = new[] { Series("training KL", "divergence"), Series("validation KL", "validation.divergence"), Series("training 1-cos", "cosine") };
+        report.Section("Healing").Figure(new LineChart
+        {
+            Title = "Global distillation", XLabel = "step", YLabel = "nats a token, 1-cos", LogY = true,
+            Series = [.. series.Where(s => s.Points.Any(point => point.Y > 0))],
+        });
+    }
+
+    private void Scores(HtmlReport report)
+    {
+        report.Section("Scores").Paragraph(
+            "KL(parent ‖ parent with one layer replaced), nats a token: one half of the layer is a variant, the other is the "
+            + "parent's. The search uses the scores of all pairs.");
+        report.Figure(ScoreMap("Feed-forward variants", layer => layer.FeedForward, variant => variant.FeedForward,
+            (variant, parent) => variant.Mixer == parent.Mixer));
+        report.Figure(ScoreMap("Mixer variants", layer => layer.Mixer, variant => variant.Mixer,
+            (variant, parent) => variant.FeedForward == parent.FeedForward));
+        var quality = new ReportTable("layer / variant", "error before distillation", "error after");
+        foreach (var (key, value) in library.Quality)
+        {
+            quality.Add(key, Number(value.Before, "0.00000"), Number(value.After, "0.00000"));
+        }
+
+        report.Paragraph("Blockwise distillation: MSE(parent, variant) / MSE(parent, 0).").Table(quality);
+    }
+
+    private HeatMap ScoreMap<T>(
+        string title, Func<LayerConfiguration, T> parentHalf, Func<BlockVariant, T> half,
+        Func<BlockVariant, LayerConfiguration, bool> isSwapOfHalf)
+        where T : notnull
+    {
+        var layers = inputs.Parent.Configuration.Layers;
+        var columns = table.Variants.Select((variants, i) => variants.Where(v => isSwapOfHalf(v, layers[i])).Select(half)
+            .Where(h => !h.Equals(parentHalf(layers[i])))).SelectMany(h => h).Distinct().ToList();
+        var values = new double[layers.Length, columns.Count];
+        for (int layer = 0; layer < layers.Length; layer++)
+        {
+            for (int c = 0; c < columns.Count; c++)
+            {
+                var variant = table.Variants[layer].FirstOrDefault(v => isSwapOfHalf(v, layers[layer]) && half(v).Equals(columns[c]));
+                values[layer, c] = variant is null ? double.NaN : Math.Log10(Math.Max(1e-6, scores.Score(layer, variant).Mean));
+            }
+        }
+
+        return new HeatMap
+        {
+            Title = title, ValueLabel = "log10 of KL", Rows = [.. Enumerable.Range(0, layers.Length).Select(i => $"layer {i}")],
+            Columns = [.. columns.Select(c => c.ToString()!)], Values = values, Format = "0.0",
+        };
+    }
+
+    private void Costs(HtmlReport report)
+    {
+        report.Section("Measured costs of a block");
+        var rows = new ReportTable("block", "parameters", "weight bytes", "decode µs", "prefill µs");
+        var all = table.Variants.SelectMany(list => list).Distinct().ToList();
+        foreach (var variant in all)
+        {
+            var cost = table.Cost(variant);
+            rows.Add(
+                variant.Label, (long)cost.Parameters, (long)cost.MemoryBytes, Number(cost.DecodeSeconds * 1e6, "0.00"),
+                Number(cost.PrefillSeconds * 1e6, "0.0"));
+        }
+
+        report.Table(rows);
+    }
+
+    private int[] Choice(CandidateResult candidate) =>
+        [.. candidate.Layers.Select((label, layer) => table.Variants[layer].ToList().FindIndex(v => v.Label == label))];
+
+    private static double Kept(MixerConfiguration child, MixerConfiguration parent) => (child, parent) switch
+    {
+        (NoMixerConfiguration, _) => 0,
+        (AttentionConfiguration c, AttentionConfiguration p) => 0.5 + (0.5 * c.KvHeadCount / p.KvHeadCount),
+        _ => 0.25,
+    };
+
+    private static double Kept(FeedForwardConfiguration child, FeedForwardConfiguration parent) => (child, parent) switch
+    {
+        (NoFeedForwardConfiguration, _) => 0,
+        (SwiGluConfiguration c, SwiGluConfiguration p) => (double)c.Width / p.Width,
+        _ => 0.15,
+    };
+
+    private static string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
+}

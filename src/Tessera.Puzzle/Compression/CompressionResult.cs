@@ -1,0 +1,78 @@
+using Tessera.Puzzle.Costs;
+using Tessera.Puzzle.Scoring;
+
+namespace Tessera.Puzzle.Compression;
+
+/// <summary>One model of the comparison: parent, child, or a baseline.</summary>
+public sealed record CandidateResult
+{
+    /// <summary>parent, child, greedy, uniform, parameter-max.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Label of every layer's variant.</summary>
+    public required IReadOnlyList<string> Layers { get; init; }
+
+    /// <summary>Weights.</summary>
+    public required long Parameters { get; init; }
+
+    /// <summary>Cache bytes a token in the scenario's storage.</summary>
+    public required long KvBytesPerToken { get; init; }
+
+    /// <summary>Summed one-swap scores: the predicted KL, nats a token.</summary>
+    public required double PredictedDivergence { get; init; }
+
+    /// <summary>KL(parent ‖ model) on the scoring batches, nothing healed.</summary>
+    public required Estimate ScoringDivergence { get; init; }
+
+    /// <summary>KL(parent ‖ model) on held-out batches, nothing healed.</summary>
+    public required Estimate HeldOutDivergence { get; init; }
+
+    /// <summary>Predicted time of one generation step.</summary>
+    public required double PredictedDecodeSeconds { get; init; }
+
+    /// <summary>Measured time of one generation step, median.</summary>
+    public required double DecodeSeconds { get; init; }
+
+    /// <summary>Predicted time of the prompts.</summary>
+    public required double PredictedPrefillSeconds { get; init; }
+
+    /// <summary>Measured time of the prompts, median.</summary>
+    public required double PrefillSeconds { get; init; }
+
+    /// <summary>Right answers and problems; 0 of 0 where there are no tasks.</summary>
+    public int Correct { get; init; }
+
+    /// <inheritdoc cref="Correct" />
+    public int Problems { get; init; }
+}
+
+/// <summary>What a compression found.</summary>
+public sealed record CompressionResult
+{
+    /// <summary>The load.</summary>
+    public required ServingScenario Scenario { get; init; }
+
+    /// <summary>The limits as written.</summary>
+    public required IReadOnlyList<string> Targets { get; init; }
+
+    /// <summary>Parent, child before healing, baselines.</summary>
+    public required IReadOnlyList<CandidateResult> Candidates { get; init; }
+
+    /// <summary>Proven lower bound of the search's score.</summary>
+    public required double LowerBound { get; init; }
+
+    /// <summary>Share by which the found score may lie above the bound.</summary>
+    public required double Gap { get; init; }
+
+    /// <summary>Nodes of the search.</summary>
+    public required long Nodes { get; init; }
+
+    /// <summary>KL of the healed child on held-out batches.</summary>
+    public required Estimate HealedDivergence { get; init; }
+
+    /// <summary>Right answers of the healed child.</summary>
+    public int HealedCorrect { get; init; }
+
+    /// <summary>Folder of the healed child.</summary>
+    public required string ChildFolder { get; init; }
+}

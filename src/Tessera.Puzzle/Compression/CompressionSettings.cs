@@ -1,0 +1,35 @@
+using Tessera.Puzzle.Costs;
+using Tessera.Puzzle.Library;
+using Tessera.Puzzle.Targets;
+using Tessera.Training;
+using Tessera.Training.Objectives;
+
+namespace Tessera.Puzzle.Compression;
+
+/// <summary>Everything that decides a compression besides model and data.</summary>
+public sealed record CompressionSettings
+{
+    /// <summary>Limits the child must meet.</summary>
+    public required IReadOnlyList<Target> Targets { get; init; }
+
+    /// <summary>The load that is measured.</summary>
+    public required ServingScenario Scenario { get; init; }
+
+    /// <summary>Length and rate of each blockwise distillation.</summary>
+    public required BlockDistillationSettings BlockDistillation { get; init; }
+
+    /// <summary>Length, rate and batches of the healing; 0 steps for none.</summary>
+    public required TrainingSettings Healing { get; init; }
+
+    /// <summary>Losses of the healing.</summary>
+    public ObjectiveWeights HealingWeights { get; init; } = ObjectiveWeights.Distillation;
+
+    /// <summary>Samples of every measured time.</summary>
+    public int CostRounds { get; init; } = 9;
+
+    /// <summary>Share by which speed limits are tightened in the search.</summary>
+    public double Margin { get; init; } = 0.03;
+
+    /// <summary>Steps between checkpoints and validations of the healing.</summary>
+    public int HealingInterval { get; init; } = 50;
+}

@@ -1,0 +1,46 @@
+using System.Text.Json;
+using Tessera.Devices;
+using Tessera.Models.Configuration;
+using Tessera.Puzzle.Library;
+using Tessera.Runs;
+
+namespace Tessera.Puzzle.Costs;
+
+/// <summary>Measures every distinct half of a parent's library, with progress.</summary>
+public static class CostMeasurement
+{
+    /// <summary>Measures in a scenario, on a device with the scenario's number of threads.</summary>
+    public static CostTable Run(Device device, ModelConfiguration parent, ServingScenario scenario, int rounds)
+    {
+        var mixers = parent.Layers.SelectMany(layer => VariantGrid.Mixers(layer.Mixer)).Distinct().ToList();
+        var feedForwards = parent.Layers.SelectMany(layer => VariantGrid.FeedForwards(layer.FeedForward)).Distinct().ToList();
+        // Stacks are allocated in the scenario's storage type, whatever the parent's file uses.
+        var meter = new CostMeter(device, parent with { StorageType = scenario.Type }, scenario);
+        using var progress = new ProgressReporter(
+            Console.Error, new ProgressOptions { Label = "measure", Unit = "rounds", Total = rounds + CostMeter.WarmupRounds });
+        return meter.Measure(mixers, feedForwards, rounds, round => progress.Report(round));
+    }
+}
+
+/// <summary>Cost tables on disk.</summary>
+public static class CostTableFile
+{
+    /// <summary>Reads a table.</summary>
+    /// <exception cref="InvalidDataException">It is missing or not a cost table.</exception>
+    public static CostTable Read(string path)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(File.ReadAllText(path), PuzzleJson.Default.CostTable)
+                ?? throw new InvalidDataException($"{path}: this is not a cost table");
+        }
+        catch (JsonException error)
+        {
+            throw new InvalidDataException($"{path}: this is not a cost table ({error.Message.ReplaceLineEndings(" ")})");
+        }
+        catch (FileNotFoundException)
+        {
+            throw new InvalidDataException($"{path}: no such file");
+        }
+    }
+}

@@ -1,0 +1,18 @@
+using System.Text.Json.Serialization;
+using Tessera.Puzzle.Compression;
+using Tessera.Puzzle.Costs;
+using Tessera.Puzzle.Library;
+using Tessera.Puzzle.Scoring;
+
+namespace Tessera.Puzzle;
+
+/// <summary>JSON forms of what a compression records.</summary>
+[JsonSourceGenerationOptions(
+    WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, UseStringEnumConverter = true)]
+[JsonSerializable(typeof(CostTable))]
+[JsonSerializable(typeof(VariantQuality))]
+[JsonSerializable(typeof(Estimate))]
+[JsonSerializable(typeof(CompressionResult))]
+[JsonSerializable(typeof(ScenarioTime[]))]
+[JsonSerializable(typeof(int[]))]
+public sealed partial class PuzzleJson : JsonSerializerContext;

@@ -1,0 +1,119 @@
+using System.Diagnostics;
+
+namespace Tessera.Cli.Tests;
+
+/// <summary>Processes killed at random moments, started again, and compared with one left alone.</summary>
+[Trait("Category", "Slow")]
+public sealed class KillTests : IDisposable
+{
+    private const int Kills = 10;
+    private readonly string _folder = Directory.CreateTempSubdirectory("tessera-kill").FullName;
+
+    [Fact]
+    public void A_training_killed_ten_times_ends_with_the_bits_of_one_left_alone()
+    {
+        string model = TinyModel();
+        string[] arguments =
+        [
+            "train", model, "--tasks", "add,compare", "--steps", "120", "--batch-tokens", "512", "--accumulate", "2", "--warmup", "5",
+            "--validation-tokens", "512", "--validate-every", "30", "--checkpoint-every", "3", "--threads", "2",
+        ];
+        var alone = Complete([.. arguments, "--out", Path.Combine(_folder, "alone")]);
+        KillAtRandomMoments([.. arguments, "--out", Path.Combine(_folder, "killed")], alone, 1);
+        AssertSameFiles("alone", "killed", "model.safetensors", "config.json", "checkpoint.safetensors", "metrics.jsonl");
+    }
+
+    [Fact]
+    public void A_compression_killed_ten_times_ends_with_the_bits_of_one_left_alone()
+    {
+        string model = TinyModel();
+        string costs = Path.Combine(_folder, "costs.json");
+        Complete(["measure", model, "--rounds", "3", "--input-length", "16", "--output-length", "16", "--out", costs]);
+        string[] arguments =
+        [
+            "compress", model, "--tasks", "add,compare", "--target", "parameters<=80%", "--costs", costs, "--input-length", "16",
+            "--output-length", "16", "--rounds", "1", "--calibration-tokens", "1024", "--scoring-tokens", "1024", "--batch-tokens", "512",
+            "--block-steps", "6", "--heal-steps", "40", "--heal-batch-tokens", "1024", "--problems", "16", "--threads", "2",
+        ];
+        var alone = Complete([.. arguments, "--out", Path.Combine(_folder, "alone")]);
+        KillAtRandomMoments([.. arguments, "--out", Path.Combine(_folder, "killed")], alone, 2);
+        AssertSameFiles("alone", "killed", "child/model.safetensors", "child/config.json");
+        foreach (string record in (string[])["scores.jsonl", "costs.json"])
+        {
+            string one = Directory.GetFiles(Path.Combine(_folder, "alone"), record, SearchOption.AllDirectories).Single();
+            string other = Directory.GetFiles(Path.Combine(_folder, "killed"), record, SearchOption.AllDirectories).Single();
+            Assert.Equal(File.ReadAllBytes(one), File.ReadAllBytes(other));
+        }
+    }
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private string TinyModel()
+    {
+        string tokenizer = Path.Combine(_folder, "tokenizer");
+        Complete(["tokenizer", "train", "--problems", "500", "--vocab-size", "300", "--split-digits", "--out", tokenizer]);
+        string configuration = Path.Combine(_folder, "config.json");
+        File.WriteAllText(
+            configuration,
+            """
+            {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 64, "intermediate_size": 128,
+             "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 300,
+             "max_position_embeddings": 256, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "bos_token_id": 1, "eos_token_id": 2,
+             "tie_word_embeddings": true, "torch_dtype": "float32", "hidden_act": "silu"}
+            """);
+        string model = Path.Combine(_folder, "model");
+        Complete(["init", configuration, "--out", model, "--tokenizer", tokenizer]);
+        return model;
+    }
+
+    /// <summary>Kills at ten moments spread by a seeded generator over the whole duration, then lets it finish.</summary>
+    private static void KillAtRandomMoments(string[] arguments, TimeSpan duration, int seed)
+    {
+        var random = new Random(seed);
+        for (int kill = 0; kill < Kills; kill++)
+        {
+            using var process = Start(arguments);
+            // Work that was done is not done again, so later kills come sooner to fall into the work that is left.
+            double share = random.NextDouble() * (kill % 2 == 0 ? 1.0 : 0.5);
+            if (!process.WaitForExit(duration * share))
+            {
+                process.Kill();
+                process.WaitForExit();
+            }
+        }
+
+        Complete(arguments);
+    }
+
+    private static TimeSpan Complete(string[] arguments)
+    {
+        long start = Stopwatch.GetTimestamp();
+        using var process = Start(arguments);
+        string errors = process.StandardError.ReadToEnd();
+        process.WaitForExit();
+        Assert.True(process.ExitCode == 0, $"tessera {arguments[0]} ended with {process.ExitCode}: {errors}");
+        return Stopwatch.GetElapsedTime(start);
+    }
+
+    private static Process Start(string[] arguments)
+    {
+        var info = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "tessera"), arguments)
+        {
+            RedirectStandardOutput = true, RedirectStandardError = true,
+        };
+        var process = Process.Start(info)!;
+        process.OutputDataReceived += (_, _) => { };
+        process.BeginOutputReadLine();
+        return process;
+    }
+
+    private void AssertSameFiles(string one, string other, params string[] names)
+    {
+        foreach (string name in names)
+        {
+            byte[] expected = File.ReadAllBytes(Path.Combine(_folder, one, name));
+            byte[] actual = File.ReadAllBytes(Path.Combine(_folder, other, name));
+            Assert.True(expected.AsSpan().SequenceEqual(actual), $"{name} differs after the kills");
+        }
+    }
+}

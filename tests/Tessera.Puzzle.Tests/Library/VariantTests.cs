@@ -1,0 +1,183 @@
+using Tessera.Devices;
+using Tessera.Models;
+using Tessera.Models.Blocks;
+using Tessera.Models.Configuration;
+using Tessera.Puzzle.Calibration;
+using Tessera.Puzzle.Library;
+using Tessera.Tensors;
+
+namespace Tessera.Puzzle.Tests.Library;
+
+public unsafe class VariantTests
+{
+    [Fact]
+    public void The_grid_of_the_paper_has_54_variants_with_the_parent_first()
+    {
+        var parent = new LayerConfiguration(new AttentionConfiguration(8), new SwiGluConfiguration(14336));
+        var blocks = VariantGrid.Blocks(parent);
+        Assert.Equal(54, blocks.Count);
+        Assert.Equal(new BlockVariant(parent.Mixer, parent.FeedForward), blocks[0]);
+        Assert.Equal(blocks.Count, blocks.Distinct().Count());
+        Assert.All(VariantGrid.FeedForwards(parent.FeedForward).OfType<SwiGluConfiguration>(), f => Assert.Equal(0, f.Width % 16));
+    }
+
+    [Fact]
+    public void Halves_that_are_absent_or_linear_already_offer_no_more_than_removal()
+    {
+        var blocks = VariantGrid.Blocks(new LayerConfiguration(new NoMixerConfiguration(), new LinearFeedForwardConfiguration()));
+        Assert.Equal(["none linear", "none none"], blocks.Select(block => block.Label));
+    }
+
+    // Puzzle, appendix A: leaving channel i out changes the output by exactly |x_i| times the norm of its down column.
+    [Fact]
+    public void A_channels_contribution_is_the_change_its_removal_makes()
+    {
+        using var small = new SmallParent();
+        using var activations = small.Activations(1, 1);
+        double[] scores = ChannelContribution.Score(small.Device, activations, 1);
+        var block = (SwiGluBlock)small.Model.Layers[1].FeedForward!;
+        for (int channel = 0; channel < block.Width; channel += 7)
+        {
+            var before = FeedForwardOutput(small, activations, 1);
+            float[] column = new float[block.Down.Rows];
+            for (int row = 0; row < column.Length; row++)
+            {
+                column[row] = block.Down.Floats[(row * block.Width) + channel];
+                block.Down.Floats[(row * block.Width) + channel] = 0;
+            }
+
+            var after = FeedForwardOutput(small, activations, 1);
+            for (int row = 0; row < column.Length; row++)
+            {
+                block.Down.Floats[(row * block.Width) + channel] = column[row];
+            }
+
+            double mean = Enumerable.Range(0, 64).Average(t => Math.Sqrt(
+                Enumerable.Range(0, 32).Sum(c => Math.Pow(before[(t * 32) + c] - after[(t * 32) + c], 2))));
+            Assert.Equal(mean, scores[channel], 1e-5 * Math.Max(mean, 0.1));
+        }
+    }
+
+    [Fact]
+    public void Narrow_widths_are_nested_and_keep_the_channels_that_contribute_most()
+    {
+        using var small = new SmallParent();
+        using var arena = new Arena("test");
+        using var activations = small.Activations(2);
+        int[] order = ChannelContribution.Order(ChannelContribution.Score(small.Device, activations, 0));
+        var initializer = new VariantInitializer(
+            small.Device, new BlockFactory(small.Configuration, small.Model.Rope, arena, DType.F32));
+        var parent = (SwiGluBlock)small.Model.Layers[0].FeedForward!;
+        var child = (SwiGluBlock)initializer.FeedForward(parent, new SwiGluConfiguration(16), order, "child")!;
+        int[] kept = [.. order[..16].Order()];
+        for (int i = 0; i < kept.Length; i++)
+        {
+            Assert.Equal(parent.GateUp.Floats[(long)kept[i] * 32], child.GateUp.Floats[(long)i * 32]);
+            Assert.Equal(parent.GateUp.Floats[(long)(parent.Width + kept[i]) * 32], child.GateUp.Floats[(long)(16 + i) * 32]);
+            Assert.Equal(parent.Down.Floats[kept[i]], child.Down.Floats[i]);
+        }
+    }
+
+    [Fact]
+    public void Full_width_and_full_heads_reproduce_the_parent_bit_for_bit()
+    {
+        using var small = new SmallParent();
+        using var arena = new Arena("test");
+        var initializer = new VariantInitializer(
+            small.Device, new BlockFactory(small.Configuration, small.Model.Rope, arena, DType.F32));
+        var layer = small.Model.Layers[0];
+        int[] order = [.. Enumerable.Range(0, 48).Reverse()];
+        var feedForward = initializer.FeedForward(layer.FeedForward!, new SwiGluConfiguration(48), order, "ffn")!;
+        var mixer = initializer.Mixer(layer.Mixer!, new AttentionConfiguration(4), "mixer")!;
+        foreach (var (source, copy) in layer.Parameters.Zip(mixer.Parameters.Concat(feedForward.Parameters)))
+        {
+            Assert.Equal(new ReadOnlySpan<float>(source.Floats, (int)source.Count), new ReadOnlySpan<float>(copy.Floats, (int)copy.Count));
+        }
+    }
+
+    [Fact]
+    public void Pooled_heads_are_the_means_of_the_heads_they_replace()
+    {
+        using var small = new SmallParent();
+        using var arena = new Arena("test");
+        var initializer = new VariantInitializer(
+            small.Device, new BlockFactory(small.Configuration, small.Model.Rope, arena, DType.F32));
+        var parent = (AttentionBlock)small.Model.Layers[0].Mixer!;
+        var child = (AttentionBlock)initializer.Mixer(parent, new AttentionConfiguration(2), "mixer")!;
+        for (int part = 0; part < 2; part++)
+        {
+            for (int row = 0; row < 16; row++)
+            {
+                int head = row / 8, i = row % 8;
+                for (int c = 0; c < 32; c++)
+                {
+                    float a = parent.Projection.Floats[(32L + (part * 32) + (head * 2 * 8) + i) * 32 + c];
+                    float b = parent.Projection.Floats[(32L + (part * 32) + (((head * 2) + 1) * 8) + i) * 32 + c];
+                    Assert.Equal((a + b) / 2, child.Projection.Floats[(32L + (part * 16) + row) * 32 + c], 1e-6f);
+                }
+            }
+        }
+    }
+
+    // One token attends only to itself, so there attention IS the product of value and output projections.
+    [Fact]
+    public void The_linear_mixer_equals_attention_on_single_tokens()
+    {
+        using var small = new SmallParent(kvHeads: 2);
+        using var arena = new Arena("test");
+        var initializer = new VariantInitializer(
+            small.Device, new BlockFactory(small.Configuration, small.Model.Rope, arena, DType.F32));
+        var parent = small.Model.Layers[0].Mixer!;
+        var linear = initializer.Mixer(parent, new LinearMixerConfiguration(), "mixer")!;
+        var executor = new Executor(small.Device, arena, null);
+        var step = StepBatch.Packed(arena, [3, 4, 5], [1, 1, 1]);
+        var input = executor.Allocate(3, 32);
+        for (int i = 0; i < 96; i++)
+        {
+            input.Data[i] = MathF.Sin(i);
+        }
+
+        var expected = parent.Apply(executor, input, step, null, 0, default);
+        var actual = linear.Apply(executor, input, step, null, 0, default);
+        for (int i = 0; i < 96; i++)
+        {
+            Assert.Equal(expected.Data[i], actual.Data[i], 1e-4f);
+        }
+    }
+
+    [Fact]
+    public void Distillation_lowers_the_error_and_leaves_the_parent_alone()
+    {
+        using var small = new SmallParent();
+        using var arena = new Arena("test");
+        using var activations = small.Activations(3, 4);
+        var initializer = new VariantInitializer(
+            small.Device, new BlockFactory(small.Configuration, small.Model.Rope, arena, DType.F32));
+        float[] before = Snapshot(small.Model);
+        var distillation = new BlockDistillation(small.Device, activations, new BlockDistillationSettings(60, 3e-3));
+        var mixer = initializer.Mixer(small.Model.Layers[1].Mixer!, new LinearMixerConfiguration(), "mixer")!;
+        var mixerResult = distillation.TrainMixer(1, mixer);
+        Assert.True(mixerResult.After < 0.9 * mixerResult.Before, $"{mixerResult.Before} to {mixerResult.After}");
+        int[] order = ChannelContribution.Order(ChannelContribution.Score(small.Device, activations, 1));
+        var narrow = initializer.FeedForward(small.Model.Layers[1].FeedForward!, new SwiGluConfiguration(16), order, "ffn")!;
+        var executor = new Executor(small.Device, arena, null);
+        var middles = activations.Batches.Select(batch => LayerHalves.Middle(executor, small.Model, batch, 1)).ToList();
+        var narrowResult = distillation.TrainFeedForward(1, narrow, middles);
+        Assert.True(narrowResult.After < 0.9 * narrowResult.Before, $"{narrowResult.Before} to {narrowResult.After}");
+        Assert.Equal(before, Snapshot(small.Model));
+        Assert.DoesNotContain(small.Model.Parameters, parameter => parameter.IsTrainable);
+    }
+
+    private static float[] FeedForwardOutput(SmallParent small, ParentActivations activations, int layer)
+    {
+        using var arena = new Arena("test");
+        var executor = new Executor(small.Device, arena, null);
+        var batch = activations.Batches[0];
+        var middle = LayerHalves.Middle(executor, small.Model, batch, layer);
+        var output = LayerHalves.Half(executor, small.Model, batch, small.Model.Layers[layer].FeedForward, middle, layer);
+        return new ReadOnlySpan<float>(output.Data, (int)output.Count).ToArray();
+    }
+
+    private static float[] Snapshot(Decoder model) =>
+        [.. model.Parameters.SelectMany(p => new ReadOnlySpan<float>(p.Floats, (int)p.Count).ToArray())];
+}
