@@ -48,6 +48,13 @@ namespace Tessera.Cli
 
         public static RootCommand Root() => new("Takes a language model apart, lays a smaller and faster one, and serves it.")
         {
+            DoctorCommand.Create(),
+            InspectCommand.Create(),
+            TokenizeCommand.Create(),
+            PerplexityCommand.Create(),
+            GenerateCommand.Create(),
+            ExportCommand.Create(),
+            BenchCommand.Create(),
             TasksCommand.Create(),
             TokenizerCommand.Create(),
             LogitsCommand.Create(),
