@@ -21,7 +21,7 @@ namespace Tessera.Cli
             var parsed = root.Parse(args);
             if (parsed.Errors.Count > 0)
             {
-                Console.Error.WriteLine($"tessera: {parsed.Errors[0].Message} (see tessera {VerbOf(args)}--help)");
+                Console.Error.WriteLine($"tessera: {OneLine(parsed.Errors[0].Message)} (see tessera {VerbOf(args)}--help)");
                 return BadInput;
             }
 
@@ -72,7 +72,7 @@ namespace Tessera.Cli
         {
             // ArgumentException appends the parameter's name, which means nothing on a command line.
             int parameter = message.IndexOf(" (Parameter '", StringComparison.Ordinal);
-            return (parameter < 0 ? message : message[..parameter]).ReplaceLineEndings(" ");
+            return (parameter < 0 ? message : message[..parameter]).ReplaceLineEndings(" ").Replace("\t", "", StringComparison.Ordinal);
         }
     }
 }

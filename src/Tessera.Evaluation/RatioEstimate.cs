@@ -1,7 +1,7 @@
 namespace Tessera.Evaluation;
 
 /// <summary>
-/// A ratio of sums over independent documents, such as nats a byte, with its 95 % confidence interval.
+/// A ratio of sums of non-negative numbers over independent documents, such as nats a byte, with its 95 % confidence interval.
 /// </summary>
 /// <remarks>
 /// R = Σy / Σx; Var R ≈ n / (n − 1) · Σ(y − R·x)² / (Σx)² (the delta method); the interval is R ± t·√Var with Student's t of
@@ -17,8 +17,8 @@ public readonly record struct RatioEstimate(double Value, double? HalfWidth)
         2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
     ];
 
-    /// <summary>The lower end of the interval, or null.</summary>
-    public double? Low => Value - HalfWidth;
+    /// <summary>The lower end of the interval, not below 0, or null.</summary>
+    public double? Low => HalfWidth is { } half ? Math.Max(0, Value - half) : null;
 
     /// <summary>The upper end of the interval, or null.</summary>
     public double? High => Value + HalfWidth;

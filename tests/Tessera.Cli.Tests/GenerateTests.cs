@@ -138,8 +138,8 @@ public sealed class GenerateTests(TinyModel files)
 
         var run = CliRun.Good("generate", folder, "--prompt", start);
 
-        string whole = prompt.GetProperty("greedy_text").GetString()!.Replace("<|end_story|>", "", StringComparison.Ordinal);
-        Assert.Equal(whole, start + run.Output[..^1]);
+        // This model spells the end of a story out before it ends it by its token, which is not shown.
+        Assert.Equal(prompt.GetProperty("greedy_text").GetString(), start + run.Output[..^1]);
     }
 
     [Fact]

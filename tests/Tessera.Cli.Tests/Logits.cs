@@ -34,7 +34,7 @@ internal static unsafe class Logits
     // The format by hand: a length, a JSON header, the data.
     private static void WriteIds(string path, long[] ids)
     {
-        string header = $$"""{"input_ids":{"dtype":"I64","shape":[1,{{ids.Length}}],"data_offsets":[0,{{ids.Length * 8}}]}}""";
+        string header = $$$"""{"input_ids":{"dtype":"I64","shape":[1,{{{ids.Length}}}],"data_offsets":[0,{{{ids.Length * 8}}}]}}""";
         header = header.PadRight((header.Length + 7) / 8 * 8);
         using var writer = new BinaryWriter(File.Create(path));
         writer.Write((long)header.Length);

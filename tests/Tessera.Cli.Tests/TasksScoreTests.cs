@@ -19,6 +19,7 @@ public sealed class TasksScoreTests(TinyModel files)
         Assert.Equal(5, json.GetProperty("count").GetInt32());
         Assert.Equal(rows.Count(row => row.GetProperty("correct").GetBoolean()), json.GetProperty("correct").GetInt32());
         Assert.Equal(5, json.GetProperty("by_task").EnumerateArray().Sum(entry => entry.GetProperty("count").GetInt32()));
+        Assert.Equal(json.GetProperty("correct").GetInt32(), CliRun.Good("tasks", "verify", samples, "--json").Json().GetProperty("correct").GetInt32());
         double accuracy = json.GetProperty("accuracy").GetDouble();
         Assert.Equal(Math.Sqrt(accuracy * (1 - accuracy) / 5), json.GetProperty("standard_error").GetDouble(), 1e-12);
     }

@@ -53,7 +53,7 @@ public sealed class TinyModel : IDisposable
     {
         string attention = kvHeads is { } heads ? $"\"n_heads_in_group\": {4 / heads}" : "\"no_op\": true";
         string ffn = width is { } w ? $"\"intermediate_size\": {w}" : "\"no_op\": true";
-        return $$"""{"attention": { {{attention}} }, "ffn": { {{ffn}} }}""";
+        return $$"""{"attention": { {{attention}} }, "ffn": { {{ffn}} } }""";
     }
 
     private string Make(string name, params string[] layers)

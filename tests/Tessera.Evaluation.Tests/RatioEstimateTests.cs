@@ -5,13 +5,17 @@ public sealed class RatioEstimateTests
     [Fact]
     public void Documents_of_one_length_give_the_interval_of_a_mean()
     {
-        // Values 1, 2, 3, 6: mean 3, sample variance 14/3, t with 3 degrees of freedom 3.182.
-        var estimate = RatioEstimate.Of([(10, 10), (20, 10), (30, 10), (60, 10)]);
+        // Values 11, 12, 13, 16: mean 13, sample variance 14/3, t with 3 degrees of freedom 3.182.
+        var estimate = RatioEstimate.Of([(110, 10), (120, 10), (130, 10), (160, 10)]);
 
-        Assert.Equal(3, estimate.Value, 1e-12);
+        Assert.Equal(13, estimate.Value, 1e-12);
         Assert.Equal(3.182 * Math.Sqrt(14.0 / 3 / 4), estimate.HalfWidth!.Value, 1e-12);
         Assert.Equal(estimate.Value - estimate.HalfWidth.Value, estimate.Low);
     }
+
+    [Fact]
+    public void An_interval_of_non_negative_numbers_does_not_go_below_zero() =>
+        Assert.Equal(0, RatioEstimate.Of([(1, 10), (90, 10)]).Low);
 
     [Fact]
     public void A_constant_ratio_has_no_spread_whatever_the_lengths()

@@ -65,35 +65,12 @@ internal static class TasksScoreCommand
             JsonOutput.Print(new
             {
                 model, split = "evaluation", seed, count = result.Count, correct = result.Correct, accuracy = result.Accuracy,
-                standard_error = result.StandardError,
-                by_task = result.ByTask.Select(entry => new
-                {
-                    task = Split(entry.Key).Task, level = int.Parse(Split(entry.Key).Level),
-                    correct = entry.Value.Correct, count = entry.Value.Count, accuracy = (double)entry.Value.Correct / entry.Value.Count,
-                }),
+                standard_error = result.StandardError, by_task = AccuracyTable.ToJson(result),
             });
-            return;
         }
-
-        var table = new TextTable("task", ">level", ">correct", ">of", ">accuracy", ">standard error");
-        foreach (var ((name, level), (correct, count)) in result.ByTask.Select(entry => (Split(entry.Key), entry.Value)))
+        else
         {
-            Add(table, name, level, correct, count);
+            AccuracyTable.Print(result);
         }
-
-        Add(table, "all", string.Empty, result.Correct, result.Count);
-        table.Print();
-    }
-
-    private static (string Task, string Level) Split(string key)
-    {
-        int space = key.LastIndexOf(' ');
-        return (key[..space], key[(space + 1)..]);
-    }
-
-    private static void Add(TextTable table, string task, string level, int correct, int count)
-    {
-        double share = (double)correct / count;
-        table.Add(task, level, $"{correct}", $"{count}", HumanUnits.FormatShare(share), HumanUnits.FormatShare(Math.Sqrt(share * (1 - share) / count)));
     }
 }
