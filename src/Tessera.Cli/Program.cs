@@ -21,7 +21,7 @@ namespace Tessera.Cli
             var parsed = root.Parse(args);
             if (parsed.Errors.Count > 0)
             {
-                Console.Error.WriteLine($"tessera: {parsed.Errors[0].Message} (see tessera {VerbOf(args)}--help)");
+                Console.Error.WriteLine($"tessera: {OneLine(parsed.Errors[0].Message)} (see tessera {VerbOf(args)}--help)");
                 return BadInput;
             }
 
@@ -48,6 +48,13 @@ namespace Tessera.Cli
 
         public static RootCommand Root() => new("Takes a language model apart, lays a smaller and faster one, and serves it.")
         {
+            DoctorCommand.Create(),
+            InspectCommand.Create(),
+            TokenizeCommand.Create(),
+            PerplexityCommand.Create(),
+            GenerateCommand.Create(),
+            ExportCommand.Create(),
+            BenchCommand.Create(),
             TasksCommand.Create(),
             TokenizerCommand.Create(),
             LogitsCommand.Create(),
@@ -69,7 +76,7 @@ namespace Tessera.Cli
         {
             // ArgumentException appends the parameter's name, which means nothing on a command line.
             int parameter = message.IndexOf(" (Parameter '", StringComparison.Ordinal);
-            return (parameter < 0 ? message : message[..parameter]).ReplaceLineEndings(" ");
+            return (parameter < 0 ? message : message[..parameter]).ReplaceLineEndings(" ").Replace("\t", "", StringComparison.Ordinal);
         }
     }
 }

@@ -18,9 +18,12 @@ public sealed unsafe class Generator(Device device, Decoder model, DType cacheTy
     /// <param name="prompts">Token ids; none may be empty.</param>
     /// <param name="settings">How to choose and when to stop.</param>
     /// <param name="onToken">Called with the prompt's index and each new token, if not null.</param>
+    /// <param name="isFinished">
+    /// Asked behind every new token, with the prompt's index, whether its continuation has to end there; null for never.
+    /// </param>
     /// <exception cref="ArgumentException">A prompt is empty, holds unknown ids or does not fit the model's positions.</exception>
     public IReadOnlyList<GeneratedSequence> Generate(
-        IReadOnlyList<int[]> prompts, GenerationSettings settings, Action<int, int>? onToken = null)
+        IReadOnlyList<int[]> prompts, GenerationSettings settings, Action<int, int>? onToken = null, Func<int, bool>? isFinished = null)
     {
         if (prompts.Count == 0)
         {
@@ -39,7 +42,7 @@ public sealed unsafe class Generator(Device device, Decoder model, DType cacheTy
         var live = sequences.ToList();
         while (settings.MaxNewTokens > 0 && live.Count > 0)
         {
-            Advance(live, cache, settings, onToken);
+            Advance(live, cache, settings, onToken, isFinished);
             live.RemoveAll(sequence => sequence.Reason is not null);
         }
 
@@ -49,7 +52,8 @@ public sealed unsafe class Generator(Device device, Decoder model, DType cacheTy
     /// <inheritdoc />
     public void Dispose() => _arena.Dispose();
 
-    private void Advance(List<Running> live, KeyValueCache cache, GenerationSettings settings, Action<int, int>? onToken)
+    private void Advance(
+        List<Running> live, KeyValueCache cache, GenerationSettings settings, Action<int, int>? onToken, Func<int, bool>? isFinished)
     {
         _arena.Reset();
         var spans = new SequenceSpan[live.Count];
@@ -80,7 +84,11 @@ public sealed unsafe class Generator(Device device, Decoder model, DType cacheTy
             sequence.Output.Add(id);
             sequence.Pending = [id];
             onToken?.Invoke(sequence.Slot, id);
-            if (sequence.Output.Count >= settings.MaxNewTokens || position >= cache.Capacity)
+            if (isFinished?.Invoke(sequence.Slot) == true)
+            {
+                sequence.Reason = FinishReason.Stop;
+            }
+            else if (sequence.Output.Count >= settings.MaxNewTokens || position >= cache.Capacity)
             {
                 sequence.Reason = FinishReason.Length;
             }

@@ -12,7 +12,7 @@ internal static class TasksCommand
 
     public static Command Create() => new("tasks", "Generated problems with verifiable answers.")
     {
-        ListCommand(), ShowCommand(),
+        ListCommand(), ShowCommand(), TasksScoreCommand.Create(), TasksVerifyCommand.Create(),
     };
 
     /// <summary>Problems of the named tasks and levels, as the options of several verbs give them.</summary>

@@ -35,7 +35,7 @@ internal sealed record TrainingData(IDocumentSource Documents, IReadOnlyList<Pac
         return new TrainingData(new TextSource(tokenizer, split.Training, model.BosTokenId, shape.MaxLength, seed), validation);
     }
 
-    private static IReadOnlyList<PackedBatch> Held(TextSource source, TrainingShape shape) => Take(source, shape, source.Count);
+    private static List<PackedBatch> Held(TextSource source, TrainingShape shape) => Take(source, shape, source.Count);
 
     private static ProblemSource Problems(ProblemSplit split, ulong seed, string? tasks, string? levels) =>
         Commands.TasksCommand.Source(split, seed, tasks is null or "all" ? null : tasks, levels);

@@ -15,8 +15,8 @@ public static unsafe partial class Conversion
         float[] halves = Gemm.BenchInputs(BenchCount / 2, DType.BF16);
         return
         [
-            BenchCaseOf("to bf16", () => ToBf16(device, Address(floats), (ushort*)Address(halves), BenchCount)),
-            BenchCaseOf("from bf16", () => FromBf16(device, (ushort*)Address(halves), Address(floats), BenchCount)),
+            BenchCaseOf("conversion.to-bf16", () => ToBf16(device, Address(floats), (ushort*)Address(halves), BenchCount)),
+            BenchCaseOf("conversion.from-bf16", () => FromBf16(device, (ushort*)Address(halves), Address(floats), BenchCount)),
         ];
     }
 

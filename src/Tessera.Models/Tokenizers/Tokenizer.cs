@@ -57,6 +57,9 @@ public sealed class Tokenizer
     /// <summary>The ids of control tokens such as <c>&lt;|eot_id|&gt;</c>.</summary>
     public IReadOnlySet<int> SpecialIds => _specialIds;
 
+    /// <summary>What the file's template puts in front of a text, such as a token for the beginning; often nothing.</summary>
+    public IReadOnlyList<int> PrefixIds => _parts.Prefix;
+
     /// <summary>Reads a tokenizer.</summary>
     /// <param name="path">A tokenizer.json, or a folder that holds one.</param>
     /// <exception cref="InvalidDataException">

@@ -1,0 +1,96 @@
+using Tessera.Devices;
+using Tessera.Models;
+using Tessera.Models.Checkpoints;
+using Tessera.Models.Configuration;
+using Tessera.Models.Tokenizers;
+
+namespace Tessera.Cli.Data;
+
+/// <summary>
+/// A model as the command line names it: a folder in Hugging Face layout, a config.json, or <c>random:CONFIG.json</c> for a shape
+/// with seeded weights.
+/// </summary>
+internal sealed class ModelSource
+{
+    private const string RandomPrefix = "random:";
+    private const ulong RandomSeed = 1;
+
+    private ModelSource(string name, string path, bool isRandom)
+    {
+        Name = name;
+        Path = path;
+        IsRandom = isRandom;
+        Folder = Directory.Exists(path) ? path : System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!;
+        Configuration = ModelFolder.ReadConfiguration(path);
+    }
+
+    /// <summary>The text it was named by.</summary>
+    public string Name { get; }
+
+    /// <summary>Folder or config.json.</summary>
+    public string Path { get; }
+
+    /// <summary>Whether weights are drawn and not read.</summary>
+    public bool IsRandom { get; }
+
+    /// <summary>Where a tokenizer and other companions may lie.</summary>
+    public string Folder { get; }
+
+    public ModelConfiguration Configuration { get; }
+
+    /// <summary>Reads the configuration; weights only on <see cref="Load"/>.</summary>
+    public static ModelSource Open(string name)
+    {
+        bool isRandom = name.StartsWith(RandomPrefix, StringComparison.Ordinal);
+        string path = isRandom ? name[RandomPrefix.Length..] : name;
+        return path.Length > 0
+            ? new ModelSource(name, path, isRandom)
+            : throw new ArgumentException($"model '{name}': expected a folder, a config.json or random:CONFIG.json");
+    }
+
+    public Decoder Load(DType type)
+    {
+        if (!IsRandom)
+        {
+            return ModelFolder.Load(Folder, type);
+        }
+
+        var model = Decoder.Allocate(Configuration, type);
+        ModelInitializer.Fill(model, RandomSeed);
+        return model;
+    }
+
+    public Tokenizer? LoadTokenizer() => ModelFolder.LoadTokenizer(Folder);
+
+    /// <summary>The tokenizer, which <paramref name="purpose"/> cannot do without.</summary>
+    public Tokenizer RequireTokenizer(string purpose)
+    {
+        var tokenizer = LoadTokenizer()
+            ?? throw new InvalidDataException($"{Folder}: no tokenizer.json there, which {purpose} needs");
+        return tokenizer.VocabularySize <= Configuration.VocabularySize
+            ? tokenizer
+            : throw new InvalidDataException(
+                $"{Folder}: tokenizer.json has {tokenizer.VocabularySize} ids, config.json only vocab_size {Configuration.VocabularySize}");
+    }
+
+    /// <summary>Tokens that end a text.</summary>
+    public IReadOnlyList<int> StopIds() => StopTokens.Read(Folder, Configuration);
+
+    /// <summary>
+    /// The tokens in front of every text: what the tokenizer's template says; where it says nothing, the bos_token_id of
+    /// config.json if the tokenizer knows it as a control token.
+    /// </summary>
+    public IReadOnlyList<int> BeginIds(Tokenizer tokenizer)
+    {
+        if (tokenizer.PrefixIds.Count > 0)
+        {
+            return tokenizer.PrefixIds;
+        }
+
+        return Configuration.BosTokenId is { } begin && tokenizer.IsSpecial(begin) ? [begin] : [];
+    }
+
+    /// <summary>A text with its begin tokens, without any that the template would put behind it.</summary>
+    public int[] Encode(Tokenizer tokenizer, string text) =>
+        [.. BeginIds(tokenizer), .. tokenizer.Encode(text, addSpecialTokens: false)];
+}
