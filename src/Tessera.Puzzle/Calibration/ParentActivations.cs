@@ -44,7 +44,7 @@ public sealed unsafe class ParentActivations : IDisposable
     /// <inheritdoc />
     public void Dispose() => _arena.Dispose();
 
-    private Tensor Capture(Executor executor, Decoder parent, StepBatch step, Tensor[] states)
+    private static Tensor Capture(Executor executor, Decoder parent, StepBatch step, Tensor[] states)
     {
         // The capture keeps every intermediate alive, so run it in its own arena and copy only the states.
         using var scratch = new Arena("parent capture");
