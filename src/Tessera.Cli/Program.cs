@@ -44,6 +44,17 @@ namespace Tessera.Cli
                 Console.Error.WriteLine("tessera: stopped");
                 return Failure;
             }
+            catch (Exception error)
+            {
+                // A defect of ours, not of the input: one sentence as well; the trace is there for whoever reports it.
+                Console.Error.WriteLine($"tessera: internal error: {OneLine(error.Message)} (set TESSERA_TRACE=1 for the trace)");
+                if (Environment.GetEnvironmentVariable("TESSERA_TRACE") == "1")
+                {
+                    Console.Error.WriteLine(error);
+                }
+
+                return Failure;
+            }
         }
 
         public static RootCommand Root() => new("Takes a language model apart, lays a smaller and faster one, and serves it.")
@@ -70,7 +81,7 @@ namespace Tessera.Cli
 
         private static bool IsBadInput(Exception error) =>
             error is InvalidDataException or ArgumentException or NotSupportedException or FileNotFoundException
-                or DirectoryNotFoundException or FormatException;
+                or DirectoryNotFoundException or FormatException or System.Text.Json.JsonException;
 
         private static string OneLine(string message)
         {

@@ -8,11 +8,13 @@ namespace Tessera.Puzzle;
 
 /// <summary>JSON forms of what a compression records.</summary>
 [JsonSourceGenerationOptions(
-    WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, UseStringEnumConverter = true)]
+    WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, UseStringEnumConverter = true,
+    RespectNullableAnnotations = true)]
 [JsonSerializable(typeof(CostTable))]
 [JsonSerializable(typeof(VariantQuality))]
 [JsonSerializable(typeof(Estimate))]
 [JsonSerializable(typeof(CompressionResult))]
+[JsonSerializable(typeof(SearchOutcome))]
 [JsonSerializable(typeof(ScenarioTime[]))]
 [JsonSerializable(typeof(int[]))]
 public sealed partial class PuzzleJson : JsonSerializerContext;

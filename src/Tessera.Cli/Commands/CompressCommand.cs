@@ -25,17 +25,28 @@ internal static class CompressCommand
 
     public static void Run(CompressOptions options, ParseResult result)
     {
+        string folder = result.GetValue(options.Model)!;
+        string output = result.GetValue(options.Output)!;
+        OptionChecks.Output(output, "result.json", folder);
+        OptionChecks.Output(Path.Combine(output, "child"), "model.safetensors", folder);
+        var shape = ModelSource.Open(folder).Configuration;
         using var device = Devices.Device.Open(result.GetValue(options.Device)!, result.GetValue(options.Threads));
-        var settings = options.ToSettings(result, device);
+        var settings = options.ToSettings(result, device, shape);
         string? costs = result.GetValue(options.Costs);
-        var inputs = CompressionData.Load(device, result.GetValue(options.Model)!, options.ToData(result));
+        var inputs = CompressionData.Load(device, folder, options.ToData(result));
         using var parent = inputs.Parent;
         var pipeline = new CompressionPipeline(
-            device, inputs, settings, result.GetValue(options.Output)!, string.Join(' ', Environment.GetCommandLineArgs().Skip(1)))
+            device, inputs, settings, output, string.Join(' ', Environment.GetCommandLineArgs().Skip(1)))
         {
             GivenCosts = costs is null ? null : CostTableFile.Read(costs),
         };
         var outcome = pipeline.Run();
+        foreach (var missed in outcome.Targets.Where(target => !target.IsMet))
+        {
+            Console.Error.WriteLine(FormattableString.Invariant(
+                $"tessera: target {missed.Target} is missed on this machine: the assembled child reaches {missed.Reached:G4}; a larger --margin leaves more room"));
+        }
+
         if (result.GetValue(options.Json))
         {
             Console.WriteLine(JsonSerializer.Serialize(outcome, PuzzleJson.Default.CompressionResult));
@@ -43,8 +54,8 @@ internal static class CompressCommand
         else
         {
             ResultTable.Write(Console.Out, outcome);
-            Console.WriteLine($"child: {Path.Combine(result.GetValue(options.Output)!, outcome.ChildFolder)}");
-            Console.WriteLine($"report: {Path.Combine(result.GetValue(options.Output)!, "report.html")}");
+            Console.WriteLine($"child: {Path.Combine(output, outcome.ChildFolder)}");
+            Console.WriteLine($"report: {Path.Combine(output, "report.html")}");
         }
     }
 }

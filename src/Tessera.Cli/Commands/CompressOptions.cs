@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Tessera.Cli.Data;
 using Tessera.Devices;
+using Tessera.Models.Configuration;
 using Tessera.Puzzle.Compression;
 using Tessera.Puzzle.Costs;
 using Tessera.Puzzle.Library;
@@ -13,6 +14,8 @@ namespace Tessera.Cli.Commands;
 /// <summary>Options of <c>compress</c>, and those of its parts that <c>measure</c> shares.</summary>
 internal sealed class CompressOptions
 {
+    private const long MostScenarioTokens = 1 << 24;
+
     public Argument<string> Model { get; } = new("model") { Description = "Folder of the parent." };
 
     public Option<string> Output { get; } = new("--out") { Description = "Folder of the run; the child is written to its child folder.", Required = true };
@@ -86,29 +89,61 @@ internal sealed class CompressOptions
     ]);
 
     /// <summary>The scenario the options describe, on a device that is open.</summary>
-    public ServingScenario ToScenario(ParseResult result, Device device) => new(
-        AtLeast(result, Batch, 1), AtLeast(result, InputLength, 1), AtLeast(result, OutputLength, 1),
-        SharedOptions.ParseDataType(result.GetValue(DataType)!), CpuDevice.From(device).Workers.Count);
+    public ServingScenario ToScenario(ParseResult result, Device device, ModelConfiguration model)
+    {
+        var scenario = new ServingScenario(
+            OptionChecks.AtLeast(result, Batch, 1), OptionChecks.AtLeast(result, InputLength, 1),
+            OptionChecks.AtLeast(result, OutputLength, 1), SharedOptions.ParseDataType(result.GetValue(DataType)!),
+            CpuDevice.From(device).Workers.Count);
+        if ((long)scenario.InputLength + scenario.OutputLength > model.MaxPositions)
+        {
+            throw new ArgumentException(
+                $"--input-length {scenario.InputLength} and --output-length {scenario.OutputLength}: the model takes at most "
+                + $"{model.MaxPositions} positions");
+        }
+
+        return (long)scenario.Batch * scenario.InputLength <= MostScenarioTokens
+            ? scenario
+            : throw new ArgumentException($"--batch {scenario.Batch}: expected at most {MostScenarioTokens} prompt tokens in all");
+    }
 
     /// <summary>Everything that decides the compression.</summary>
-    public CompressionSettings ToSettings(ParseResult result, Device device)
+    public CompressionSettings ToSettings(ParseResult result, Device device, ModelConfiguration model)
     {
-        int heal = AtLeast(result, HealSteps, 0);
-        double rate = NotNegative(result, HealRate);
+        int maxLength = OptionChecks.AtLeast(result, MaxLength, 2);
+        if (maxLength > model.MaxPositions)
+        {
+            throw new ArgumentException($"--max-length {maxLength}: the model takes at most {model.MaxPositions} positions");
+        }
+
+        foreach (var batch in (Option<int>[])[BatchTokens, HealTokens])
+        {
+            OptionChecks.AtLeast(result, batch, maxLength);
+        }
+
+        int heal = OptionChecks.AtLeast(result, HealSteps, 0);
+        var weights = new ObjectiveWeights(
+            OptionChecks.NotNegative(result, HealCrossEntropy), OptionChecks.NotNegative(result, HealDivergence),
+            OptionChecks.NotNegative(result, HealCosine));
+        if (heal > 0 && weights is { CrossEntropy: 0, Divergence: 0, Cosine: 0 })
+        {
+            throw new ArgumentException("healing needs --heal-kl, --heal-cosine or --heal-ce above 0, or --heal-steps 0");
+        }
+
+        double rate = OptionChecks.NotNegative(result, HealRate);
         return new CompressionSettings
         {
             Targets = [.. result.GetValue(Target)!.Select(Puzzle.Targets.Target.Parse)],
-            Scenario = ToScenario(result, device),
-            BlockDistillation = new BlockDistillationSettings(AtLeast(result, BlockSteps, 0), NotNegative(result, BlockRate)),
-            CostRounds = AtLeast(result, Rounds, 1),
-            Margin = NotNegative(result, Margin),
-            HealingWeights = new ObjectiveWeights(
-                NotNegative(result, HealCrossEntropy), NotNegative(result, HealDivergence), NotNegative(result, HealCosine)),
+            Scenario = ToScenario(result, device, model),
+            BlockDistillation = new BlockDistillationSettings(OptionChecks.AtLeast(result, BlockSteps, 0), OptionChecks.NotNegative(result, BlockRate)),
+            CostRounds = OptionChecks.AtLeast(result, Rounds, 1),
+            Margin = OptionChecks.NotNegative(result, Margin),
+            HealingWeights = weights,
             HealingInterval = Math.Max(10, heal / 8),
             Healing = new TrainingSettings
             {
                 Schedule = new LearningRateSchedule(ScheduleShape.Cosine, rate, rate / 20, Math.Max(1, heal / 20), heal),
-                BatchTokens = AtLeast(result, HealTokens, 16), MaxLength = AtLeast(result, MaxLength, 2), WeightDecay = 0.01f,
+                BatchTokens = result.GetValue(HealTokens), MaxLength = maxLength, WeightDecay = 0.01f,
             },
         };
     }
@@ -117,9 +152,9 @@ internal sealed class CompressOptions
     public CompressionDataOptions ToData(ParseResult result) => new()
     {
         Text = result.GetValue(Text) ?? [], Tasks = result.GetValue(Tasks), Levels = result.GetValue(Levels),
-        Seed = result.GetValue(Seed), CalibrationTokens = AtLeast(result, CalibrationTokens, 64),
-        ScoringTokens = AtLeast(result, ScoringTokens, 64), BatchTokens = AtLeast(result, BatchTokens, 16),
-        MaxLength = AtLeast(result, MaxLength, 2), Problems = AtLeast(result, Problems, 0),
+        Seed = result.GetValue(Seed), CalibrationTokens = OptionChecks.AtLeast(result, CalibrationTokens, 64),
+        ScoringTokens = OptionChecks.AtLeast(result, ScoringTokens, 64), BatchTokens = OptionChecks.AtLeast(result, BatchTokens, 16),
+        MaxLength = OptionChecks.AtLeast(result, MaxLength, 2), Problems = OptionChecks.AtLeast(result, Problems, 0),
     };
 
     private static Option<int> Number(string name, string description, int fallback) =>
@@ -127,16 +162,4 @@ internal sealed class CompressOptions
 
     private static Option<double> Rate(string name, string description, double fallback) =>
         new(name) { Description = description, DefaultValueFactory = _ => fallback };
-
-    private static int AtLeast(ParseResult result, Option<int> option, int minimum)
-    {
-        int value = result.GetValue(option);
-        return value >= minimum ? value : throw new ArgumentException($"{option.Name} {value}: expected at least {minimum}");
-    }
-
-    private static double NotNegative(ParseResult result, Option<double> option)
-    {
-        double value = result.GetValue(option);
-        return value >= 0 && double.IsFinite(value) ? value : throw new ArgumentException($"{option.Name} {value}: expected 0 or more");
-    }
 }

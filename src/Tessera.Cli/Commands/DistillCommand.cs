@@ -28,8 +28,8 @@ internal static class DistillCommand
         command.SetAction(result =>
         {
             var weights = new ObjectiveWeights(
-                NotNegative(result, crossEntropy), NotNegative(result, divergence), NotNegative(result, cosine),
-                (float)NotNegative(result, temperature));
+                OptionChecks.NotNegative(result, crossEntropy), OptionChecks.NotNegative(result, divergence), OptionChecks.NotNegative(result, cosine),
+                (float)OptionChecks.NotNegative(result, temperature));
             if (!weights.NeedsTeacher || weights.Temperature <= 0)
             {
                 throw new ArgumentException("distill needs --kl or --cosine above 0, and --temperature above 0");
@@ -47,10 +47,4 @@ internal static class DistillCommand
 
     private static Option<double> Weight(string name, string description, double fallback) =>
         new(name) { Description = description, DefaultValueFactory = _ => fallback };
-
-    private static double NotNegative(ParseResult result, Option<double> option)
-    {
-        double value = result.GetValue(option);
-        return value >= 0 && double.IsFinite(value) ? value : throw new ArgumentException($"{option.Name} {value}: expected 0 or more");
-    }
 }

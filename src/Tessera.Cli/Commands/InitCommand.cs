@@ -24,6 +24,11 @@ internal static class InitCommand
                 throw new ArgumentException($"--out {target}: a model is there already; choose another folder or remove it");
             }
 
+            if (result.GetValue(tokenizer) is { } companions && !File.Exists(Path.Combine(companions, "tokenizer.json")))
+            {
+                throw new ArgumentException($"--tokenizer {companions}: no tokenizer.json there");
+            }
+
             var shape = ModelFolder.ReadConfiguration(result.GetValue(configuration)!);
             using var model = Decoder.Allocate(shape, DType.F32);
             ModelInitializer.Fill(model, result.GetValue(seed));

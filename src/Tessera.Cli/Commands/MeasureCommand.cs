@@ -25,7 +25,7 @@ internal static class MeasureCommand
         {
             using var device = Devices.Device.Open(result.GetValue(options.Device)!, result.GetValue(options.Threads));
             var shape = ModelFolder.ReadConfiguration(result.GetValue(options.Model)!);
-            var table = CostMeasurement.Run(device, shape, options.ToScenario(result, device), Math.Max(1, result.GetValue(options.Rounds)));
+            var table = CostMeasurement.Run(device, shape, options.ToScenario(result, device, shape), Math.Max(1, result.GetValue(options.Rounds)));
             string json = JsonSerializer.Serialize(table, PuzzleJson.Default.CostTable);
             if (result.GetValue(output) is { } path)
             {

@@ -18,7 +18,7 @@ internal static class TasksCommand
     /// <summary>Problems of the named tasks and levels, as the options of several verbs give them.</summary>
     public static ProblemSource Source(ProblemSplit split, ulong seed, string? tasks, string? levels)
     {
-        var chosen = tasks is null ? null : tasks.Split(',').Select(TaskCatalog.Get).ToArray();
+        var chosen = tasks is null or "all" ? null : tasks.Split(',').Select(TaskCatalog.Get).ToArray();
         int[]? numbers = levels?.Split(',').Select(text => int.TryParse(text, out int level) && level > 0
             ? level
             : throw new ArgumentException($"--levels: '{text}' is not a level")).ToArray();

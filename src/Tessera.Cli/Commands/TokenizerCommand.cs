@@ -24,7 +24,7 @@ internal static class TokenizerCommand
         var command = new Command("train", "Train a byte-level BPE vocabulary.") { text, problems, size, special, digits, seed, output };
         command.SetAction(result =>
         {
-            var texts = (result.GetValue(text) ?? []).Select(File.ReadAllText)
+            var texts = (result.GetValue(text) ?? []).Select(Data.TextFiles.ReadStrict)
                 .Concat(TasksCommand.Source(Tasks.ProblemSplit.Training, result.GetValue(seed), null, null)
                     .Stream().Take(result.GetValue(problems)).Select(problem => problem.ToText()))
                 .ToList();

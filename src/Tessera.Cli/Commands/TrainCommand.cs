@@ -32,10 +32,17 @@ internal static class TrainCommand
     {
         string source = result.GetValue(options.Model)!;
         string output = result.GetValue(options.Output)!;
+        OptionChecks.Output(output, "checkpoint.safetensors", source, teacherFolder);
         var settings = options.ToSettings(result);
+        var model = ModelSource.Open(source);
+        if (settings.MaxLength > model.Configuration.MaxPositions)
+        {
+            throw new ArgumentException(
+                $"--max-length {settings.MaxLength}: the model takes at most {model.Configuration.MaxPositions} positions");
+        }
+
         using var device = Tessera.Devices.Device.Open(result.GetValue(options.Device)!, result.GetValue(options.Threads));
-        var tokenizer = ModelFolder.LoadTokenizer(source)
-            ?? throw new InvalidDataException($"{source}: no tokenizer.json there, which training needs");
+        var tokenizer = model.RequireTokenizer("training");
         using var student = ModelFolder.Load(source, DType.F32);
         using var teacher = teacherFolder is null ? null : ModelFolder.Load(teacherFolder, DType.F32);
         var data = LoadData(options, result, student, tokenizer, settings);

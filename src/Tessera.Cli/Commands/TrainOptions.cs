@@ -32,7 +32,7 @@ internal sealed class TrainOptions
 
     public Option<string> Schedule { get; } = new("--schedule") { Description = "constant, cosine, linear or wsd.", DefaultValueFactory = _ => "cosine" };
 
-    public Option<int> Warmup { get; } = new("--warmup") { Description = "Steps of rising learning rate.", DefaultValueFactory = _ => 100 };
+    public Option<int> Warmup { get; } = new("--warmup") { Description = "Steps of rising learning rate.", DefaultValueFactory = _ => 50 };
 
     public Option<double> WeightDecay { get; } = new("--weight-decay") { Description = "Decoupled decay of matrices.", DefaultValueFactory = _ => 0.1 };
 
@@ -63,22 +63,32 @@ internal sealed class TrainOptions
     /// <summary>The options as settings; every number is checked.</summary>
     public TrainingSettings ToSettings(ParseResult result)
     {
-        double peak = Positive(result, LearningRate);
-        int steps = AtLeast(result, Steps, 1);
+        double peak = OptionChecks.Positive(result, LearningRate);
+        int steps = OptionChecks.AtLeast(result, Steps, 1);
         if (!Enum.TryParse(result.GetValue(Schedule), ignoreCase: true, out ScheduleShape shape) || !Enum.IsDefined(shape))
         {
             throw new ArgumentException($"--schedule {result.GetValue(Schedule)}: expected constant, cosine, linear or wsd");
         }
 
+        int warmup = OptionChecks.AtLeast(result, Warmup, 0);
+        int batchTokens = OptionChecks.AtLeast(result, BatchTokens, 16);
+        int maxLength = OptionChecks.AtLeast(result, MaxLength, 2);
+        if (warmup > steps || batchTokens < maxLength)
+        {
+            throw new ArgumentException(warmup > steps
+                ? $"--warmup {warmup}: expected at most the {steps} steps of the run"
+                : $"--batch-tokens {batchTokens}: expected at least --max-length, {maxLength}");
+        }
+
         return new TrainingSettings
         {
             Schedule = new LearningRateSchedule(
-                shape, peak, peak * NotNegative(result, Floor), AtLeast(result, Warmup, 0), steps),
-            Accumulation = AtLeast(result, Accumulation, 1),
-            BatchTokens = AtLeast(result, BatchTokens, 16),
-            MaxLength = AtLeast(result, MaxLength, 2),
-            WeightDecay = (float)NotNegative(result, WeightDecay),
-            ClipNorm = NotNegative(result, Clip),
+                shape, peak, peak * OptionChecks.NotNegative(result, Floor), warmup, steps),
+            Accumulation = OptionChecks.AtLeast(result, Accumulation, 1),
+            BatchTokens = batchTokens,
+            MaxLength = maxLength,
+            WeightDecay = (float)OptionChecks.NotNegative(result, WeightDecay),
+            ClipNorm = OptionChecks.NotNegative(result, Clip),
         };
     }
 
@@ -91,23 +101,5 @@ internal sealed class TrainOptions
             object? value = result.GetResult(option) is OptionResult given ? given.GetValueOrDefault<object?>() : null;
             yield return new(option.Name, Convert.ToString(value, CultureInfo.InvariantCulture) ?? string.Empty);
         }
-    }
-
-    private static int AtLeast(ParseResult result, Option<int> option, int minimum)
-    {
-        int value = result.GetValue(option);
-        return value >= minimum ? value : throw new ArgumentException($"{option.Name} {value}: expected at least {minimum}");
-    }
-
-    private static double Positive(ParseResult result, Option<double> option)
-    {
-        double value = result.GetValue(option);
-        return value > 0 && double.IsFinite(value) ? value : throw new ArgumentException($"{option.Name} {value}: expected a positive number");
-    }
-
-    private static double NotNegative(ParseResult result, Option<double> option)
-    {
-        double value = result.GetValue(option);
-        return value >= 0 && double.IsFinite(value) ? value : throw new ArgumentException($"{option.Name} {value}: expected 0 or more");
     }
 }

@@ -50,7 +50,10 @@ internal sealed record CompressionDataOptions
                 $"{Seed}/{CalibrationTokens}/{ScoringTokens}/{BatchTokens}/{MaxLength}/{Problems}"))));
 }
 
-/// <summary>Draws the data of a compression: calibration, scoring, held-out and healing documents that do not overlap.</summary>
+/// <summary>
+/// Draws the data of a compression. Calibration, scoring and held-out documents do not overlap; healing walks the whole training
+/// part of a text, and other generated problems than calibration and scoring.
+/// </summary>
 internal static class CompressionData
 {
     // Streams of generated problems, apart by seed; evaluation problems are apart by construction.
@@ -61,8 +64,8 @@ internal static class CompressionData
     /// <summary>Loads the parent and draws the data.</summary>
     public static CompressionInputs Load(Device device, string folder, CompressionDataOptions options)
     {
-        var tokenizer = ModelFolder.LoadTokenizer(folder)
-            ?? throw new InvalidDataException($"{folder}: no tokenizer.json there, which calibration needs");
+        var source = ModelSource.Open(folder);
+        var tokenizer = source.RequireTokenizer("calibration");
         if (options.Text.Count > 0 == options.Tasks is not null)
         {
             throw new ArgumentException("give either --text FILE… or --tasks all|NAMES to calibrate on");
@@ -78,13 +81,13 @@ internal static class CompressionData
                 ParentFolder = folder,
                 ParentHash = ModelHash.Of(folder),
                 DataHash = options.Hash(),
-                Calibration = Take(streams.Calibration, options, options.CalibrationTokens),
-                Scoring = Take(streams.Scoring, options, options.ScoringTokens),
-                HeldOut = Take(streams.HeldOut, options, options.ScoringTokens),
+                Calibration = Take("calibration", streams.Calibration, options, options.CalibrationTokens),
+                Scoring = Take("scoring", streams.Scoring, options, options.ScoringTokens),
+                HeldOut = Take("held-out", streams.HeldOut, options, options.ScoringTokens),
                 Documents = streams.Healing,
                 Accuracy = options.Tasks is null || options.Problems == 0
                     ? null
-                    : model => Score(device, model, tokenizer, options),
+                    : model => Score(device, model, tokenizer, source.StopIds(), options),
             };
         }
         catch
@@ -94,26 +97,24 @@ internal static class CompressionData
         }
     }
 
-    private static AccuracyResult Score(Device device, Decoder model, Tokenizer tokenizer, CompressionDataOptions options)
+    private static AccuracyResult Score(
+        Device device, Decoder model, Tokenizer tokenizer, IReadOnlyList<int> stopIds, CompressionDataOptions options)
     {
         var problems = Source(ProblemSplit.Evaluation, options.Seed, options).Stream().Take(options.Problems).ToList();
         using var generator = new Generator(device, model, model.Embedding.Type);
         return TaskAccuracy.Measure(
-            generator, tokenizer, model.Configuration.BosTokenId, model.Configuration.EosTokenIds, problems);
+            generator, tokenizer, model.Configuration.BosTokenId, stopIds, problems);
     }
 
     private static Streams FromTasks(Decoder parent, Tokenizer tokenizer, CompressionDataOptions options)
     {
-        int end = parent.Configuration.EosTokenIds.Length > 0
-            ? parent.Configuration.EosTokenIds[0]
-            : throw new InvalidDataException("config.json: eos_token_id is missing, and generated problems end with it");
-        TaskDocuments Documents(ProblemSplit split, ulong seed) =>
-            new(tokenizer, Source(split, seed, options), parent.Configuration.BosTokenId, end);
+        DocumentRange Documents(ProblemSplit split, ulong seed) =>
+            new(new TaskDocuments(tokenizer, Source(split, seed, options), parent.Configuration), long.MaxValue);
         return new Streams(
             Documents(ProblemSplit.Training, options.Seed + CalibrationStream),
             Documents(ProblemSplit.Training, options.Seed + ScoringStream),
             Documents(ProblemSplit.Evaluation, options.Seed + ScoringStream),
-            Documents(ProblemSplit.Training, options.Seed + HealingStream));
+            Documents(ProblemSplit.Training, options.Seed + HealingStream).Source);
     }
 
     private static Streams FromText(Decoder parent, Tokenizer tokenizer, CompressionDataOptions options)
@@ -121,29 +122,42 @@ internal static class CompressionData
         var split = TextSplit.Of(TextFiles.ReadDocuments(options.Text));
         TextSource Source(IReadOnlyList<string> texts, ulong seed) =>
             new(tokenizer, texts, parent.Configuration.BosTokenId, options.MaxLength, seed);
-        // Calibration and scoring walk the training part in one order, from both ends of a pass.
+        // Calibration takes the first two thirds of a shuffled pass, scoring the last third from its end: they never meet.
         var training = Source(split.Training, options.Seed);
+        var heldOut = Source(split.HeldOut, options.Seed);
+        int forScoring = training.Count / 3;
         return new Streams(
-            training, new Reversed(training), Source(split.HeldOut, options.Seed), Source(split.Training, options.Seed + HealingStream));
+            new DocumentRange(training, training.Count - forScoring), new DocumentRange(new Reversed(training), forScoring),
+            new DocumentRange(heldOut, heldOut.Count), Source(split.Training, options.Seed + HealingStream));
     }
 
     private static ProblemSource Source(ProblemSplit split, ulong seed, CompressionDataOptions options) =>
-        Commands.TasksCommand.Source(split, seed, options.Tasks == "all" ? null : options.Tasks, options.Levels);
+        Commands.TasksCommand.Source(split, seed, options.Tasks, options.Levels);
 
-    private static List<PackedBatch> Take(IDocumentSource source, CompressionDataOptions options, int tokens)
+    /// <summary>Batches of at least so many tokens, or of all there are; a text too short for that is reported.</summary>
+    private static List<PackedBatch> Take(string what, DocumentRange range, CompressionDataOptions options, int tokens)
     {
-        var packer = new BatchPacker(source, options.BatchTokens, options.MaxLength);
-        var batches = new List<PackedBatch>();
-        for (int taken = 0; taken < tokens; taken += batches[^1].Ids.Length)
+        var packer = new BatchPacker(range.Source, options.BatchTokens, options.MaxLength) { EndDocument = range.Count };
+        var batches = packer.Take(tokens);
+        int found = batches.Sum(batch => batch.Ids.Length);
+        if (found == 0)
         {
-            batches.Add(packer.Next());
+            throw new InvalidDataException($"the text is too short: nothing is left for {what}");
         }
 
-        return batches;
+        if (found < tokens)
+        {
+            Console.Error.WriteLine($"tessera: the text has {found} tokens for {what}, fewer than the {tokens} asked for");
+        }
+
+        return options.Tasks is null ? batches : TaskDocuments.Checked(batches, options.MaxLength);
     }
 
     private sealed record Streams(
-        IDocumentSource Calibration, IDocumentSource Scoring, IDocumentSource HeldOut, IDocumentSource Healing);
+        DocumentRange Calibration, DocumentRange Scoring, DocumentRange HeldOut, IDocumentSource Healing);
+
+    /// <summary>The first documents of a source.</summary>
+    private sealed record DocumentRange(IDocumentSource Source, long Count);
 
     /// <summary>A text source read from the end of its first pass.</summary>
     private sealed class Reversed(TextSource source) : IDocumentSource

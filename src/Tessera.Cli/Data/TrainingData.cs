@@ -16,12 +16,11 @@ internal sealed record TrainingData(IDocumentSource Documents, IReadOnlyList<Pac
     public static TrainingData FromTasks(
         ModelConfiguration model, Tokenizer tokenizer, ulong seed, string? tasks, string? levels, TrainingShape shape)
     {
-        int end = EndToken(model);
-        var documents = new TaskDocuments(
-            tokenizer, Problems(ProblemSplit.Training, seed, tasks, levels), model.BosTokenId, end);
+        var documents = new TaskDocuments(tokenizer, Commands.TasksCommand.Source(ProblemSplit.Training, seed, tasks, levels), model);
         var heldOut = new TaskDocuments(
-            tokenizer, Problems(ProblemSplit.Evaluation, ValidationSeed, tasks, levels), model.BosTokenId, end);
-        return new TrainingData(documents, Take(heldOut, shape, long.MaxValue));
+            tokenizer, Commands.TasksCommand.Source(ProblemSplit.Evaluation, ValidationSeed, tasks, levels), model);
+        var validation = new BatchPacker(heldOut, shape.BatchTokens, shape.MaxLength).Take(shape.ValidationTokens);
+        return new TrainingData(documents, TaskDocuments.Checked(validation, shape.MaxLength));
     }
 
     /// <summary>Text, a twentieth of it held out.</summary>
@@ -29,31 +28,15 @@ internal sealed record TrainingData(IDocumentSource Documents, IReadOnlyList<Pac
         ModelConfiguration model, Tokenizer tokenizer, ulong seed, IReadOnlyList<string> texts, TrainingShape shape)
     {
         var split = TextSplit.Of(texts);
-        var validation = shape.ValidationTokens == 0
-            ? []
-            : Held(new TextSource(tokenizer, split.HeldOut, model.BosTokenId, shape.MaxLength, 0), shape);
-        return new TrainingData(new TextSource(tokenizer, split.Training, model.BosTokenId, shape.MaxLength, seed), validation);
-    }
-
-    private static List<PackedBatch> Held(TextSource source, TrainingShape shape) => Take(source, shape, source.Count);
-
-    private static ProblemSource Problems(ProblemSplit split, ulong seed, string? tasks, string? levels) =>
-        Commands.TasksCommand.Source(split, seed, tasks is null or "all" ? null : tasks, levels);
-
-    private static int EndToken(ModelConfiguration model) => model.EosTokenIds.Length > 0
-        ? model.EosTokenIds[0]
-        : throw new InvalidDataException("config.json: eos_token_id is missing, and generated problems end with it");
-
-    private static List<PackedBatch> Take(IDocumentSource source, TrainingShape shape, long documents)
-    {
-        var packer = new BatchPacker(source, shape.BatchTokens, shape.MaxLength);
-        var batches = new List<PackedBatch>();
-        for (long tokens = 0; tokens < shape.ValidationTokens && packer.NextDocument < documents; tokens += batches[^1].Ids.Length)
+        var training = new TextSource(tokenizer, split.Training, model.BosTokenId, shape.MaxLength, seed);
+        if (shape.ValidationTokens == 0)
         {
-            batches.Add(packer.Next());
+            return new TrainingData(training, []);
         }
 
-        return batches;
+        var heldOut = new TextSource(tokenizer, split.HeldOut, model.BosTokenId, shape.MaxLength, 0);
+        var packer = new BatchPacker(heldOut, shape.BatchTokens, shape.MaxLength) { EndDocument = heldOut.Count };
+        return new TrainingData(training, packer.Take(shape.ValidationTokens));
     }
 }
 

@@ -68,6 +68,8 @@ public static class ModelFolder
         IReadOnlyDictionary<string, string>? metadata = null)
     {
         Directory.CreateDirectory(folder);
+        // An older model's configuration must not meet the new weights if the process dies in between.
+        File.Delete(Path.Combine(folder, ConfigurationName));
         using var arena = new Arena("saving");
         var tensors = WeightMap.Slices(model).Select(slice => ToWrite(slice, type, arena)).ToList();
         var merged = new Dictionary<string, string>(metadata ?? new Dictionary<string, string>()) { ["format"] = "pt" };
@@ -90,7 +92,9 @@ public static class ModelFolder
             string destination = Path.Combine(target, name);
             if (Path.GetFullPath(Path.Combine(source, name)) != Path.GetFullPath(destination))
             {
-                File.Copy(Path.Combine(source, name), destination, overwrite: true);
+                // The contents alone: a read-only original must not make the copy read-only.
+                byte[] bytes = File.ReadAllBytes(Path.Combine(source, name));
+                AtomicReplacement.Write(destination, bytes.Length, stream => stream.Write(bytes));
             }
         }
     }

@@ -53,15 +53,16 @@ public sealed unsafe class ParentActivations : IDisposable
         var final = parent.Forward(inner, step, null, capture);
         for (int depth = 0; depth < states.Length; depth++)
         {
-            states[depth] = Keep(executor, capture[depth]);
+            states[depth] = Keep(executor.Arena, capture[depth]);
         }
 
-        return Keep(executor, final);
+        return Keep(executor.Arena, final);
     }
 
-    private static Tensor Keep(Executor executor, Tensor source)
+    /// <summary>A copy of a tensor in an arena that outlives the one it was computed in.</summary>
+    internal static Tensor Keep(Arena arena, Tensor source)
     {
-        var copy = executor.Allocate(source.Rows, source.Columns);
+        var copy = new Tensor(arena.Allocate(source.Count * sizeof(float)), source.Rows, source.Columns);
         Buffer.MemoryCopy(source.Data, copy.Data, source.Count * sizeof(float), source.Count * sizeof(float));
         return copy;
     }

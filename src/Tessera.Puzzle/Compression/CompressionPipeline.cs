@@ -44,23 +44,25 @@ public sealed class CompressionPipeline(
         using (library)
         {
             var (scores, scoreHash) = Scores(library, table, libraryHash);
-            var outcome = Search(table, scores);
+            var (outcome, choiceHash) = Search(table, scores, scoreHash, costHash);
             var realisation = new Realisation(device, inputs, settings, library, table);
-            var realised = Stage("realise", [("scores", scoreHash), ("costs", costHash)], SearchSettings());
-            var candidates = realisation.Run(outcome, scores, realised.PathOf("measurements.jsonl"));
+            var realised = Stage(
+                "realise", [("scores", scoreHash), ("choice", choiceHash)],
+                [("scenario", settings.Scenario.Label), ("rounds", Text(settings.CostRounds))]);
+            var candidates = realisation.Run(outcome.Candidates, scores, realised.PathOf("measurements.jsonl"));
             realised.MarkComplete();
-            var healing = new Healing(device, inputs, settings, table.Configuration(outcome.Child.Choice), library);
-            var stage = Stage("heal", [("scores", scoreHash), ("costs", costHash)], SearchSettings().Concat(HealingSettings()));
+            var healing = new Healing(device, inputs, settings, table.Configuration(outcome.Candidates[1].Choice), library);
+            var stage = Stage("heal", [("library", libraryHash), ("choice", choiceHash)], HealingSettings());
             var healed = healing.Run(stage, Path.Combine(output, "child"));
             stage.MarkComplete();
             var result = new CompressionResult
             {
                 Scenario = settings.Scenario,
-                Targets = [.. settings.Targets.Select(target => target.Text)],
+                Targets = [.. settings.Targets.Select(target => table.Check(target, candidates[0], candidates[1]))],
                 Candidates = candidates,
-                LowerBound = outcome.Exact.LowerBound,
-                Gap = outcome.Exact.Gap,
-                Nodes = outcome.Exact.Nodes,
+                LowerBound = outcome.LowerBound,
+                Gap = outcome.Gap,
+                Nodes = outcome.Nodes,
                 HealedDivergence = healed.Divergence,
                 HealedCorrect = healed.Accuracy?.Correct ?? 0,
                 ChildFolder = "child",
@@ -76,7 +78,8 @@ public sealed class CompressionPipeline(
     private (CostTable Costs, string Hash) Costs()
     {
         var shape = inputs.Parent.Configuration;
-        var stage = Stage("measure", [], [
+        GivenCosts?.EnsureFits(shape, settings.Scenario);
+        var stage = MeasureStage([
             ("scenario", settings.Scenario.Label), ("rounds", Text(settings.CostRounds)), ("shape", string.Join(' ', shape.Layers)),
             ("hidden", Text(shape.HiddenSize)), ("vocabulary", Text(shape.VocabularySize)),
             ("given", GivenCosts is null ? "no" : ContentHash.OfText(JsonSerializer.Serialize(GivenCosts, PuzzleJson.Default.CostTable))),
@@ -125,7 +128,17 @@ public sealed class CompressionPipeline(
         }
     }
 
-    private SearchOutcome Search(ChoiceTable table, ScoreTable scores)
+    /// <summary>The choice is recorded: a search that its time limit cut short would not choose the same again.</summary>
+    private (SearchOutcome Outcome, string Hash) Search(ChoiceTable table, ScoreTable scores, string scoreHash, string costHash)
+    {
+        var stage = Stage("search", [("scores", scoreHash), ("costs", costHash)], SearchSettings());
+        using var record = RecordedTable.Open(stage.PathOf("choice.jsonl"));
+        var outcome = record.GetOrAdd("outcome", PuzzleJson.Default.SearchOutcome, () => Solve(table, scores));
+        stage.MarkComplete();
+        return (outcome, record.Hash);
+    }
+
+    private SearchOutcome Solve(ChoiceTable table, ScoreTable scores)
     {
         var problem = table.Problem((layer, variant) => scores.Score(layer, variant).Mean, settings.Targets, settings.Margin);
         var exact = ExactSolver.Solve(problem);
@@ -134,19 +147,17 @@ public sealed class CompressionPipeline(
             throw new InfeasibleTargetException(Infeasibility.Explain(problem).Sentences);
         }
 
-        var outcome = new SearchOutcome { Exact = exact, Candidates = [new("parent", new int[table.Variants.Count]), new("child", exact.Choice)] };
-        Add(outcome, "greedy", GreedySearch.Solve(problem));
-        Add(outcome, "uniform", UniformSearch.Solve(problem));
-        Add(outcome, "parameter-max", ParameterMaximisation.Solve(problem, ChoiceTable.ParameterResource));
-        return outcome;
-    }
-
-    private static void Add(SearchOutcome outcome, string name, BaselineResult? result)
-    {
-        if (result is not null)
+        var baselines = new (string Name, BaselineResult? Result)[]
         {
-            outcome.Candidates.Add(new(name, result.Choice));
-        }
+            ("greedy", GreedySearch.Solve(problem)), ("uniform", UniformSearch.Solve(problem)),
+            ("parameter-max", ParameterMaximisation.Solve(problem, ChoiceTable.ParameterResource)),
+        };
+        return new SearchOutcome(
+            [
+                new("parent", new int[table.Variants.Count]), new("child", exact.Choice),
+                .. baselines.Where(b => b.Result is not null).Select(b => new NamedChoice(b.Name, b.Result!.Choice)),
+            ],
+            exact.LowerBound, exact.Gap, exact.Nodes);
     }
 
     private RunFolder Stage(
@@ -158,6 +169,13 @@ public sealed class CompressionPipeline(
             Inputs = stages.Append(("parent", inputs.ParentHash)).Append(("data", inputs.DataHash))
                 .ToDictionary(pair => pair.Item1, pair => pair.Item2),
         });
+
+    /// <summary>Times depend on shapes and scenario alone: other data, or other weights of the same shape, do not ask for new ones.</summary>
+    private RunFolder MeasureStage(IEnumerable<(string Name, string Value)> values) => RunFolder.Open(output, new RunStage
+    {
+        Name = "measure", ToolVersion = ToolVersion, Command = command,
+        Settings = values.ToDictionary(pair => pair.Name, pair => pair.Value),
+    });
 
     private IEnumerable<(string Name, string Value)> SearchSettings() =>
         [("targets", string.Join("; ", settings.Targets.Select(target => target.Text))), ("margin", Text(settings.Margin))];
@@ -172,19 +190,3 @@ public sealed class CompressionPipeline(
 
     private static string Text(IFormattable value) => value.ToString(null, CultureInfo.InvariantCulture);
 }
-
-/// <summary>What the searches chose.</summary>
-internal sealed class SearchOutcome
-{
-    /// <summary>The exact search's result.</summary>
-    public required SearchResult Exact { get; init; }
-
-    /// <summary>Parent, child and baselines with their choice of a variant for every layer.</summary>
-    public required List<NamedChoice> Candidates { get; init; }
-
-    /// <summary>The child.</summary>
-    public NamedChoice Child => Candidates[1];
-}
-
-/// <summary>A choice of a variant for every layer.</summary>
-internal sealed record NamedChoice(string Name, int[] Choice);

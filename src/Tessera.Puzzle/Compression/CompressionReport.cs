@@ -32,7 +32,8 @@ internal sealed class CompressionReport(
     {
         report.Section("Models").Paragraph(
             "KL is KL(parent ‖ model) in nats a token on held-out data before any healing, with its standard error. Decode and "
-            + "prefill are measured medians of the scenario; throughput means generated tokens a second.");
+            + "prefill are measured medians of the scenario. The healed child's KL and all accuracies are those of the weights as "
+            + "they are served; the other KLs are of f32 weights.");
         var rows = new ReportTable(
             "model", "parameters", "decode tokens/s", "speed-up", "prefill tokens/s", "KV bytes/token", "KL", "± s.e.", "accuracy", "± s.e.");
         foreach (var candidate in result.Candidates)
@@ -42,7 +43,14 @@ internal sealed class CompressionReport(
 
         var child = result.Candidates[1];
         Row(rows, "child, healed", child, result.HealedDivergence, result.HealedCorrect);
-        report.Table(rows).Paragraph(FormattableString.Invariant(
+        report.Table(rows);
+        foreach (var check in result.Targets)
+        {
+            report.Paragraph(FormattableString.Invariant(
+                $"Target {check.Target}: the measured child reaches {check.Reached:G4}, which {(check.IsMet ? "meets" : "misses")} it."));
+        }
+
+        report.Paragraph(FormattableString.Invariant(
             $"The search proved that no choice of blocks has a summed score below {result.LowerBound:F5} (gap {result.Gap:P3}, {result.Nodes} nodes)."));
     }
 
@@ -67,8 +75,12 @@ internal sealed class CompressionReport(
             var parent = inputs.Parent.Configuration.Layers[i];
             return new BlockMapRow(
                 i.ToString(CultureInfo.InvariantCulture),
-                new BlockCell($"{parent.Mixer}", $"{layer.Mixer}", Kept(layer.Mixer, parent.Mixer)),
-                new BlockCell($"{parent.FeedForward}", $"{layer.FeedForward}", Kept(layer.FeedForward, parent.FeedForward)));
+                new BlockCell(
+                    $"{parent.Mixer}", $"{layer.Mixer}",
+                    Share(child.MixerParameterCount(i), inputs.Parent.Configuration.MixerParameterCount(i))),
+                new BlockCell(
+                    $"{parent.FeedForward}", $"{layer.FeedForward}",
+                    Share(child.FeedForwardParameterCount(i), inputs.Parent.Configuration.FeedForwardParameterCount(i))));
         });
         report.Section("Chosen blocks").Figure(
             new BlockMap { Title = "Parent and child, layer by layer", Layers = [.. rows] },
@@ -164,7 +176,7 @@ internal sealed class CompressionReport(
     private void Costs(HtmlReport report)
     {
         report.Section("Measured costs of a block");
-        var rows = new ReportTable("block", "parameters", "weight bytes", "decode µs", "prefill µs");
+        var rows = new ReportTable("block", "parameters", "bytes in the scenario", "decode µs", "prefill µs");
         var all = table.Variants.SelectMany(list => list).Distinct().ToList();
         foreach (var variant in all)
         {
@@ -180,19 +192,7 @@ internal sealed class CompressionReport(
     private int[] Choice(CandidateResult candidate) =>
         [.. candidate.Layers.Select((label, layer) => table.Variants[layer].ToList().FindIndex(v => v.Label == label))];
 
-    private static double Kept(MixerConfiguration child, MixerConfiguration parent) => (child, parent) switch
-    {
-        (NoMixerConfiguration, _) => 0,
-        (AttentionConfiguration c, AttentionConfiguration p) => 0.5 + (0.5 * c.KvHeadCount / p.KvHeadCount),
-        _ => 0.25,
-    };
-
-    private static double Kept(FeedForwardConfiguration child, FeedForwardConfiguration parent) => (child, parent) switch
-    {
-        (NoFeedForwardConfiguration, _) => 0,
-        (SwiGluConfiguration c, SwiGluConfiguration p) => (double)c.Width / p.Width,
-        _ => 0.15,
-    };
+    private static double Share(long kept, long whole) => whole == 0 ? 0 : Math.Min(1, (double)kept / whole);
 
     private static string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
 }

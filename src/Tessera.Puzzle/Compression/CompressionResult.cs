@@ -46,14 +46,20 @@ public sealed record CandidateResult
     public int Problems { get; init; }
 }
 
+/// <summary>A limit and what the assembled child really reaches.</summary>
+/// <param name="Target">As written.</param>
+/// <param name="Reached">In the target's unit: bytes, weights, seconds, tokens a second, or a ratio to the measured parent.</param>
+/// <param name="IsMet">Whether that is within the limit.</param>
+public sealed record TargetCheck(string Target, double Reached, bool IsMet);
+
 /// <summary>What a compression found.</summary>
 public sealed record CompressionResult
 {
     /// <summary>The load.</summary>
     public required ServingScenario Scenario { get; init; }
 
-    /// <summary>The limits as written.</summary>
-    public required IReadOnlyList<string> Targets { get; init; }
+    /// <summary>The limits, and whether the measured child meets them.</summary>
+    public required IReadOnlyList<TargetCheck> Targets { get; init; }
 
     /// <summary>Parent, child before healing, baselines.</summary>
     public required IReadOnlyList<CandidateResult> Candidates { get; init; }

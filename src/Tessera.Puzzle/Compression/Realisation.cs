@@ -7,6 +7,7 @@ using Tessera.Puzzle.Library;
 using Tessera.Puzzle.Scoring;
 using Tessera.Puzzle.Targets;
 using Tessera.Runs;
+using Tessera.Training.Data;
 
 namespace Tessera.Puzzle.Compression;
 
@@ -15,21 +16,16 @@ internal sealed class Realisation(
     Device device, CompressionInputs inputs, CompressionSettings settings, BlockLibrary library, ChoiceTable table)
 {
     /// <summary>Results of every candidate; measurements are recorded and reused.</summary>
-    public IReadOnlyList<CandidateResult> Run(SearchOutcome outcome, ScoreTable scores, string recordPath)
+    public IReadOnlyList<CandidateResult> Run(IReadOnlyList<NamedChoice> candidates, ScoreTable scores, string recordPath)
     {
         using var record = RecordedTable.Open(recordPath);
-        if (!record.TryGet("times", out _))
-        {
-            var times = MeasureTimes(outcome.Candidates);
-            record.GetOrAdd("times", PuzzleJson.Default.ScenarioTimeArray, () => times);
-        }
-
-        var measured = record.GetOrAdd("times", PuzzleJson.Default.ScenarioTimeArray, () => throw new InvalidOperationException());
-        var divergences = Divergences(outcome.Candidates, record);
+        var measured = record.GetOrAdd("times", PuzzleJson.Default.ScenarioTimeArray, () => MeasureTimes(candidates));
+        var scoring = Divergences("scoring", inputs.Scoring, candidates, record);
+        var heldOut = Divergences("held-out", inputs.HeldOut, candidates, record);
         var results = new List<CandidateResult>();
-        for (int i = 0; i < outcome.Candidates.Count; i++)
+        for (int i = 0; i < candidates.Count; i++)
         {
-            results.Add(Result(outcome.Candidates[i], scores, measured[i], divergences[i], record));
+            results.Add(Result(candidates[i], scores, measured[i], (scoring[i], heldOut[i]), record));
         }
 
         return results;
@@ -62,7 +58,7 @@ internal sealed class Realisation(
     private Decoder Assemble(NamedChoice candidate) => library.Assemble(table.Configuration(candidate.Choice));
 
     /// <summary>Median times, the candidates taken in turn so that a slow moment falls on all of them.</summary>
-    private ScenarioTime[] MeasureTimes(List<NamedChoice> candidates)
+    private ScenarioTime[] MeasureTimes(IReadOnlyList<NamedChoice> candidates)
     {
         const int Warmup = 2;
         int rounds = (2 * settings.CostRounds) + 1;
@@ -97,27 +93,20 @@ internal sealed class Realisation(
         }
     }
 
-    private List<(Estimate Scoring, Estimate HeldOut)> Divergences(List<NamedChoice> candidates, RecordedTable record)
+    private List<Estimate> Divergences(
+        string set, IReadOnlyList<PackedBatch> batches, IReadOnlyList<NamedChoice> candidates, RecordedTable record)
     {
-        var results = new List<(Estimate Scoring, Estimate HeldOut)>();
-        using var scoring = new ParentActivations(device, inputs.Parent, inputs.Scoring);
-        using var heldOut = new ParentActivations(device, inputs.Parent, inputs.HeldOut);
-        using var scoringScorer = new ReplaceOneScorer(device, scoring);
-        using var heldOutScorer = new ReplaceOneScorer(device, heldOut);
-        foreach (var candidate in candidates)
+        using var activations = new ParentActivations(device, inputs.Parent, batches);
+        using var scorer = new ReplaceOneScorer(device, activations);
+        return [.. candidates.Select(candidate => record.GetOrAdd($"{set}/{candidate.Name}", PuzzleJson.Default.Estimate, () =>
         {
             using var model = Assemble(candidate);
-            results.Add((
-                record.GetOrAdd($"scoring/{candidate.Name}", PuzzleJson.Default.Estimate, () => scoringScorer.Score(model, 0)),
-                record.GetOrAdd($"held-out/{candidate.Name}", PuzzleJson.Default.Estimate, () => heldOutScorer.Score(model, 0))));
-        }
-
-        return results;
+            return scorer.Score(model, 0);
+        }))];
     }
 
     private int[] Accuracy(NamedChoice candidate, RecordedTable record)
     {
-        // Baselines are compared by KL before healing; accuracy is asked of the parent and the child alone.
         if (inputs.Accuracy is not { } measure)
         {
             return [0, 0];

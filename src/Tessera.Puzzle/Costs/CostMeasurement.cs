@@ -14,8 +14,7 @@ public static class CostMeasurement
     {
         var mixers = parent.Layers.SelectMany(layer => VariantGrid.Mixers(layer.Mixer)).Distinct().ToList();
         var feedForwards = parent.Layers.SelectMany(layer => VariantGrid.FeedForwards(layer.FeedForward)).Distinct().ToList();
-        // Stacks are allocated in the scenario's storage type, whatever the parent's file uses.
-        var meter = new CostMeter(device, parent with { StorageType = scenario.Type }, scenario);
+        var meter = new CostMeter(device, parent, scenario);
         using var progress = new ProgressReporter(
             Console.Error, new ProgressOptions { Label = "measure", Unit = "rounds", Total = rounds + CostMeter.WarmupRounds });
         return meter.Measure(mixers, feedForwards, rounds, round => progress.Report(round));

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Tessera.Devices;
 using Tessera.Models;
+using Tessera.Models.Blocks;
 using Tessera.Models.Configuration;
 
 namespace Tessera.Puzzle.Costs;
@@ -31,14 +32,16 @@ public sealed class CostMeter(Device device, ModelConfiguration model, ServingSc
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(rounds, 1);
         using var meter = new ScenarioMeter(device, scenario);
+        using var bare = Decoder.Allocate(Shape([]), scenario.Type);
+        ModelInitializer.Fill(bare, 1);
         var stacks = new List<Stack>();
         try
         {
-            stacks.Add(new Stack(Shape([]), null));
+            stacks.Add(new Stack(bare, null));
             stacks.AddRange(mixers.Where(m => m is not NoMixerConfiguration)
-                .Select(m => Build(new LayerConfiguration(m, new NoFeedForwardConfiguration()))));
+                .Select(m => Build(bare, new LayerConfiguration(m, new NoFeedForwardConfiguration()))));
             stacks.AddRange(feedForwards.Where(f => f is not NoFeedForwardConfiguration)
-                .Select(f => Build(new LayerConfiguration(new NoMixerConfiguration(), f))));
+                .Select(f => Build(bare, new LayerConfiguration(new NoMixerConfiguration(), f))));
             for (int round = -WarmupRounds; round < rounds; round++)
             {
                 stacks.ForEach(stack => stack.Sample(meter, keep: round >= 0));
@@ -88,10 +91,22 @@ public sealed class CostMeter(Device device, ModelConfiguration model, ServingSc
         ((BaseParameters() - model.HiddenSize) * scenario.Type.Bytes()) + (model.HiddenSize * sizeof(float));
 
     private ModelConfiguration Shape(LayerConfiguration[] layers) =>
-        model with { Layers = [.. layers], MaxPositions = Math.Max(model.MaxPositions, scenario.Positions) };
+        model with { Layers = [.. layers] };
 
-    private Stack Build(LayerConfiguration layer) =>
-        new(Shape([.. Enumerable.Repeat(layer, ShallowDepth)]), Shape([.. Enumerable.Repeat(layer, DeepDepth)]));
+    private Stack Build(Decoder bare, LayerConfiguration layer) =>
+        new(Repeat(bare, layer, ShallowDepth), Repeat(bare, layer, DeepDepth));
+
+    /// <summary>A stack shares token table and head with the bare model: only layers differ between stacks.</summary>
+    private Decoder Repeat(Decoder bare, LayerConfiguration layer, int depth)
+    {
+        var arena = new Arena("cost stack");
+        var factory = new BlockFactory(bare.Configuration, bare.Rope, arena, scenario.Type);
+        var layers = Enumerable.Range(0, depth).Select(i => new DecoderLayer(
+            factory.Mixer(layer.Mixer, $"stack.{i}"), factory.FeedForward(layer.FeedForward, $"stack.{i}"))).ToList();
+        var stack = bare.WithLayers(Shape([.. Enumerable.Repeat(layer, depth)]), layers, arena);
+        ModelInitializer.Fill(stack, 1);
+        return stack;
+    }
 
     /// <summary>A half at two depths (or the bare model at one) and its samples.</summary>
     private sealed class Stack : IDisposable
@@ -101,11 +116,11 @@ public sealed class CostMeter(Device device, ModelConfiguration model, ServingSc
         private readonly List<double> _prefill = [];
         private readonly List<double> _decode = [];
 
-        public Stack(ModelConfiguration shallow, ModelConfiguration? deep)
+        public Stack(Decoder shallow, Decoder? deep)
         {
-            _shallow = Make(shallow);
-            _deep = deep is null ? null : Make(deep);
-            Label = deep is null ? "base" : LabelOf(deep.Layers[0]);
+            _shallow = shallow;
+            _deep = deep;
+            Label = deep is null ? "base" : LabelOf(deep.Configuration.Layers[0]);
         }
 
         public string Label { get; }
@@ -138,13 +153,6 @@ public sealed class CostMeter(Device device, ModelConfiguration model, ServingSc
         {
             _shallow.Dispose();
             _deep?.Dispose();
-        }
-
-        private static Decoder Make(ModelConfiguration configuration)
-        {
-            var model = Decoder.Allocate(configuration, configuration.StorageType);
-            ModelInitializer.Fill(model, 1);
-            return model;
         }
 
         private static double Quantile(List<double> values, double share)

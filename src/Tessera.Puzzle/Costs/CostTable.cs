@@ -1,3 +1,5 @@
+using Tessera.Models.Configuration;
+
 namespace Tessera.Puzzle.Costs;
 
 /// <summary>What a half of a layer costs; all zero for an absent half.</summary>
@@ -39,4 +41,29 @@ public sealed record CostTable
 
     /// <summary>Samples behind every time.</summary>
     public required int Rounds { get; init; }
+
+    /// <summary>Checks that the table was measured for a model's shape in a scenario.</summary>
+    /// <exception cref="InvalidDataException">It was not.</exception>
+    public void EnsureFits(ModelConfiguration model, ServingScenario scenario)
+    {
+        if (Scenario != scenario)
+        {
+            throw new InvalidDataException($"the cost table was measured for {Scenario.Label}, asked for is {scenario.Label}");
+        }
+
+        var bare = model with { Layers = [] };
+        bool fits = Base.Parameters == bare.ParameterCount;
+        foreach (var layer in model.Layers)
+        {
+            var single = model with { Layers = [layer] };
+            fits &= Mixers.TryGetValue(layer.Mixer.ToString(), out var mixer) && mixer.Parameters == single.MixerParameterCount(0);
+            fits &= FeedForwards.TryGetValue(layer.FeedForward.ToString(), out var ffn)
+                && ffn.Parameters == single.FeedForwardParameterCount(0);
+        }
+
+        if (!fits)
+        {
+            throw new InvalidDataException("the cost table was measured for a model of another shape");
+        }
+    }
 }

@@ -37,8 +37,9 @@ public sealed unsafe class BlockDistillation(Device device, ParentActivations ac
     public BlockDistillationResult TrainMixer(int layer, SubBlock variant)
     {
         var feedForward = activations.Parent.Layers[layer].FeedForward;
-        return Train(variant, (executor, batch) =>
+        return Train(variant, (executor, index) =>
         {
+            var batch = activations.Batches[index];
             var middle = LayerHalves.Half(executor, activations.Parent, batch, variant, batch.States[layer], layer);
             return LayerHalves.Half(executor, activations.Parent, batch, feedForward, middle, layer);
         }, layer);
@@ -50,18 +51,20 @@ public sealed unsafe class BlockDistillation(Device device, ParentActivations ac
     /// <param name="middles">For every batch the parent's stream between the halves of this layer.</param>
     public BlockDistillationResult TrainFeedForward(int layer, SubBlock variant, IReadOnlyList<Tensor> middles)
     {
-        var index = activations.Batches.Select((batch, i) => (batch, i)).ToDictionary(pair => pair.batch, pair => pair.i);
         return Train(
             variant,
-            (executor, batch) => LayerHalves.Half(executor, activations.Parent, batch, variant, middles[index[batch]], layer),
+            (executor, index) => LayerHalves.Half(
+                executor, activations.Parent, activations.Batches[index], variant, middles[index], layer),
             layer);
     }
 
-    private BlockDistillationResult Train(SubBlock variant, Func<Executor, CalibrationBatch, Tensor> forward, int layer)
+    private BlockDistillationResult Train(SubBlock variant, Func<Executor, int, Tensor> forward, int layer)
     {
         using var arena = new Arena("block distillation");
         using var tape = new Tape(device);
         double before = Evaluate(arena, forward, layer);
+        using var initial = new Arena("initial weights");
+        var saved = variant.Parameters.Select(p => (Parameter: p, Copy: Save(initial, p))).ToList();
         using (var optimizer = new Optimizer(device, variant.Parameters))
         {
             var schedule = new LearningRateSchedule(
@@ -72,27 +75,47 @@ public sealed unsafe class BlockDistillation(Device device, ParentActivations ac
                 arena.Reset();
                 tape.Reset();
                 optimizer.ClearGradients();
-                var batch = activations.Batches[step % activations.Batches.Count];
-                var output = forward(new Executor(device, arena, tape), batch);
+                int index = step % activations.Batches.Count;
+                var output = forward(new Executor(device, arena, tape), index);
                 HiddenLoss.NormalisedMse(
-                    device, output.Data, batch.States[layer + 1].Data, tape.GradientOf(output), output.Rows, output.Columns, 1f);
+                    device, output.Data, activations.Batches[index].States[layer + 1].Data, tape.GradientOf(output), output.Rows, output.Columns, 1f);
                 tape.Backward();
                 optimizer.Update(Defaults, schedule.At(step));
             }
         }
 
-        return new BlockDistillationResult(before, Evaluate(arena, forward, layer));
+        double after = Evaluate(arena, forward, layer);
+        if (after < before)
+        {
+            return new BlockDistillationResult(before, after);
+        }
+
+        // A mild cut can start so close to its parent that the optimiser's first steps lead away: keep the better weights.
+        foreach (var (parameter, copy) in saved)
+        {
+            Buffer.MemoryCopy((void*)copy, parameter.Floats, parameter.Bytes, parameter.Bytes);
+            parameter.MarkChanged();
+        }
+
+        return new BlockDistillationResult(before, before);
     }
 
-    private double Evaluate(Arena arena, Func<Executor, CalibrationBatch, Tensor> forward, int layer)
+    private static nint Save(Arena arena, Parameter parameter)
+    {
+        nint copy = arena.Allocate(parameter.Bytes);
+        Buffer.MemoryCopy(parameter.Floats, (void*)copy, parameter.Bytes, parameter.Bytes);
+        return copy;
+    }
+
+    private double Evaluate(Arena arena, Func<Executor, int, Tensor> forward, int layer)
     {
         double sum = 0;
-        foreach (var batch in activations.Batches)
+        for (int index = 0; index < activations.Batches.Count; index++)
         {
             arena.Reset();
-            var output = forward(new Executor(device, arena, null), batch);
+            var output = forward(new Executor(device, arena, null), index);
             sum += HiddenLoss.NormalisedMse(
-                device, output.Data, batch.States[layer + 1].Data, null, output.Rows, output.Columns, 1f);
+                device, output.Data, activations.Batches[index].States[layer + 1].Data, null, output.Rows, output.Columns, 1f);
         }
 
         return sum / activations.Batches.Count;

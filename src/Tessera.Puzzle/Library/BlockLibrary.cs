@@ -21,12 +21,12 @@ public sealed record VariantQuality(double Before, double After);
 public sealed class BlockLibrary : IDisposable
 {
     private readonly Arena _arena = new("block library");
-    private readonly Dictionary<(int Layer, string Label), SubBlock?> _blocks = [];
+    private readonly Dictionary<(int Layer, string Half), SubBlock?> _blocks = [];
     private readonly Decoder _parent;
 
     private BlockLibrary(Decoder parent) => _parent = parent;
 
-    /// <summary>Quality of every trained half by <c>layer/label</c>.</summary>
+    /// <summary>Quality of every trained half by <c>layer/half</c>, for instance <c>3/mixer-kv2</c>.</summary>
     public Dictionary<string, VariantQuality> Quality { get; } = [];
 
     /// <summary>Jobs a library of this parent consists of.</summary>
@@ -66,7 +66,7 @@ public sealed class BlockLibrary : IDisposable
 
     /// <summary>The layer a variant stands for: trained halves, or the parent's own.</summary>
     public DecoderLayer Layer(int layer, BlockVariant variant) =>
-        new(_blocks[(layer, variant.Mixer.ToString())], _blocks[(layer, variant.FeedForward.ToString())]);
+        new(_blocks[(layer, Half(variant.Mixer))], _blocks[(layer, Half(variant.FeedForward))]);
 
     /// <summary>A child that shares library and parent weights.</summary>
     public Decoder Assemble(ModelConfiguration configuration) => _parent.WithLayers(
@@ -76,15 +76,20 @@ public sealed class BlockLibrary : IDisposable
     /// <inheritdoc />
     public void Dispose() => _arena.Dispose();
 
+    /// <summary>Name of a half within its layer; both kinds have a <c>linear</c>, so the kind is part of it.</summary>
+    private static string Half(MixerConfiguration mixer) => $"mixer-{mixer}";
+
+    private static string Half(FeedForwardConfiguration feedForward) => $"ffn-{feedForward}";
+
     private void BuildLayer(LayerJobs jobs, Action<string> onJob)
     {
         var shape = _parent.Configuration.Layers[jobs.Layer];
         var parent = _parent.Layers[jobs.Layer];
-        _blocks[(jobs.Layer, shape.Mixer.ToString())] = parent.Mixer;
-        _blocks[(jobs.Layer, shape.FeedForward.ToString())] = parent.FeedForward;
+        _blocks[(jobs.Layer, Half(shape.Mixer))] = parent.Mixer;
+        _blocks[(jobs.Layer, Half(shape.FeedForward))] = parent.FeedForward;
         foreach (var mixer in VariantGrid.Mixers(shape.Mixer).Skip(1))
         {
-            string label = mixer.ToString();
+            string label = Half(mixer);
             _blocks[(jobs.Layer, label)] = mixer is NoMixerConfiguration
                 ? null
                 : jobs.Run(label, name => jobs.Initializer.Mixer(parent.Mixer!, mixer, name)!, (d, block) => d.TrainMixer(jobs.Layer, block), this, onJob);
@@ -98,7 +103,7 @@ public sealed class BlockLibrary : IDisposable
         using var middles = new Middles(jobs);
         foreach (var feedForward in VariantGrid.FeedForwards(shape.FeedForward).Skip(1))
         {
-            string label = feedForward.ToString();
+            string label = Half(feedForward);
             _blocks[(jobs.Layer, label)] = feedForward is NoFeedForwardConfiguration
                 ? null
                 : jobs.Run(
@@ -114,9 +119,17 @@ public sealed class BlockLibrary : IDisposable
 
         public Middles(LayerJobs jobs)
         {
-            var executor = new Executor(jobs.Device, _arena, null);
-            Values = [.. jobs.Activations.Batches.Select(
-                batch => LayerHalves.Middle(executor, jobs.Activations.Parent, batch, jobs.Layer))];
+            using var scratch = new Arena("mixer outputs");
+            var values = new List<Tensor>();
+            foreach (var batch in jobs.Activations.Batches)
+            {
+                scratch.Reset();
+                var middle = LayerHalves.Middle(
+                    new Executor(jobs.Device, scratch, null), jobs.Activations.Parent, batch, jobs.Layer);
+                values.Add(ParentActivations.Keep(_arena, middle));
+            }
+
+            Values = values;
             ChannelOrder = ChannelContribution.Order(ChannelContribution.Score(jobs.Device, jobs.Activations, jobs.Layer));
         }
 
@@ -139,19 +152,19 @@ public sealed class BlockLibrary : IDisposable
             string key = $"{Layer}/{label}";
             string path = Path.Combine(Folder, $"layer{Layer:D3}.{label}.safetensors");
             var block = initialise($"layers.{Layer}.{label}");
-            if (File.Exists(path) && Qualities.TryGet(key, out _))
-            {
-                Read(path, block);
-            }
-            else
+            bool isStored = Qualities.TryGet(key, out _);
+            library.Quality[key] = Qualities.GetOrAdd(key, PuzzleJson.Default.VariantQuality, () =>
             {
                 var result = train(new BlockDistillation(Device, Activations, Settings), block);
                 Write(path, block);
-                Qualities.GetOrAdd(key, PuzzleJson.Default.VariantQuality, () => new VariantQuality(result.Before, result.After));
+                return new VariantQuality(result.Before, result.After);
+            });
+            if (isStored)
+            {
+                // The record is made after the weights are on disk, so a recorded job has its file.
+                Read(path, block);
             }
 
-            library.Quality[key] = Qualities.GetOrAdd(
-                key, PuzzleJson.Default.VariantQuality, () => throw new InvalidOperationException(key));
             onJob($"layer {Layer} {label}");
             return block;
         }

@@ -1,4 +1,5 @@
 using Tessera.Models.Configuration;
+using Tessera.Puzzle.Compression;
 using Tessera.Puzzle.Costs;
 using Tessera.Puzzle.Library;
 using Tessera.Puzzle.Search;
@@ -70,6 +71,30 @@ public sealed class ChoiceTable(ModelConfiguration parent, CostTable costs)
     /// <summary>The layers of a choice as a configuration.</summary>
     public ModelConfiguration Configuration(IReadOnlyList<int> choice) =>
         parent with { Layers = [.. choice.Select((index, layer) => Variants[layer][index].ToLayer())] };
+
+    /// <summary>Whether a measured child meets a target; ratios are to the measured parent.</summary>
+    internal TargetCheck Check(Target target, CandidateResult parentResult, CandidateResult child)
+    {
+        double Quantity(CandidateResult candidate)
+        {
+            var amounts = Total([.. candidate.Layers.Select((label, layer) => Variants[layer].ToList().FindIndex(v => v.Label == label))]);
+            return target.Quantity switch
+            {
+                TargetQuantity.Memory => amounts.MemoryBytes,
+                TargetQuantity.Parameters => amounts.Parameters,
+                TargetQuantity.Prefill => candidate.PrefillSeconds,
+                TargetQuantity.Decode => candidate.DecodeSeconds,
+                _ => costs.Scenario.Throughput(candidate.PrefillSeconds, candidate.DecodeSeconds),
+            };
+        }
+
+        double reached = Quantity(child);
+        double whole = Quantity(parentResult);
+        bool isTime = target.Quantity is TargetQuantity.Prefill or TargetQuantity.Decode;
+        double shown = !target.IsRelative ? reached : isTime ? whole / reached : reached / whole;
+        bool isMinimum = target.Quantity is TargetQuantity.Throughput || (target.IsRelative && isTime);
+        return new TargetCheck(target.Text, shown, isMinimum ? shown >= target.Value : shown <= target.Value);
+    }
 
     private Resource[] Resources(IReadOnlyList<Target> targets, double margin)
     {

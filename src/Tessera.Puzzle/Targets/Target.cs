@@ -41,7 +41,7 @@ public sealed record Target(string Text, TargetQuantity Quantity, double Value, 
         at = isMaximum ? at : text.IndexOf(">=", StringComparison.Ordinal);
         string name = at < 0 ? text : text[..at].Trim().ToUpperInvariant();
         string value = at < 0 ? string.Empty : text[(at + 2)..].Trim();
-        if (value.Length == 0 || !Enum.TryParse(name, ignoreCase: true, out TargetQuantity quantity) || char.IsAsciiDigit(name[0]))
+        if (value.Length == 0 || !Enum.TryParse(name, ignoreCase: true, out TargetQuantity quantity) || !char.IsAsciiLetter(name[0]) || name.Contains(',', StringComparison.Ordinal))
         {
             throw new ArgumentException(
                 $"--target {text}: expected memory, parameters, prefill, decode or throughput, then <= or >=, then a value, "

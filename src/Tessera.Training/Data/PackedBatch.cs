@@ -22,13 +22,39 @@ public sealed class BatchPacker(IDocumentSource source, int tokenBudget, int max
     /// <summary>Index of the next document that was not packed; set it to resume.</summary>
     public long NextDocument { get; set; }
 
-    /// <summary>The next batch: at least one document, and as many as fit.</summary>
+    /// <summary>Documents from this one on are not read; the last batch before it may be smaller.</summary>
+    public long EndDocument { get; init; } = long.MaxValue;
+
+    /// <summary>Packs batches until they hold a number of tokens or the documents end.</summary>
+    public List<PackedBatch> Take(long tokens)
+    {
+        var batches = new List<PackedBatch>();
+        for (long taken = 0; taken < tokens && NextDocument < EndDocument; taken += batches[^1].Ids.Length)
+        {
+            var batch = Next();
+            if (batch.Ids.Length == 0)
+            {
+                break;
+            }
+
+            batches.Add(batch);
+        }
+
+        return batches;
+    }
+
+    /// <summary>The next batch: as many documents as fit; empty only where they have ended.</summary>
     public PackedBatch Next()
     {
         var documents = new List<TokenDocument>();
         int tokens = 0;
         while (true)
         {
+            if (NextDocument >= EndDocument)
+            {
+                return Pack(documents, tokens);
+            }
+
             var document = source.Get(NextDocument);
             int length = Math.Min(document.Ids.Length, _longest);
             if (length < 2)

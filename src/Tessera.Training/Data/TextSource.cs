@@ -31,13 +31,19 @@ public sealed class TextSource : IDocumentSource
             for (int start = 0; start < ids.Length; start += room)
             {
                 int length = Math.Min(room, ids.Length - start);
+                if (length + (beginId is null ? 0 : 1) < 2)
+                {
+                    // A single token predicts nothing.
+                    continue;
+                }
+
                 _documents.Add(beginId is { } begin ? [begin, .. ids.AsSpan(start, length)] : ids[start..(start + length)]);
             }
         }
 
         if (_documents.Count == 0)
         {
-            throw new InvalidDataException("the training text is empty");
+            throw new InvalidDataException("the text holds no document of at least two tokens");
         }
     }
 

@@ -164,6 +164,11 @@ public sealed unsafe class Objective : IDisposable
                 + $"{_student.Configuration.VocabularySize} tokens");
         }
 
+        if (_weights.Cosine == 0)
+        {
+            return;
+        }
+
         if (_layerMap.Length != _student.Layers.Count || _layerMap.Any(layer => layer < -1 || layer >= _teacher.Layers.Count))
         {
             throw new ArgumentException(
@@ -171,7 +176,7 @@ public sealed unsafe class Objective : IDisposable
                 + $"student's {_student.Layers.Count} layers");
         }
 
-        if (_weights.Cosine != 0 && _teacher.Configuration.HiddenSize != _student.Configuration.HiddenSize)
+        if (_teacher.Configuration.HiddenSize != _student.Configuration.HiddenSize)
         {
             throw new ArgumentException(
                 $"the cosine loss needs equal hidden sizes, teacher has {_teacher.Configuration.HiddenSize}, student "
