@@ -36,6 +36,7 @@ public static class ModelFolder
         var model = Decoder.Allocate(configuration, type ?? configuration.StorageType);
         try
         {
+            EnsureEachTensorHasAPlace(folder, model, checkpoint);
             foreach (var slice in WeightMap.Slices(model))
             {
                 Fill(checkpoint, configuration, slice);
@@ -130,6 +131,22 @@ public static class ModelFolder
         {
             throw new InvalidDataException(
                 $"{folder}: config.json describes {configuration.ParameterCount:N0} parameters, the weights hold {elements:N0}");
+        }
+    }
+
+    /// <summary>
+    /// Refuses a weight the model has no place for: without it the model would be another function than the stored one.
+    /// Rotary tables, which some software stores, and the second name of a tied table say nothing new.
+    /// </summary>
+    private static void EnsureEachTensorHasAPlace(string folder, Decoder model, SafetensorsCheckpoint checkpoint)
+    {
+        var expected = WeightMap.Slices(model).Select(slice => slice.Name).Append(WeightMap.Head).ToHashSet(StringComparer.Ordinal);
+        string? extra = checkpoint.Names.FirstOrDefault(
+            name => !expected.Contains(name) && !name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal));
+        if (extra is not null)
+        {
+            throw new InvalidDataException(
+                $"{folder}: the weights hold '{extra}', for which the model that config.json describes has no place");
         }
     }
 
