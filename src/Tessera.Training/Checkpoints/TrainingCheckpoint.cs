@@ -54,6 +54,8 @@ public static class TrainingCheckpoint
                 $"{path}: this checkpoint belongs to a run with other settings; choose another --out or remove it");
         }
 
+        int steps = (int)ReadNumber(path, file, StepKey, int.MaxValue);
+        long nextDocument = ReadNumber(path, file, DocumentKey, long.MaxValue);
         foreach (var (parameter, first, second) in trainer.Optimizer.State)
         {
             long[] shape = [parameter.Rows, parameter.Columns];
@@ -63,14 +65,14 @@ public static class TrainingCheckpoint
             parameter.MarkChanged();
         }
 
-        trainer.Optimizer.Steps = ReadNumber(path, file, StepKey, int.MaxValue);
-        trainer.NextDocument = ReadNumber(path, file, DocumentKey, int.MaxValue);
+        trainer.Optimizer.Steps = steps;
+        trainer.NextDocument = nextDocument;
         return true;
     }
 
-    private static int ReadNumber(string path, SafetensorsCheckpoint file, string key, int maximum) =>
+    private static long ReadNumber(string path, SafetensorsCheckpoint file, string key, long maximum) =>
         file.Files[0].Metadata.TryGetValue(key, out string? text)
-        && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int value) && value <= maximum
+        && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long value) && value <= maximum
             ? value
             : throw new InvalidDataException($"{path}: metadata {key} is {text ?? "missing"}, expected a number");
 }
