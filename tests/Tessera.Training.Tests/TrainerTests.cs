@@ -135,7 +135,7 @@ public sealed unsafe class TrainerTests : IDisposable
         trainer.Step();
         model.FinalNorm.Floats[2] = float.NaN;
         byte[][] before = SmallModel.AllBytes(model);
-        var error = Assert.Throws<InvalidDataException>(trainer.Step);
+        var error = Assert.Throws<InvalidDataException>(() => trainer.Step());
         Assert.Contains("gradient", error.Message, StringComparison.Ordinal);
         Assert.Contains("step 2", error.Message, StringComparison.Ordinal);
         Assert.Equal(before, SmallModel.AllBytes(model));
