@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Tessera.Devices;
 using Tessera.Kernels;
 using Tessera.Models.Blocks;
@@ -73,6 +74,7 @@ public sealed class Decoder : IDisposable
     }
 
     /// <summary>Allocates a model with uninitialised weights.</summary>
+    [SuppressMessage("Reliability", "CA2000", Justification = "The decoder owns arena and angles and disposes of them.")]
     public static Decoder Allocate(ModelConfiguration configuration, DType type)
     {
         var arena = new Arena("weights");

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Tessera.Devices;
 using Tessera.Models.Blocks;
 using Tessera.Models.Configuration;
@@ -28,6 +29,7 @@ public static class ModelFolder
     /// <param name="folder">The folder.</param>
     /// <param name="type">Storage of matrices in memory; null keeps the checkpoint's own.</param>
     /// <exception cref="InvalidDataException">A file is missing, damaged, or does not hold what the configuration says.</exception>
+    [SuppressMessage("Reliability", "CA2000", Justification = "Returned to the caller, disposed of where filling it fails.")]
     public static Decoder Load(string folder, DType? type = null)
     {
         var configuration = ReadConfiguration(folder);
