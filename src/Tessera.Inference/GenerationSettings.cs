@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Tessera.Inference;
 
 /// <summary>How the next token is chosen and when to stop.</summary>
@@ -20,6 +22,25 @@ public sealed record GenerationSettings
 
     /// <summary>Tokens that end a sequence; they are not part of the result.</summary>
     public IReadOnlyList<int> StopIds { get; init; } = [];
+
+    /// <summary>Refuses numbers that say nothing about how to choose.</summary>
+    /// <exception cref="ArgumentException">A sentence with the setting, what it is and what was expected.</exception>
+    public void Validate()
+    {
+        Require(float.IsFinite(Temperature) && Temperature >= 0, nameof(Temperature), Temperature, "0 or a positive number");
+        Require(TopP is > 0 and <= 1, nameof(TopP), TopP, "above 0 and at most 1");
+        Require(TopK >= 0, nameof(TopK), TopK, "0 for all or a number of tokens");
+        Require(MaxNewTokens >= 0, nameof(MaxNewTokens), MaxNewTokens, "0 or more");
+    }
+
+    private static void Require(bool holds, string setting, double value, string expected)
+    {
+        if (!holds)
+        {
+            throw new ArgumentException(
+                string.Create(CultureInfo.InvariantCulture, $"{setting} is {value}, expected {expected}"));
+        }
+    }
 }
 
 /// <summary>Why a sequence ended.</summary>

@@ -21,7 +21,7 @@ public sealed unsafe class Generator(Device device, Decoder model, DType cacheTy
     /// <param name="isFinished">
     /// Asked behind every new token, with the prompt's index, whether its continuation has to end there; null for never.
     /// </param>
-    /// <exception cref="ArgumentException">A prompt is empty, holds unknown ids or does not fit the model's positions.</exception>
+    /// <exception cref="ArgumentException">A prompt is empty, holds unknown ids or does not fit the model's positions, or a setting is unusable.</exception>
     public IReadOnlyList<GeneratedSequence> Generate(
         IReadOnlyList<int[]> prompts, GenerationSettings settings, Action<int, int>? onToken = null, Func<int, bool>? isFinished = null)
     {
@@ -35,9 +35,10 @@ public sealed unsafe class Generator(Device device, Decoder model, DType cacheTy
             Validate(prompt);
         }
 
-        int capacity = prompts.Max(prompt => prompt.Length) + Math.Max(0, settings.MaxNewTokens);
+        settings.Validate();
+        long capacity = prompts.Max(prompt => prompt.Length) + (long)Math.Max(0, settings.MaxNewTokens);
         using var cache = new KeyValueCache(
-            model.Configuration, prompts.Count, Math.Min(capacity, model.Configuration.MaxPositions), cacheType);
+            model.Configuration, prompts.Count, (int)Math.Min(capacity, model.Configuration.MaxPositions), cacheType);
         var sequences = prompts.Select((prompt, slot) => new Running(slot, prompt)).ToArray();
         var live = sequences.ToList();
         while (settings.MaxNewTokens > 0 && live.Count > 0)

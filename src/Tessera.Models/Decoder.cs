@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Tessera.Devices;
 using Tessera.Kernels;
 using Tessera.Models.Blocks;
@@ -73,6 +74,7 @@ public sealed class Decoder : IDisposable
     }
 
     /// <summary>Allocates a model with uninitialised weights.</summary>
+    [SuppressMessage("Reliability", "CA2000", Justification = "The decoder owns arena and angles and disposes of them.")]
     public static Decoder Allocate(ModelConfiguration configuration, DType type)
     {
         var arena = new Arena("weights");
@@ -128,10 +130,18 @@ public sealed class Decoder : IDisposable
     /// <param name="cache">As in <see cref="Forward"/>.</param>
     /// <param name="capture">As in <see cref="Forward"/>.</param>
     /// <param name="ownsResidual">Whether <paramref name="residual"/> may be overwritten.</param>
+    /// <exception cref="InvalidOperationException">
+    /// With a cache: a sequence's part does not begin where the cache's sequence ends, does not fit, or is not its only one.
+    /// </exception>
     public Tensor Continue(
         Executor executor, StepBatch step, Tensor residual, int firstLayer, KeyValueCache? cache = null,
         HiddenCapture? capture = null, bool ownsResidual = false)
     {
+        if (cache is not null)
+        {
+            CheckSpans(step, cache);
+        }
+
         var stream = new ResidualStream(executor, Configuration, residual, ownsResidual, capture is not null);
         Rope.EnsurePositions(step.PositionLimit);
         capture?.Begin(firstLayer, Layers.Count);
@@ -176,6 +186,27 @@ public sealed class Decoder : IDisposable
         {
             _disposed = true;
             _owned.ForEach(item => item.Dispose());
+        }
+    }
+
+    /// <summary>Refuses, before anything is written, a step that does not continue where its sequences stand.</summary>
+    private static void CheckSpans(StepBatch step, KeyValueCache cache)
+    {
+        var slots = new HashSet<int>();
+        foreach (var span in step.Spans)
+        {
+            if (!slots.Add(span.Slot))
+            {
+                throw new InvalidOperationException($"sequence {span.Slot} has two parts in one step");
+            }
+
+            if (cache.Length(span.Slot) != span.Past)
+            {
+                throw new InvalidOperationException(
+                    $"sequence {span.Slot} holds {cache.Length(span.Slot)} positions, the step continues it at {span.Past}");
+            }
+
+            cache.EnsureRoom(span.Slot, span.Count);
         }
     }
 

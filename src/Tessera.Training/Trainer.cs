@@ -19,14 +19,18 @@ public sealed class Trainer : IDisposable
     private readonly BatchPacker _packer;
 
     /// <summary>A trainer of all parameters of <paramref name="student"/>.</summary>
+    /// <exception cref="ArgumentException">
+    /// The student is not in f32, the teacher is missing, does not fit or shares weights with the student.
+    /// </exception>
     public Trainer(
         Device device, Decoder student, TrainingSettings settings, ObjectiveWeights weights, IDocumentSource documents,
         Decoder? teacher = null, IReadOnlyList<int>? layerMap = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(settings.Accumulation, 1);
+        CheckStudent(student, teacher);
         _settings = settings;
-        _objective = new Objective(device, student, weights, teacher, layerMap);
         _packer = new BatchPacker(documents, settings.BatchTokens, settings.MaxLength);
+        _objective = new Objective(device, student, weights, teacher, layerMap);
         Weights = weights;
         Optimizer = new Optimizer(device, student.Parameters);
     }
@@ -64,7 +68,7 @@ public sealed class Trainer : IDisposable
         var loss = default(LossValues);
         foreach (var batch in batches)
         {
-            loss += _objective.Accumulate(batch, Math.Max(normaliser, double.Epsilon));
+            loss += _objective.Accumulate(batch, normaliser > 0 ? normaliser : 1);
         }
 
         double rate = _settings.Schedule.At(Steps);
@@ -89,5 +93,21 @@ public sealed class Trainer : IDisposable
     {
         _objective.Dispose();
         Optimizer.Dispose();
+    }
+
+    private static void CheckStudent(Decoder student, Decoder? teacher)
+    {
+        var narrow = student.Parameters.FirstOrDefault(parameter => parameter.Type != DType.F32);
+        if (narrow is not null)
+        {
+            throw new ArgumentException($"parameter {narrow.Name} is stored in {narrow.Type.Label()}, training needs f32");
+        }
+
+        // A shared weight would move the teacher along with the student.
+        var shared = teacher?.Parameters.Intersect(student.Parameters).FirstOrDefault();
+        if (shared is not null)
+        {
+            throw new ArgumentException($"teacher and student share parameter {shared.Name}: give the student a copy");
+        }
     }
 }

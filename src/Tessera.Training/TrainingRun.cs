@@ -8,7 +8,7 @@ namespace Tessera.Training;
 /// <summary>How often a run looks around.</summary>
 /// <param name="CheckpointEvery">Steps between checkpoints; 0 for only the end.</param>
 /// <param name="ValidateEvery">Steps between validations; 0 for only the end.</param>
-/// <param name="LogEvery">Steps between rows of the metrics file.</param>
+/// <param name="LogEvery">Steps between rows of the metrics file; 0 for only the end.</param>
 public sealed record TrainingIntervals(int CheckpointEvery, int ValidateEvery, int LogEvery);
 
 /// <summary>
@@ -53,7 +53,7 @@ public sealed class TrainingRun(Trainer trainer, string folder, string identity,
             last = report.Loss;
             double total = last.Total(trainer.Weights);
             smoothed = double.IsNaN(smoothed) ? total : smoothed + ((total - smoothed) / SmoothingSteps);
-            if (report.Step % intervals.LogEvery == 0 || report.Step == trainer.TotalSteps)
+            if (IsDue(report.Step, intervals.LogEvery))
             {
                 Log(metrics, report);
             }

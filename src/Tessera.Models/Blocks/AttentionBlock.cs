@@ -81,6 +81,11 @@ public sealed unsafe class AttentionBlock(
     private Tensor AttendCached(
         Executor executor, Tensor qkv, ReadOnlySpan<SequenceSpan> spans, AttentionSegment* segments, KeyValueCache cache, int layer)
     {
+        if (executor.Tape is not null)
+        {
+            throw new InvalidOperationException("a step over a cache cannot be recorded: gradients end at the cache's border");
+        }
+
         int keyOffset = shape.Heads * shape.HeadDim;
         int width = shape.KvHeads * shape.HeadDim;
         for (int i = 0; i < spans.Length; i++)

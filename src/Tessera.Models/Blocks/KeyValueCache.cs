@@ -51,6 +51,7 @@ public sealed class KeyValueCache : IDisposable
     /// <summary>Forgets a sequence's positions from <paramref name="length"/> on.</summary>
     public void Truncate(int slot, int length)
     {
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(length, _lengths[slot]);
         _lengths[slot] = length;
     }
@@ -68,7 +69,7 @@ public sealed class KeyValueCache : IDisposable
 
     internal void EnsureRoom(int slot, int count)
     {
-        if (_lengths[slot] + count > Capacity)
+        if (count > Capacity - _lengths[slot])
         {
             throw new InvalidOperationException(
                 $"sequence {slot} holds {_lengths[slot]} positions, {count} more do not fit a cache of {Capacity}");

@@ -51,7 +51,8 @@ public sealed unsafe class StepBatch
         int limit = 0;
         foreach (var span in spans)
         {
-            if (span.Start != next || span.Count < 1 || span.Past < 0 || span.Count > ids.Length - next)
+            if (span.Start != next || span.Count < 1 || span.Past < 0 || span.Count > ids.Length - next
+                || span.Past > int.MaxValue - span.Count)
             {
                 throw new ArgumentException($"sequence part at row {span.Start} does not continue at row {next} of {ids.Length}");
             }

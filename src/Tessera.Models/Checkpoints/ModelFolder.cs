@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Tessera.Devices;
 using Tessera.Models.Blocks;
 using Tessera.Models.Configuration;
@@ -28,6 +29,7 @@ public static class ModelFolder
     /// <param name="folder">The folder.</param>
     /// <param name="type">Storage of matrices in memory; null keeps the checkpoint's own.</param>
     /// <exception cref="InvalidDataException">A file is missing, damaged, or does not hold what the configuration says.</exception>
+    [SuppressMessage("Reliability", "CA2000", Justification = "Returned to the caller, disposed of where filling it fails.")]
     public static Decoder Load(string folder, DType? type = null)
     {
         var configuration = ReadConfiguration(folder);
@@ -36,6 +38,7 @@ public static class ModelFolder
         var model = Decoder.Allocate(configuration, type ?? configuration.StorageType);
         try
         {
+            EnsureEachTensorHasAPlace(folder, model, checkpoint);
             foreach (var slice in WeightMap.Slices(model))
             {
                 Fill(checkpoint, configuration, slice);
@@ -134,6 +137,22 @@ public static class ModelFolder
         {
             throw new InvalidDataException(
                 $"{folder}: config.json describes {configuration.ParameterCount:N0} parameters, the weights hold {elements:N0}");
+        }
+    }
+
+    /// <summary>
+    /// Refuses a weight the model has no place for: without it the model would be another function than the stored one.
+    /// Rotary tables, which some software stores, and the second name of a tied table say nothing new.
+    /// </summary>
+    private static void EnsureEachTensorHasAPlace(string folder, Decoder model, SafetensorsCheckpoint checkpoint)
+    {
+        var expected = WeightMap.Slices(model).Select(slice => slice.Name).Append(WeightMap.Head).ToHashSet(StringComparer.Ordinal);
+        string? extra = checkpoint.Names.FirstOrDefault(
+            name => !expected.Contains(name) && !name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal));
+        if (extra is not null)
+        {
+            throw new InvalidDataException(
+                $"{folder}: the weights hold '{extra}', for which the model that config.json describes has no place");
         }
     }
 

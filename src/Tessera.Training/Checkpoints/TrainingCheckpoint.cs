@@ -54,6 +54,8 @@ public static class TrainingCheckpoint
                 $"{path}: this checkpoint belongs to a run with other settings; choose another --out or remove it");
         }
 
+        int steps = (int)ReadNumber(path, file, StepKey, int.MaxValue);
+        long nextDocument = ReadNumber(path, file, DocumentKey, long.MaxValue);
         foreach (var (parameter, first, second) in trainer.Optimizer.State)
         {
             long[] shape = [parameter.Rows, parameter.Columns];
@@ -63,8 +65,8 @@ public static class TrainingCheckpoint
             parameter.MarkChanged();
         }
 
-        trainer.Optimizer.Steps = (int)ReadNumber(path, file, StepKey, int.MaxValue);
-        trainer.NextDocument = ReadNumber(path, file, DocumentKey, long.MaxValue);
+        trainer.Optimizer.Steps = steps;
+        trainer.NextDocument = nextDocument;
         return true;
     }
 

@@ -17,7 +17,11 @@ public sealed record PackedBatch(int[] Ids, int[] Lengths, int[] Targets, float[
 /// <param name="maxLength">Documents longer than this are cut off.</param>
 public sealed class BatchPacker(IDocumentSource source, int tokenBudget, int maxLength)
 {
-    private readonly int _longest = Math.Min(tokenBudget, maxLength);
+    private const int MostUnusableInARow = 100_000;
+    private readonly int _longest = tokenBudget >= 2 && maxLength >= 2
+        ? Math.Min(tokenBudget, maxLength)
+        : throw new ArgumentException(
+            $"a prediction needs two tokens: the batch may hold {tokenBudget} and a document {maxLength}");
 
     /// <summary>Index of the next document that was not packed; set it to resume.</summary>
     public long NextDocument { get; set; }
@@ -44,10 +48,12 @@ public sealed class BatchPacker(IDocumentSource source, int tokenBudget, int max
     }
 
     /// <summary>The next batch: as many documents as fit; empty only where they have ended.</summary>
+    /// <exception cref="InvalidDataException">The source gives nothing but documents of fewer than two tokens.</exception>
     public PackedBatch Next()
     {
         var documents = new List<TokenDocument>();
         int tokens = 0;
+        int unusable = 0;
         while (true)
         {
             if (NextDocument >= EndDocument)
@@ -60,6 +66,12 @@ public sealed class BatchPacker(IDocumentSource source, int tokenBudget, int max
             if (length < 2)
             {
                 NextDocument++;
+                if (++unusable == MostUnusableInARow)
+                {
+                    throw new InvalidDataException(
+                        $"the training data: {unusable} documents in a row have fewer than two tokens, the last is number {NextDocument - 1}");
+                }
+
                 continue;
             }
 
@@ -70,6 +82,7 @@ public sealed class BatchPacker(IDocumentSource source, int tokenBudget, int max
 
             documents.Add(document);
             tokens += length;
+            unusable = 0;
             NextDocument++;
         }
     }

@@ -21,8 +21,10 @@ public sealed class TextSource : IDocumentSource
     /// <param name="maxLength">Most tokens of a piece.</param>
     /// <param name="seed">Seed of the order.</param>
     /// <exception cref="InvalidDataException">No text at all.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A piece has no room for a prediction.</exception>
     public TextSource(Tokenizer tokenizer, IEnumerable<string> texts, int? beginId, int maxLength, ulong seed)
     {
+        ArgumentOutOfRangeException.ThrowIfLessThan(maxLength, 2);
         _seed = seed;
         foreach (string text in texts)
         {

@@ -44,7 +44,15 @@ public sealed unsafe class Objective : IDisposable
         _teacher = teacher;
         _tape = new Tape(device);
         _layerMap = layerMap is null ? [.. Enumerable.Range(0, student.Layers.Count)] : [.. layerMap];
-        Validate();
+        try
+        {
+            Validate();
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
 
     /// <summary>Losses of a batch without gradients.</summary>
