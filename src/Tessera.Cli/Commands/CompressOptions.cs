@@ -46,7 +46,7 @@ internal sealed class CompressOptions
 
     public Option<int> CalibrationTokens { get; } = Number("--calibration-tokens", "Tokens for channel scores and blockwise distillation.", 16384);
 
-    public Option<int> ScoringTokens { get; } = Number("--scoring-tokens", "Tokens for scores, and as many held out.", 8192);
+    public Option<int> ScoringTokens { get; } = Number("--scoring-tokens", "Tokens for scores, and as many held out.", 6144);
 
     public Option<int> BatchTokens { get; } = Number("--batch-tokens", "Most tokens of a batch.", 2048);
 
@@ -56,7 +56,7 @@ internal sealed class CompressOptions
 
     public Option<double> BlockRate { get; } = Rate("--block-lr", "Peak learning rate of the blockwise distillation.", 1e-3);
 
-    public Option<int> HealSteps { get; } = Number("--heal-steps", "Steps of the global distillation; 0 for none.", 200);
+    public Option<int> HealSteps { get; } = Number("--heal-steps", "Steps of the global distillation; 0 for none.", 160);
 
     public Option<int> HealTokens { get; } = Number("--heal-batch-tokens", "Most tokens of a healing step.", 4096);
 

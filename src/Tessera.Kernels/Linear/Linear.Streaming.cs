@@ -13,6 +13,10 @@ public static unsafe partial class Linear
     // Below this many multiply-adds a fork-join costs more than it saves.
     private const long MinimumParallelWork = 1L << 15;
 
+    // Up to this size each worker keeps its own share of the rows, which then stays in its cache from call to call; beyond,
+    // rows are handed out, so that a worker that lost its processor does not hold up the others.
+    private const long LargestCachedBytes = 8L << 20;
+
     /// <summary>What the workers share; lives on the stack of the launching thread.</summary>
     private struct StreamJob
     {
@@ -28,6 +32,10 @@ public static unsafe partial class Linear
         public int VectorLength;
         public int PartRows;
         public bool Accumulate;
+
+        // Whether rows are handed out as workers ask; else each has a fixed share.
+        public bool HandsOut;
+
         public int Ticket;
     }
 
@@ -66,6 +74,7 @@ public static unsafe partial class Linear
             TokenCount = tokens,
             VectorLength = step == 0 ? 0 : weight.Columns / step * step,
             Accumulate = accumulate,
+            HandsOut = weight.Rows * weight.Stride * weight.Type.Bytes() > LargestCachedBytes,
 
             // Eight parts a worker: small enough to even out a worker that lost its processor, whole groups of rows.
             PartRows = Math.Max(8, ((weight.Rows / (8 * workers)) + 7) & ~7),
@@ -126,17 +135,28 @@ public static unsafe partial class Linear
         StreamJob* job = (StreamJob*)context;
         int rows = job->Weight.Rows;
         int start;
+        if (!job->HandsOut)
+        {
+            (start, int last) = WorkerPool.Share(rows, worker, workers, 8);
+            StreamPart(job, start, last);
+            return;
+        }
+
         while ((start = (Interlocked.Increment(ref job->Ticket) - 1) * job->PartRows) < rows)
         {
-            int end = Math.Min(start + job->PartRows, rows);
-            if (Vector512.IsHardwareAccelerated)
-            {
-                StreamRows512(job, start, end);
-            }
-            else
-            {
-                StreamRowsNarrow(job, start, end);
-            }
+            StreamPart(job, start, Math.Min(start + job->PartRows, rows));
+        }
+    }
+
+    private static void StreamPart(StreamJob* job, int start, int end)
+    {
+        if (Vector512.IsHardwareAccelerated)
+        {
+            StreamRows512(job, start, end);
+        }
+        else
+        {
+            StreamRowsNarrow(job, start, end);
         }
     }
 

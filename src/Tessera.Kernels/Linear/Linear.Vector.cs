@@ -6,6 +6,8 @@ namespace Tessera.Kernels;
 
 public static unsafe partial class Linear
 {
+    private const int PrefetchAhead = 256;
+
     // Every dot product has one vector accumulator and this tree at its end, whatever number of rows and tokens a kernel
     // handles at once: an output's bits do not depend on its neighbours.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -46,6 +48,19 @@ public static unsafe partial class Linear
         int i = 0;
         for (; i + 32 <= length; i += 32)
         {
+            // The lines 256 weights ahead: without them four rows reached 72 % of a plain read from memory.
+            if (Sse.IsSupported)
+            {
+                Sse.Prefetch0(w + i + PrefetchAhead);
+                Sse.Prefetch0(w1 + i + PrefetchAhead);
+                Sse.Prefetch0(w2 + i + PrefetchAhead);
+                Sse.Prefetch0(w3 + i + PrefetchAhead);
+                Sse.Prefetch0(w + i + PrefetchAhead + 16);
+                Sse.Prefetch0(w1 + i + PrefetchAhead + 16);
+                Sse.Prefetch0(w2 + i + PrefetchAhead + 16);
+                Sse.Prefetch0(w3 + i + PrefetchAhead + 16);
+            }
+
             var low = Vector512.Load(x + i);
             var high = Vector512.Load(x + i + 16);
             s0 = Vector512.FusedMultiplyAdd(Vector512.Load(w + i), low, s0);

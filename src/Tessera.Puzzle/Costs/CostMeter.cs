@@ -7,21 +7,20 @@ using Tessera.Models.Configuration;
 namespace Tessera.Puzzle.Costs;
 
 /// <summary>
-/// Measures halves of layers: the slope between two depths of a stack made of that half alone, in the scenario it will
-/// serve. What both depths share (embedding, head, call overhead) cancels.
+/// Measures halves of layers: what the parent takes longer with several copies of a half appended, in the scenario it will
+/// serve. Measured on top of the whole parent, a half finds the caches as full as it will find them in a model.
 /// </summary>
 /// <remarks>
-/// Variants are visited in rounds, so that a slow moment of the machine falls on all of them; the median over rounds is
-/// kept. Weights are random: time does not depend on their values. A stack's layers have memory of their own, so caches see
-/// what they would see in a model.
+/// Cost of a half = (time of parent + copies − time of parent) / copies; base = time of parent − its own halves' costs, so the
+/// parent's prediction is its measurement. Variants are visited in rounds, so that a slow moment of the machine falls on all of
+/// them; medians over rounds are kept. Weights are random: time does not depend on their values. Copies have memory of their own.
 /// </remarks>
 public sealed class CostMeter(Device device, ModelConfiguration model, ServingScenario scenario)
 {
-    private const int ShallowDepth = 4;
-    private const int DeepDepth = 12;
+    private const int Copies = 8;
     internal const int WarmupRounds = 2;
 
-    /// <summary>Measures every variant in the lists.</summary>
+    /// <summary>Measures every variant in the lists, which must hold the parent's own halves.</summary>
     /// <param name="mixers">Distinct mixers.</param>
     /// <param name="feedForwards">Distinct feed-forwards.</param>
     /// <param name="rounds">Samples of each.</param>
@@ -32,130 +31,124 @@ public sealed class CostMeter(Device device, ModelConfiguration model, ServingSc
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(rounds, 1);
         using var meter = new ScenarioMeter(device, scenario);
-        using var bare = Decoder.Allocate(Shape([]), scenario.Type);
-        ModelInitializer.Fill(bare, 1);
-        var stacks = new List<Stack>();
+        using var parent = Decoder.Allocate(model, scenario.Type);
+        ModelInitializer.Fill(parent, 1);
+        var whole = new Samples(parent);
+        var stacks = new Dictionary<LayerConfiguration, Samples>();
         try
         {
-            stacks.Add(new Stack(bare, null));
-            stacks.AddRange(mixers.Where(m => m is not NoMixerConfiguration)
-                .Select(m => Build(bare, new LayerConfiguration(m, new NoFeedForwardConfiguration()))));
-            stacks.AddRange(feedForwards.Where(f => f is not NoFeedForwardConfiguration)
-                .Select(f => Build(bare, new LayerConfiguration(new NoMixerConfiguration(), f))));
+            foreach (var half in mixers.Select(Alone).Concat(feedForwards.Select(Alone)).Where(half => half != Empty))
+            {
+                stacks[half] = new Samples(Extend(parent, half));
+            }
+
             for (int round = -WarmupRounds; round < rounds; round++)
             {
-                stacks.ForEach(stack => stack.Sample(meter, keep: round >= 0));
+                whole.Take(meter, keep: round >= 0);
+                foreach (var stack in stacks.Values)
+                {
+                    stack.Take(meter, keep: round >= 0);
+                }
+
                 onRound?.Invoke(round + WarmupRounds + 1);
             }
 
-            return Table(stacks, mixers, feedForwards, rounds);
+            return Table(whole, stacks, mixers, feedForwards, rounds);
         }
         finally
         {
-            stacks.ForEach(stack => stack.Dispose());
+            foreach (var stack in stacks.Values)
+            {
+                stack.Model.Dispose();
+            }
         }
     }
 
+    private static LayerConfiguration Empty { get; } = new(new NoMixerConfiguration(), new NoFeedForwardConfiguration());
+
+    private static LayerConfiguration Alone(MixerConfiguration mixer) => Empty with { Mixer = mixer };
+
+    private static LayerConfiguration Alone(FeedForwardConfiguration feedForward) => Empty with { FeedForward = feedForward };
+
     private CostTable Table(
-        List<Stack> stacks, IReadOnlyList<MixerConfiguration> mixers, IReadOnlyList<FeedForwardConfiguration> feedForwards, int rounds)
+        Samples whole, Dictionary<LayerConfiguration, Samples> stacks, IReadOnlyList<MixerConfiguration> mixers,
+        IReadOnlyList<FeedForwardConfiguration> feedForwards, int rounds)
     {
-        var timed = stacks.Skip(1).ToDictionary(stack => stack.Label);
+        var mixerCosts = mixers.ToDictionary(m => m.ToString(), m => Cost(whole, stacks, Alone(m), m.ToString()));
+        var feedForwardCosts = feedForwards.ToDictionary(f => f.ToString(), f => Cost(whole, stacks, Alone(f), f.ToString()));
+        double prefill = whole.Prefill(0.5), decode = whole.Decode(0.5);
+        foreach (var layer in model.Layers)
+        {
+            prefill -= mixerCosts[layer.Mixer.ToString()].PrefillSeconds + feedForwardCosts[layer.FeedForward.ToString()].PrefillSeconds;
+            decode -= mixerCosts[layer.Mixer.ToString()].DecodeSeconds + feedForwardCosts[layer.FeedForward.ToString()].DecodeSeconds;
+        }
+
+        long parameters = (model with { Layers = [] }).ParameterCount;
         return new CostTable
         {
             Scenario = scenario,
             Machine = $"{RuntimeInformation.OSArchitecture}, {Environment.ProcessorCount} processors, {RuntimeInformation.FrameworkDescription}",
             Rounds = rounds,
-            Base = stacks[0].Cost("base", BaseParameters(), BaseBytes(), 0),
-            Mixers = mixers.ToDictionary(m => m.ToString(), m => Cost(timed, new LayerConfiguration(m, new NoFeedForwardConfiguration()), m.ToString())),
-            FeedForwards = feedForwards.ToDictionary(
-                f => f.ToString(), f => Cost(timed, new LayerConfiguration(new NoMixerConfiguration(), f), f.ToString())),
+            Base = new VariantCost(
+                "base", parameters, Bytes(parameters), 0, Math.Max(0, prefill), Math.Max(0, decode), whole.DecodeSpread),
+            Mixers = mixerCosts,
+            FeedForwards = feedForwardCosts,
         };
     }
 
-    private VariantCost Cost(Dictionary<string, Stack> timed, LayerConfiguration layer, string label)
+    private VariantCost Cost(Samples whole, Dictionary<LayerConfiguration, Samples> stacks, LayerConfiguration half, string label)
     {
-        if (!timed.TryGetValue(Stack.LabelOf(layer), out var stack))
+        if (!stacks.TryGetValue(half, out var stack))
         {
             return VariantCost.None(label);
         }
 
-        var shape = Shape([layer]);
-        long parameters = shape.ParameterCount - BaseParameters();
-        long bytes = ((parameters - model.HiddenSize) * scenario.Type.Bytes()) + (model.HiddenSize * sizeof(float));
-        return stack.Cost(label, parameters, bytes, shape.KvBytesPerToken(scenario.Type));
+        var single = model with { Layers = [half] };
+        long parameters = single.MixerParameterCount(0) + single.FeedForwardParameterCount(0);
+        return new VariantCost(
+            label, parameters, Bytes(parameters), single.KvBytesPerToken(scenario.Type),
+            Math.Max(0, (stack.Prefill(0.5) - whole.Prefill(0.5)) / Copies),
+            Math.Max(0, (stack.Decode(0.5) - whole.Decode(0.5)) / Copies), stack.DecodeSpread / Copies);
     }
 
-    private long BaseParameters() => Shape([]).ParameterCount;
+    /// <summary>Bytes of weights that hold one gain.</summary>
+    private long Bytes(long parameters) =>
+        ((parameters - model.HiddenSize) * scenario.Type.Bytes()) + (model.HiddenSize * sizeof(float));
 
-    private long BaseBytes() =>
-        ((BaseParameters() - model.HiddenSize) * scenario.Type.Bytes()) + (model.HiddenSize * sizeof(float));
-
-    private ModelConfiguration Shape(LayerConfiguration[] layers) =>
-        model with { Layers = [.. layers] };
-
-    private Stack Build(Decoder bare, LayerConfiguration layer) =>
-        new(Repeat(bare, layer, ShallowDepth), Repeat(bare, layer, DeepDepth));
-
-    /// <summary>A stack shares token table and head with the bare model: only layers differ between stacks.</summary>
-    private Decoder Repeat(Decoder bare, LayerConfiguration layer, int depth)
+    private Decoder Extend(Decoder parent, LayerConfiguration half)
     {
         var arena = new Arena("cost stack");
-        var factory = new BlockFactory(bare.Configuration, bare.Rope, arena, scenario.Type);
-        var layers = Enumerable.Range(0, depth).Select(i => new DecoderLayer(
-            factory.Mixer(layer.Mixer, $"stack.{i}"), factory.FeedForward(layer.FeedForward, $"stack.{i}"))).ToList();
-        var stack = bare.WithLayers(Shape([.. Enumerable.Repeat(layer, depth)]), layers, arena);
-        ModelInitializer.Fill(stack, 1);
-        return stack;
+        var factory = new BlockFactory(parent.Configuration, parent.Rope, arena, scenario.Type);
+        var copies = Enumerable.Range(0, Copies).Select(i => new DecoderLayer(
+            factory.Mixer(half.Mixer, $"copy.{i}"), factory.FeedForward(half.FeedForward, $"copy.{i}"))).ToList();
+        var shape = model with { Layers = [.. model.Layers, .. Enumerable.Repeat(half, Copies)] };
+        ModelInitializer.Fill(parent.WithLayers(model with { Layers = [.. Enumerable.Repeat(half, Copies)] }, copies), 1);
+        return parent.WithLayers(shape, [.. parent.Layers, .. copies], arena);
     }
 
-    /// <summary>A half at two depths (or the bare model at one) and its samples.</summary>
-    private sealed class Stack : IDisposable
+    /// <summary>A model and its measured times.</summary>
+    private sealed class Samples(Decoder model)
     {
-        private readonly Decoder _shallow;
-        private readonly Decoder? _deep;
-        private readonly List<double> _prefill = [];
-        private readonly List<double> _decode = [];
+        private readonly List<ScenarioTime> _times = [];
 
-        public Stack(Decoder shallow, Decoder? deep)
+        public Decoder Model => model;
+
+        public double DecodeSpread => (Decode(0.75) - Decode(0.25)) / 2;
+
+        public void Take(ScenarioMeter meter, bool keep)
         {
-            _shallow = shallow;
-            _deep = deep;
-            Label = deep is null ? "base" : LabelOf(deep.Configuration.Layers[0]);
-        }
-
-        public string Label { get; }
-
-        public static string LabelOf(LayerConfiguration layer) => $"{layer.Mixer} + {layer.FeedForward}";
-
-        public void Sample(ScenarioMeter meter, bool keep)
-        {
-            var low = meter.Measure(_shallow);
-            var (prefill, decode) = (low.PrefillSeconds, low.DecodeSeconds);
-            if (_deep is not null)
-            {
-                var high = meter.Measure(_deep);
-                prefill = (high.PrefillSeconds - low.PrefillSeconds) / (DeepDepth - ShallowDepth);
-                decode = (high.DecodeSeconds - low.DecodeSeconds) / (DeepDepth - ShallowDepth);
-            }
-
+            var time = meter.Measure(model);
             if (keep)
             {
-                _prefill.Add(prefill);
-                _decode.Add(decode);
+                _times.Add(time);
             }
         }
 
-        public VariantCost Cost(string label, long parameters, long bytes, long kvBytes) => new(
-            label, parameters, bytes, kvBytes, Math.Max(0, Quantile(_prefill, 0.5)), Math.Max(0, Quantile(_decode, 0.5)),
-            (Quantile(_decode, 0.75) - Quantile(_decode, 0.25)) / 2);
+        public double Prefill(double share) => Quantile(_times.Select(time => time.PrefillSeconds), share);
 
-        public void Dispose()
-        {
-            _shallow.Dispose();
-            _deep?.Dispose();
-        }
+        public double Decode(double share) => Quantile(_times.Select(time => time.DecodeSeconds), share);
 
-        private static double Quantile(List<double> values, double share)
+        private static double Quantile(IEnumerable<double> values, double share)
         {
             double[] sorted = [.. values.Order()];
             double position = share * (sorted.Length - 1);
