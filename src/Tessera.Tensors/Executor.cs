@@ -55,7 +55,11 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
         output = tape!.Track(output);
         tape.Add(new OperationRecord
         {
-            Kind = OperationKind.RmsNorm, Input = input, Output = output, Weight = gain, Saved = inverseRms,
+            Kind = OperationKind.RmsNorm,
+            Input = input,
+            Output = output,
+            Weight = gain,
+            Saved = inverseRms,
         });
         return output;
     }
@@ -81,8 +85,13 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
         output = tape.Track(output);
         tape.Add(new OperationRecord
         {
-            Kind = OperationKind.AddRmsNorm, Input = residual, Second = branch, Output = output, SecondOutput = updated,
-            Weight = gain, Saved = inverseRms,
+            Kind = OperationKind.AddRmsNorm,
+            Input = residual,
+            Second = branch,
+            Output = output,
+            SecondOutput = updated,
+            Weight = gain,
+            Saved = inverseRms,
         });
         return (updated, output);
     }
@@ -111,7 +120,12 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
         {
             tape!.Add(new OperationRecord
             {
-                Kind = OperationKind.Rope, Input = qkv, Output = qkv, Saved = (nint)positions, Count = heads, Shape = shape,
+                Kind = OperationKind.Rope,
+                Input = qkv,
+                Output = qkv,
+                Saved = (nint)positions,
+                Count = heads,
+                Shape = shape,
                 Table = table,
             });
         }
@@ -138,8 +152,13 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
         output = tape!.Track(output);
         tape.Add(new OperationRecord
         {
-            Kind = OperationKind.Attention, Input = qkv, Output = output, Saved = logSumExp, Segments = (nint)segments,
-            Count = segmentCount, Shape = shape,
+            Kind = OperationKind.Attention,
+            Input = qkv,
+            Output = output,
+            Saved = logSumExp,
+            Segments = (nint)segments,
+            Count = segmentCount,
+            Shape = shape,
         });
         return output;
     }

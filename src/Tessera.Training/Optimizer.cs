@@ -55,8 +55,12 @@ public sealed unsafe class Optimizer : IDisposable
         Steps++;
         var adam = new AdamWSettings
         {
-            LearningRate = (float)learningRate, Beta1 = settings.Beta1, Beta2 = settings.Beta2, Epsilon = settings.Epsilon,
-            Step = Steps, GradientScale = settings.ClipNorm > 0 && norm > settings.ClipNorm ? (float)(settings.ClipNorm / norm) : 1f,
+            LearningRate = (float)learningRate,
+            Beta1 = settings.Beta1,
+            Beta2 = settings.Beta2,
+            Epsilon = settings.Epsilon,
+            Step = Steps,
+            GradientScale = settings.ClipNorm > 0 && norm > settings.ClipNorm ? (float)(settings.ClipNorm / norm) : 1f,
         };
         foreach (var slot in _slots)
         {

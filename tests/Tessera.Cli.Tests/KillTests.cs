@@ -99,7 +99,8 @@ public sealed class KillTests : IDisposable
     {
         var info = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "tessera"), arguments)
         {
-            RedirectStandardOutput = true, RedirectStandardError = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
         };
         var process = Process.Start(info)!;
         process.OutputDataReceived += (_, _) => { };

@@ -11,7 +11,10 @@ public sealed class TasksVerifyTests(TinyModel files)
         var problems = new ProblemSource(ProblemSplit.Evaluation, 9).Stream().Take(30).ToList();
         string path = files.Write("rows.jsonl", string.Concat(problems.Select((problem, i) => JsonSerializer.Serialize(new
         {
-            task = problem.Task, level = problem.Level, question = problem.Question, answer = problem.Answer,
+            task = problem.Task,
+            level = problem.Level,
+            question = problem.Question,
+            answer = problem.Answer,
             completion = (i % 3) switch { 0 => problem.Completion, 1 => "#### 123456789123\n", _ => problem.Reasoning },
         }) + "\n")));
 

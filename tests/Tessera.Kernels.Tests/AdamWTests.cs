@@ -22,7 +22,13 @@ public unsafe class AdamWTests
         {
             var settings = new AdamWSettings
             {
-                LearningRate = 0.01 / step, Beta1 = 0.9, Beta2 = 0.95, Epsilon = 1e-6, WeightDecay = 0.1, Step = step, GradientScale = 0.7,
+                LearningRate = 0.01 / step,
+                Beta1 = 0.9,
+                Beta2 = 0.95,
+                Epsilon = 1e-6,
+                WeightDecay = 0.1,
+                Step = step,
+                GradientScale = 0.7,
             };
             using var gradient = GuardedFloats.Random(count, 100 + step, misalignment: 2);
             AdamW.Step(device, parameter.Pointer, gradient.Pointer, first.Pointer, second.Pointer, count, settings);

@@ -36,11 +36,19 @@ internal static unsafe class SmallModel
 
     public static ModelConfiguration Configuration(
         ImmutableArray<LayerConfiguration>? layers = null, bool tied = false, int vocabulary = 41, int hidden = 16) => new()
-    {
-        Architecture = ModelFamily.DeciLm, VocabularySize = vocabulary, HiddenSize = hidden, HeadCount = 4, HeadDim = hidden / 4,
-        RmsNormEpsilon = 1e-5, RopeTheta = 10_000, MaxPositions = 64, TieEmbeddings = tied, StorageType = DType.F32,
-        Layers = layers ?? EveryKind,
-    };
+        {
+            Architecture = ModelFamily.DeciLm,
+            VocabularySize = vocabulary,
+            HiddenSize = hidden,
+            HeadCount = 4,
+            HeadDim = hidden / 4,
+            RmsNormEpsilon = 1e-5,
+            RopeTheta = 10_000,
+            MaxPositions = 64,
+            TieEmbeddings = tied,
+            StorageType = DType.F32,
+            Layers = layers ?? EveryKind,
+        };
 
     public static Decoder Create(ModelConfiguration configuration, ulong seed = 1, DType type = DType.F32, float scale = 0.35f)
     {

@@ -16,8 +16,17 @@ internal sealed class SmallParent : IDisposable
         Device = new CpuDevice(2);
         Configuration = new ModelConfiguration
         {
-            VocabularySize = Vocabulary, HiddenSize = 32, HeadCount = 4, HeadDim = 8, RmsNormEpsilon = 1e-5, RopeTheta = 10000,
-            MaxPositions = 64, TieEmbeddings = true, StorageType = DType.F32, BosTokenId = 1, EosTokenIds = [2],
+            VocabularySize = Vocabulary,
+            HiddenSize = 32,
+            HeadCount = 4,
+            HeadDim = 8,
+            RmsNormEpsilon = 1e-5,
+            RopeTheta = 10000,
+            MaxPositions = 64,
+            TieEmbeddings = true,
+            StorageType = DType.F32,
+            BosTokenId = 1,
+            EosTokenIds = [2],
             Layers = [.. Enumerable.Repeat(new LayerConfiguration(new AttentionConfiguration(kvHeads), new SwiGluConfiguration(width)), 3)],
         };
         Model = Decoder.Allocate(Configuration, DType.F32);

@@ -205,7 +205,10 @@ public sealed unsafe class OperationGradientTests
             float* row = qkv.Data + ((long)start * qkv.Columns) + keys;
             segments[i] = new AttentionSegment
             {
-                QueryStart = start, QueryCount = lengths[i], KeyCount = lengths[i], Keys = (nint)row,
+                QueryStart = start,
+                QueryCount = lengths[i],
+                KeyCount = lengths[i],
+                Keys = (nint)row,
                 Values = (nint)(row + (shape.KvHeads * shape.HeadDim)),
             };
             start += lengths[i];

@@ -110,7 +110,10 @@ public sealed class ResumeTests : IDisposable
 
     private static TrainingSettings Settings(int steps) => new()
     {
-        Schedule = new LearningRateSchedule(ScheduleShape.Cosine, 5e-3, 1e-4, 2, steps), Accumulation = 2, BatchTokens = 20, MaxLength = 16,
+        Schedule = new LearningRateSchedule(ScheduleShape.Cosine, 5e-3, 1e-4, 2, steps),
+        Accumulation = 2,
+        BatchTokens = 20,
+        MaxLength = 16,
     };
 
     /// <summary>A process of its own: fresh weights, restored if there is something to restore, stopped at a step.</summary>

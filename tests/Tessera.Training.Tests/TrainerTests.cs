@@ -13,7 +13,9 @@ public sealed unsafe class TrainerTests : IDisposable
 
     public static TrainingSettings Settings(int steps, double rate = 2e-3) => new()
     {
-        Schedule = new LearningRateSchedule(ScheduleShape.Constant, rate, rate, 0, steps), BatchTokens = 24, MaxLength = 16,
+        Schedule = new LearningRateSchedule(ScheduleShape.Constant, rate, rate, 0, steps),
+        BatchTokens = 24,
+        MaxLength = 16,
     };
 
     [Fact]

@@ -54,8 +54,16 @@ internal static class BenchCommand
 
     private static object ToJson(BenchResult measured, string device) => new
     {
-        name = measured.Name, shape = measured.Shape, dtype = measured.DataType, threads = measured.Threads, device,
-        value = measured.Value, unit = measured.Unit, ceiling = measured.Ceiling, ratio = measured.Ratio, runs = measured.Runs,
+        name = measured.Name,
+        shape = measured.Shape,
+        dtype = measured.DataType,
+        threads = measured.Threads,
+        device,
+        value = measured.Value,
+        unit = measured.Unit,
+        ceiling = measured.Ceiling,
+        ratio = measured.Ratio,
+        runs = measured.Runs,
         spread = measured.Spread,
     };
 

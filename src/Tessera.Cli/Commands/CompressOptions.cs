@@ -143,7 +143,9 @@ internal sealed class CompressOptions
             Healing = new TrainingSettings
             {
                 Schedule = new LearningRateSchedule(ScheduleShape.Cosine, rate, rate / 20, Math.Max(1, heal / 20), heal),
-                BatchTokens = result.GetValue(HealTokens), MaxLength = maxLength, WeightDecay = 0.01f,
+                BatchTokens = result.GetValue(HealTokens),
+                MaxLength = maxLength,
+                WeightDecay = 0.01f,
             },
         };
     }
@@ -151,10 +153,15 @@ internal sealed class CompressOptions
     /// <summary>What data to draw.</summary>
     public CompressionDataOptions ToData(ParseResult result) => new()
     {
-        Text = result.GetValue(Text) ?? [], Tasks = result.GetValue(Tasks), Levels = result.GetValue(Levels),
-        Seed = result.GetValue(Seed), CalibrationTokens = OptionChecks.AtLeast(result, CalibrationTokens, 64),
-        ScoringTokens = OptionChecks.AtLeast(result, ScoringTokens, 64), BatchTokens = OptionChecks.AtLeast(result, BatchTokens, 16),
-        MaxLength = OptionChecks.AtLeast(result, MaxLength, 2), Problems = OptionChecks.AtLeast(result, Problems, 0),
+        Text = result.GetValue(Text) ?? [],
+        Tasks = result.GetValue(Tasks),
+        Levels = result.GetValue(Levels),
+        Seed = result.GetValue(Seed),
+        CalibrationTokens = OptionChecks.AtLeast(result, CalibrationTokens, 64),
+        ScoringTokens = OptionChecks.AtLeast(result, ScoringTokens, 64),
+        BatchTokens = OptionChecks.AtLeast(result, BatchTokens, 16),
+        MaxLength = OptionChecks.AtLeast(result, MaxLength, 2),
+        Problems = OptionChecks.AtLeast(result, Problems, 0),
     };
 
     private static Option<int> Number(string name, string description, int fallback) =>

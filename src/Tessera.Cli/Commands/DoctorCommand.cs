@@ -23,7 +23,10 @@ internal static class DoctorCommand
                     machine,
                     optional = parts.Select(found => new
                     {
-                        name = found.Part.Name, found = found.Path is not null, path = found.Path, needed_for = found.Part.NeededFor,
+                        name = found.Part.Name,
+                        found = found.Path is not null,
+                        path = found.Path,
+                        needed_for = found.Part.NeededFor,
                     }),
                 });
                 return;

@@ -57,7 +57,11 @@ internal static class ExportCommand
         {
             JsonOutput.Print(new
             {
-                model = target, form, dtype = storage.Label(), layers = written.Layers.Length, parameters = written.ParameterCount,
+                model = target,
+                form,
+                dtype = storage.Label(),
+                layers = written.Layers.Length,
+                parameters = written.ParameterCount,
                 parameters_before = source.Configuration.ParameterCount,
             });
         }

@@ -143,10 +143,13 @@ internal static class GenerateCommand
             {
                 sequences = outputs.Zip(prompts, (output, prompt) => new
                 {
-                    prompt_tokens = prompt.Length, ids = output.Sequence.Ids, text = output.Text,
+                    prompt_tokens = prompt.Length,
+                    ids = output.Sequence.Ids,
+                    text = output.Text,
                     finish_reason = output.Sequence.Reason == FinishReason.Stop ? "stop" : "length",
                 }),
-                new_tokens = tokens, seconds = time.TotalSeconds,
+                new_tokens = tokens,
+                seconds = time.TotalSeconds,
             });
         }
         else if (showIds)

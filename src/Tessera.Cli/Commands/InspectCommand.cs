@@ -43,22 +43,40 @@ internal static class InspectCommand
         var shape = source.Configuration;
         JsonOutput.Print(new
         {
-            model = source.Name, architecture = shape.Architecture.ToString(), layers = shape.Layers.Length,
-            hidden_size = shape.HiddenSize, heads = shape.HeadCount, head_dim = shape.HeadDim, vocabulary = shape.VocabularySize,
-            max_positions = shape.MaxPositions, tied_embeddings = shape.TieEmbeddings, stored_as = shape.StorageType.Label(),
-            parameters = shape.ParameterCount, bytes_f32 = Bytes(shape, DType.F32), bytes_bf16 = Bytes(shape, DType.BF16),
-            kv_bytes_per_token_bf16 = shape.KvBytesPerToken(DType.BF16), context, flops_per_token = shape.FlopsPerToken(context),
+            model = source.Name,
+            architecture = shape.Architecture.ToString(),
+            layers = shape.Layers.Length,
+            hidden_size = shape.HiddenSize,
+            heads = shape.HeadCount,
+            head_dim = shape.HeadDim,
+            vocabulary = shape.VocabularySize,
+            max_positions = shape.MaxPositions,
+            tied_embeddings = shape.TieEmbeddings,
+            stored_as = shape.StorageType.Label(),
+            parameters = shape.ParameterCount,
+            bytes_f32 = Bytes(shape, DType.F32),
+            bytes_bf16 = Bytes(shape, DType.BF16),
+            kv_bytes_per_token_bf16 = shape.KvBytesPerToken(DType.BF16),
+            context,
+            flops_per_token = shape.FlopsPerToken(context),
             embedding_parameters = EmbeddingParameters(shape),
             per_layer = shape.Layers.Select((layer, i) => new
             {
-                layer = i, mixer = layer.Mixer.ToString(), feed_forward = layer.FeedForward.ToString(),
-                mixer_parameters = shape.MixerParameterCount(i), feed_forward_parameters = shape.FeedForwardParameterCount(i),
+                layer = i,
+                mixer = layer.Mixer.ToString(),
+                feed_forward = layer.FeedForward.ToString(),
+                mixer_parameters = shape.MixerParameterCount(i),
+                feed_forward_parameters = shape.FeedForwardParameterCount(i),
                 kv_bytes_per_token_bf16 = layer.Mixer.KvElementsPerToken(shape) * DType.BF16.Bytes(),
             }),
             weights = weights is null ? null : new
             {
-                source = weights.Source, fits = weights.Fits, tensors = weights.Tensors, stored_types = weights.Types,
-                problems = weights.Problems, unknown_tensors = weights.Unknown,
+                source = weights.Source,
+                fits = weights.Fits,
+                tensors = weights.Tensors,
+                stored_types = weights.Types,
+                problems = weights.Problems,
+                unknown_tensors = weights.Unknown,
             },
         });
     }

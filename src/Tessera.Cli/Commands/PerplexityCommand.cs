@@ -104,16 +104,24 @@ internal static class PerplexityCommand
         {
             JsonOutput.Print(new
             {
-                model = setting.Model, documents = documents.Count, tokens = scores.Sum(score => score.Tokens),
+                model = setting.Model,
+                documents = documents.Count,
+                tokens = scores.Sum(score => score.Tokens),
                 bytes = hasText ? documents.Sum(document => document.Bytes) : (long?)null,
                 characters = hasText ? documents.Sum(document => document.Characters) : (long?)null,
-                max_length = setting.Window, stride = setting.Stride, nats = scores.Sum(score => score.NegativeLogLikelihood),
-                nats_per_token = Interval(perToken), perplexity = Interval(perToken, Math.Exp), bits_per_byte = Interval(perByte),
+                max_length = setting.Window,
+                stride = setting.Stride,
+                nats = scores.Sum(score => score.NegativeLogLikelihood),
+                nats_per_token = Interval(perToken),
+                perplexity = Interval(perToken, Math.Exp),
+                bits_per_byte = Interval(perByte),
                 nats_per_character = Interval(perCharacter),
                 per_document = setting.EachDocument
                     ? scores.Select(score => new
                     {
-                        tokens = score.Tokens, nats = score.NegativeLogLikelihood, perplexity = Math.Exp(score.NegativeLogLikelihood / score.Tokens),
+                        tokens = score.Tokens,
+                        nats = score.NegativeLogLikelihood,
+                        perplexity = Math.Exp(score.NegativeLogLikelihood / score.Tokens),
                     })
                     : null,
             });

@@ -8,17 +8,20 @@ internal static class SharedOptions
 {
     public static Option<string> Device() => new("--device")
     {
-        Description = "Where to compute: cpu.", DefaultValueFactory = _ => "cpu",
+        Description = "Where to compute: cpu.",
+        DefaultValueFactory = _ => "cpu",
     };
 
     public static Option<int> Threads() => new("--threads")
     {
-        Description = "Worker threads; 0 for one a processor.", DefaultValueFactory = _ => 0,
+        Description = "Worker threads; 0 for one a processor.",
+        DefaultValueFactory = _ => 0,
     };
 
     public static Option<ulong> Seed() => new("--seed")
     {
-        Description = "Seed of everything random.", DefaultValueFactory = _ => 1UL,
+        Description = "Seed of everything random.",
+        DefaultValueFactory = _ => 1UL,
     };
 
     public static Option<bool> Json() => new("--json") { Description = "Print one JSON document instead of text." };

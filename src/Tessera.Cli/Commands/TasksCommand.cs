@@ -63,8 +63,12 @@ internal static class TasksCommand
     private static string ToJson(Problem problem) => JsonSerializer.Serialize(
         new
         {
-            task = problem.Task, level = problem.Level, prompt = problem.Prompt, reasoning = problem.Reasoning,
-            answer = problem.Answer, text = problem.ToText(),
+            task = problem.Task,
+            level = problem.Level,
+            prompt = problem.Prompt,
+            reasoning = problem.Reasoning,
+            answer = problem.Answer,
+            text = problem.ToText(),
         },
         Relaxed);
 }

@@ -54,8 +54,13 @@ internal static class TasksScoreCommand
 
     private static string Row(ScoredSample sample) => JsonOutput.Line(new
     {
-        task = sample.Problem.Task, level = sample.Problem.Level, question = sample.Problem.Question, answer = sample.Problem.Answer,
-        completion = sample.Completion, found = sample.Answer, correct = sample.IsCorrect,
+        task = sample.Problem.Task,
+        level = sample.Problem.Level,
+        question = sample.Problem.Question,
+        answer = sample.Problem.Answer,
+        completion = sample.Completion,
+        found = sample.Answer,
+        correct = sample.IsCorrect,
     });
 
     private static void Report(string model, AccuracyResult result, ulong seed, bool asJson)
@@ -64,8 +69,14 @@ internal static class TasksScoreCommand
         {
             JsonOutput.Print(new
             {
-                model, split = "evaluation", seed, count = result.Count, correct = result.Correct, accuracy = result.Accuracy,
-                standard_error = result.StandardError, by_task = AccuracyTable.ToJson(result),
+                model,
+                split = "evaluation",
+                seed,
+                count = result.Count,
+                correct = result.Correct,
+                accuracy = result.Accuracy,
+                standard_error = result.StandardError,
+                by_task = AccuracyTable.ToJson(result),
             });
         }
         else

@@ -79,8 +79,13 @@ internal static class TasksVerifyCommand
         {
             JsonOutput.Print(new
             {
-                file = path, count = result.Count, correct = result.Correct, accuracy = result.Accuracy,
-                standard_error = result.StandardError, by_task = AccuracyTable.ToJson(result), verdicts,
+                file = path,
+                count = result.Count,
+                correct = result.Correct,
+                accuracy = result.Accuracy,
+                standard_error = result.StandardError,
+                by_task = AccuracyTable.ToJson(result),
+                verdicts,
             });
         }
         else

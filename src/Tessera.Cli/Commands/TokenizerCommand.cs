@@ -15,7 +15,8 @@ internal static class TokenizerCommand
         var size = new Option<int>("--vocab-size") { Description = "Tokens in all.", DefaultValueFactory = _ => 512 };
         var special = new Option<string[]>("--special")
         {
-            Description = "Special tokens, first ids first.", AllowMultipleArgumentsPerToken = true,
+            Description = "Special tokens, first ids first.",
+            AllowMultipleArgumentsPerToken = true,
             DefaultValueFactory = _ => ["<pad>", "<s>", "</s>"],
         };
         var digits = new Option<bool>("--split-digits") { Description = "Make every digit a token of its own." };
@@ -38,7 +39,8 @@ internal static class TokenizerCommand
             string path = Path.Combine(folder, "tokenizer.json");
             int tokens = TokenizerTrainer.Train(texts, path, new TokenizerTrainerOptions
             {
-                VocabularySize = result.GetValue(size), SpecialTokens = result.GetValue(special)!,
+                VocabularySize = result.GetValue(size),
+                SpecialTokens = result.GetValue(special)!,
                 SplitDigits = result.GetValue(digits),
             });
             Console.WriteLine($"{path}: {tokens} tokens");

@@ -21,8 +21,11 @@ internal static class AccuracyTable
 
     public static IEnumerable<object> ToJson(AccuracyResult result) => result.ByTask.Select(entry => new
     {
-        task = Split(entry.Key).Task, level = int.Parse(Split(entry.Key).Level), correct = entry.Value.Correct,
-        count = entry.Value.Count, accuracy = (double)entry.Value.Correct / entry.Value.Count,
+        task = Split(entry.Key).Task,
+        level = int.Parse(Split(entry.Key).Level),
+        correct = entry.Value.Correct,
+        count = entry.Value.Count,
+        accuracy = (double)entry.Value.Correct / entry.Value.Count,
     });
 
     private static (string Task, string Level) Split(string key)

@@ -33,7 +33,11 @@ public static unsafe partial class AdamW
         double correction2 = 1.0 - Math.Pow(settings.Beta2, settings.Step);
         var arguments = new Arguments
         {
-            Parameter = parameter, Gradient = gradient, First = firstMoment, Second = secondMoment, Count = count,
+            Parameter = parameter,
+            Gradient = gradient,
+            First = firstMoment,
+            Second = secondMoment,
+            Count = count,
             GradientScale = (float)settings.GradientScale,
             OneMinusBeta1 = (float)(1.0 - settings.Beta1),
             Beta2 = (float)settings.Beta2,

@@ -26,7 +26,11 @@ public static unsafe partial class ChannelStatistics
         int blocks = RowLaunch.Blocks(tokens, RowLaunch.BlockTokens);
         var arguments = new Arguments
         {
-            X = x, Sums = sums, Partials = cpu.Scratch.Floats((long)blocks * width), Tokens = tokens, Width = width,
+            X = x,
+            Sums = sums,
+            Partials = cpu.Scratch.Floats((long)blocks * width),
+            Tokens = tokens,
+            Width = width,
         };
         RowLaunch.Run(cpu, &AbsoluteBody, &arguments, (long)tokens * width);
         RowLaunch.Run(cpu, &SumBody, &arguments, (long)blocks * width);

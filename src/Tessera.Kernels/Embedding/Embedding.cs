@@ -50,7 +50,11 @@ public static unsafe partial class Embedding
         CheckIds(ids, tokens, vocabulary);
         var arguments = new BackwardArguments
         {
-            Ids = ids, GradOutput = gradOutput, GradTable = gradTable, Tokens = tokens, Width = width,
+            Ids = ids,
+            GradOutput = gradOutput,
+            GradTable = gradTable,
+            Tokens = tokens,
+            Width = width,
         };
         RowLaunch.Run(cpu, &BackwardBody, &arguments, (long)tokens * width);
     }

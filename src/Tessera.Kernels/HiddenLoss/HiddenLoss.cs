@@ -32,8 +32,14 @@ public static unsafe partial class HiddenLoss
         RowLaunch.CheckSizes(tokens, width);
         var arguments = new CosineArguments
         {
-            Student = student, Teacher = teacher, Weights = tokenWeights, Loss = tokenLoss, Gradient = gradStudent,
-            Tokens = tokens, Width = width, Scale = gradientScale,
+            Student = student,
+            Teacher = teacher,
+            Weights = tokenWeights,
+            Loss = tokenLoss,
+            Gradient = gradStudent,
+            Tokens = tokens,
+            Width = width,
+            Scale = gradientScale,
         };
         RowLaunch.Run(cpu, &CosineBody, &arguments, (long)tokens * width);
     }
@@ -59,7 +65,11 @@ public static unsafe partial class HiddenLoss
         var mark = cpu.Scratch.Mark();
         var arguments = new SquareArguments
         {
-            Student = student, Teacher = teacher, Gradient = gradStudent, Count = count, Blocks = blocks,
+            Student = student,
+            Teacher = teacher,
+            Gradient = gradStudent,
+            Count = count,
+            Blocks = blocks,
             Differences = (double*)cpu.Scratch.Allocate((long)blocks * sizeof(double)),
             Norms = (double*)cpu.Scratch.Allocate((long)blocks * sizeof(double)),
         };

@@ -72,8 +72,13 @@ public static unsafe partial class LinearCrossEntropy
             Gemm.Multiply(device, input, false, head, true, logits, vocabulary, count, vocabulary, width, false);
             var arguments = new Arguments
             {
-                Logits = logits, Targets = targets + first, Weights = tokenWeights + first, Loss = tokenLoss + first,
-                Tokens = count, Vocabulary = vocabulary, Scale = gradientScale,
+                Logits = logits,
+                Targets = targets + first,
+                Weights = tokenWeights + first,
+                Loss = tokenLoss + first,
+                Tokens = count,
+                Vocabulary = vocabulary,
+                Scale = gradientScale,
                 WithGradient = gradHidden is not null || gradHead is not null,
             };
             RowLaunch.Run(cpu, &Body, &arguments, (long)count * vocabulary);

@@ -51,8 +51,13 @@ public static unsafe partial class LinearKl
         double teacherSum = LinearCrossEntropy.SumExponentials(teacher, count, teacherMax, factor, false);
         return new Row
         {
-            Student = student, Teacher = teacher, Factor = factor, StudentMax = studentMax, TeacherMax = teacherMax,
-            StudentInverse = (float)(1.0 / studentSum), TeacherInverse = (float)(1.0 / teacherSum),
+            Student = student,
+            Teacher = teacher,
+            Factor = factor,
+            StudentMax = studentMax,
+            TeacherMax = teacherMax,
+            StudentInverse = (float)(1.0 / studentSum),
+            TeacherInverse = (float)(1.0 / teacherSum),
             Offset = (float)((((double)studentMax - teacherMax) * factor) + Math.Log(studentSum / teacherSum)),
         };
     }

@@ -77,8 +77,14 @@ public static unsafe partial class LinearKl
             Gemm.Multiply(device, guide, false, teacherHead, true, teacher, vocabulary, count, vocabulary, teacherWidth, false);
             var arguments = new Arguments
             {
-                Student = student, Teacher = teacher, Weights = tokenWeights + first, Loss = tokenLoss + first,
-                Tokens = count, Vocabulary = vocabulary, Temperature = temperature, Scale = gradientScale,
+                Student = student,
+                Teacher = teacher,
+                Weights = tokenWeights + first,
+                Loss = tokenLoss + first,
+                Tokens = count,
+                Vocabulary = vocabulary,
+                Temperature = temperature,
+                Scale = gradientScale,
             };
             RowLaunch.Run(cpu, &Body, &arguments, (long)count * vocabulary);
             LinearCrossEntropy.Gradients(

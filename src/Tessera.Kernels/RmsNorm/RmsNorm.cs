@@ -30,7 +30,13 @@ public static unsafe partial class RmsNorm
         RowLaunch.CheckSizes(tokens, width);
         var arguments = new ForwardArguments
         {
-            X = x, Gain = gain, Y = y, InverseRms = inverseRms, Tokens = tokens, Width = width, Epsilon = epsilon,
+            X = x,
+            Gain = gain,
+            Y = y,
+            InverseRms = inverseRms,
+            Tokens = tokens,
+            Width = width,
+            Epsilon = epsilon,
         };
         RowLaunch.Run(cpu, &ForwardBody, &arguments, (long)tokens * width);
     }
@@ -54,8 +60,15 @@ public static unsafe partial class RmsNorm
         RowLaunch.CheckSizes(tokens, width);
         var arguments = new ForwardArguments
         {
-            X = residual, Branch = branch, Updated = updatedResidual, Gain = gain, Y = y, InverseRms = inverseRms,
-            Tokens = tokens, Width = width, Epsilon = epsilon,
+            X = residual,
+            Branch = branch,
+            Updated = updatedResidual,
+            Gain = gain,
+            Y = y,
+            InverseRms = inverseRms,
+            Tokens = tokens,
+            Width = width,
+            Epsilon = epsilon,
         };
         RowLaunch.Run(cpu, &ForwardBody, &arguments, (long)tokens * width);
     }
@@ -83,9 +96,16 @@ public static unsafe partial class RmsNorm
         int blocks = RowLaunch.Blocks(tokens, RowLaunch.BlockTokens);
         var arguments = new BackwardArguments
         {
-            GradY = gradY, X = x, InverseRms = inverseRms, Gain = gain, GradX = gradX, Accumulate = accumulate,
-            GradGain = gradGain, Partials = gradGain is null ? null : cpu.Scratch.Floats((long)blocks * width),
-            Tokens = tokens, Width = width,
+            GradY = gradY,
+            X = x,
+            InverseRms = inverseRms,
+            Gain = gain,
+            GradX = gradX,
+            Accumulate = accumulate,
+            GradGain = gradGain,
+            Partials = gradGain is null ? null : cpu.Scratch.Floats((long)blocks * width),
+            Tokens = tokens,
+            Width = width,
         };
         RowLaunch.Run(cpu, &BackwardBody, &arguments, (long)tokens * width);
         if (gradGain is not null)

@@ -70,8 +70,11 @@ public sealed unsafe class AttentionBlock(
             float* first = qkv.Data + ((long)spans[i].Start * qkv.Columns);
             segments[i] = new AttentionSegment
             {
-                QueryStart = spans[i].Start, QueryCount = spans[i].Count, KeyCount = spans[i].Count,
-                Keys = (nint)(first + keyOffset), Values = (nint)(first + valueOffset),
+                QueryStart = spans[i].Start,
+                QueryCount = spans[i].Count,
+                KeyCount = spans[i].Count,
+                Keys = (nint)(first + keyOffset),
+                Values = (nint)(first + valueOffset),
             };
         }
 
@@ -100,8 +103,11 @@ public sealed unsafe class AttentionBlock(
                 keys + past, values + past, width, width);
             segments[i] = new AttentionSegment
             {
-                QueryStart = span.Start, QueryCount = span.Count, KeyCount = span.Past + span.Count,
-                Keys = keys, Values = values,
+                QueryStart = span.Start,
+                QueryCount = span.Count,
+                KeyCount = span.Past + span.Count,
+                Keys = keys,
+                Values = values,
             };
         }
 

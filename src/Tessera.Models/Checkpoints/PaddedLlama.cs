@@ -28,7 +28,9 @@ public static unsafe class PaddedLlama
         var layerShape = new LayerConfiguration(new AttentionConfiguration(kvHeads), new SwiGluConfiguration(width));
         var configuration = source with
         {
-            Architecture = ModelFamily.Llama, StorageType = type, Layers = [.. source.Layers.Select(_ => layerShape)],
+            Architecture = ModelFamily.Llama,
+            StorageType = type,
+            Layers = [.. source.Layers.Select(_ => layerShape)],
         };
         var padded = Decoder.Allocate(configuration, type);
         ParameterConversion.Copy(model.Embedding, padded.Embedding);

@@ -164,7 +164,9 @@ public sealed class CompressionPipeline(
         string name, IEnumerable<(string Name, string Hash)> stages, IEnumerable<(string Name, string Value)> values) =>
         RunFolder.Open(output, new RunStage
         {
-            Name = name, ToolVersion = ToolVersion, Command = command,
+            Name = name,
+            ToolVersion = ToolVersion,
+            Command = command,
             Settings = values.ToDictionary(pair => pair.Name, pair => pair.Value),
             Inputs = stages.Append(("parent", inputs.ParentHash)).Append(("data", inputs.DataHash))
                 .ToDictionary(pair => pair.Item1, pair => pair.Item2),
@@ -173,7 +175,9 @@ public sealed class CompressionPipeline(
     /// <summary>Times depend on shapes and scenario alone: other data, or other weights of the same shape, do not ask for new ones.</summary>
     private RunFolder MeasureStage(IEnumerable<(string Name, string Value)> values) => RunFolder.Open(output, new RunStage
     {
-        Name = "measure", ToolVersion = ToolVersion, Command = command,
+        Name = "measure",
+        ToolVersion = ToolVersion,
+        Command = command,
         Settings = values.ToDictionary(pair => pair.Name, pair => pair.Value),
     });
 

@@ -107,7 +107,9 @@ internal sealed class CompressionReport(
 
         report.Table(rows).Figure(new ScatterChart
         {
-            Title = "Divergence against speed", XLabel = "decode tokens/s", YLabel = "KL, nats a token",
+            Title = "Divergence against speed",
+            XLabel = "decode tokens/s",
+            YLabel = "KL, nats a token",
             Points = [.. result.Candidates.Select(c => new ScatterPoint(settings.Scenario.Batch / c.DecodeSeconds, c.HeldOutDivergence.Mean, c.Name))],
         });
     }
@@ -125,7 +127,10 @@ internal sealed class CompressionReport(
         var series = new[] { Series("training KL", "divergence"), Series("validation KL", "validation.divergence"), Series("training 1-cos", "cosine") };
         report.Section("Healing").Figure(new LineChart
         {
-            Title = "Global distillation", XLabel = "step", YLabel = "nats a token, 1-cos", LogY = true,
+            Title = "Global distillation",
+            XLabel = "step",
+            YLabel = "nats a token, 1-cos",
+            LogY = true,
             Series = [.. series.Where(s => s.Points.Any(point => point.Y > 0))],
         });
     }
@@ -168,8 +173,12 @@ internal sealed class CompressionReport(
 
         return new HeatMap
         {
-            Title = title, ValueLabel = "log10 of KL", Rows = [.. Enumerable.Range(0, layers.Length).Select(i => $"layer {i}")],
-            Columns = [.. columns.Select(c => c.ToString()!)], Values = values, Format = "0.0",
+            Title = title,
+            ValueLabel = "log10 of KL",
+            Rows = [.. Enumerable.Range(0, layers.Length).Select(i => $"layer {i}")],
+            Columns = [.. columns.Select(c => c.ToString()!)],
+            Values = values,
+            Format = "0.0",
         };
     }
 

@@ -30,7 +30,9 @@ public sealed unsafe class BlockDistillation(Device device, ParentActivations ac
 {
     private static readonly TrainingSettings Defaults = new()
     {
-        Schedule = new LearningRateSchedule(ScheduleShape.Constant, 0, 0, 0, 1), WeightDecay = 0f, ClipNorm = 1.0,
+        Schedule = new LearningRateSchedule(ScheduleShape.Constant, 0, 0, 0, 1),
+        WeightDecay = 0f,
+        ClipNorm = 1.0,
     };
 
     /// <summary>Trains a mixer variant in front of the parent's frozen feed-forward.</summary>

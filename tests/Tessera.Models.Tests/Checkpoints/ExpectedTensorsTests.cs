@@ -13,7 +13,13 @@ public sealed class ExpectedTensorsTests
     {
         var configuration = new ModelConfiguration
         {
-            VocabularySize = 11, HiddenSize = 12, HeadCount = 4, HeadDim = 6, RmsNormEpsilon = 1e-5, RopeTheta = 1e4, MaxPositions = 16,
+            VocabularySize = 11,
+            HiddenSize = 12,
+            HeadCount = 4,
+            HeadDim = 6,
+            RmsNormEpsilon = 1e-5,
+            RopeTheta = 1e4,
+            MaxPositions = 16,
             TieEmbeddings = tied,
             Layers =
             [

@@ -7,8 +7,15 @@ public sealed class StopTokensTests
 {
     private static readonly ModelConfiguration Shape = new()
     {
-        VocabularySize = 100, HiddenSize = 4, HeadCount = 1, HeadDim = 4, RmsNormEpsilon = 1e-5, RopeTheta = 1e4, MaxPositions = 16,
-        EosTokenIds = [7, 3], Layers = [new(new AttentionConfiguration(1), new SwiGluConfiguration(4))],
+        VocabularySize = 100,
+        HiddenSize = 4,
+        HeadCount = 1,
+        HeadDim = 4,
+        RmsNormEpsilon = 1e-5,
+        RopeTheta = 1e4,
+        MaxPositions = 16,
+        EosTokenIds = [7, 3],
+        Layers = [new(new AttentionConfiguration(1), new SwiGluConfiguration(4))],
     };
 
     [Theory]

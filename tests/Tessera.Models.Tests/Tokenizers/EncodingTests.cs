@@ -77,7 +77,8 @@ public class EncodingTests
         ids["a"] = 257;
         Tokenizer tokenizer = new TokenizerJson
         {
-            Normalizer = Marks, Decoder = MarksBack,
+            Normalizer = Marks,
+            Decoder = MarksBack,
             Model = JsonSerializer.Serialize(new { type = "BPE", byte_fallback = true, vocab = ids, merges = Array.Empty<string>() }),
         }.Load();
         Assert.Equal([256, 257, 256, 0xF0, 0x9F, 0x9A, 0x80], tokenizer.Encode("a 🚀", addSpecialTokens: false));
@@ -106,7 +107,9 @@ public class EncodingTests
         // Text between tokens: "a  b" and, behind the token, " a"; an "always" mark is not doubled.
         Tokenizer tokenizer = new TokenizerJson
         {
-            PreTokenizer = preTokenizer, Model = TokenizerJson.Characters("ab▁|"), AddedTokens = $"[{TokenizerJson.Added(4, "<s>")}]",
+            PreTokenizer = preTokenizer,
+            Model = TokenizerJson.Characters("ab▁|"),
+            AddedTokens = $"[{TokenizerJson.Added(4, "<s>")}]",
         }.Load();
         string Show(string text) => string.Concat(tokenizer.Encode(text, addSpecialTokens: false).Select(tokenizer.TokenText));
         string[] sides = expected.Split('|');
@@ -125,7 +128,8 @@ public class EncodingTests
     {
         Tokenizer tokenizer = new TokenizerJson
         {
-            Model = TokenizerJson.Characters("abxé_. \t"), AddedTokens = $"[{TokenizerJson.Added(8, "ab", flags)}]",
+            Model = TokenizerJson.Characters("abxé_. \t"),
+            AddedTokens = $"[{TokenizerJson.Added(8, "ab", flags)}]",
         }.Load();
         IEnumerable<string> found = tokenizer.Encode(text, addSpecialTokens: false).Select(id => id == 8 ? "|ab|" : tokenizer.TokenText(id)!);
         Assert.Equal(sections, string.Concat(found).Replace("||", "|", StringComparison.Ordinal).Trim('|'));

@@ -16,7 +16,9 @@ public class TokenizerTrainerTests
 
     private static readonly TokenizerTrainerOptions Options = new()
     {
-        VocabularySize = 300, SpecialTokens = ["<|start|>", "<|end|>"], SplitDigits = true,
+        VocabularySize = 300,
+        SpecialTokens = ["<|start|>", "<|end|>"],
+        SplitDigits = true,
     };
 
     [Theory]

@@ -66,7 +66,13 @@ public class TargetTests
 
     private static ModelConfiguration Parent() => new()
     {
-        VocabularySize = 10, HiddenSize = 8, HeadCount = 2, HeadDim = 4, RmsNormEpsilon = 1e-5, RopeTheta = 1e4, MaxPositions = 64,
+        VocabularySize = 10,
+        HiddenSize = 8,
+        HeadCount = 2,
+        HeadDim = 4,
+        RmsNormEpsilon = 1e-5,
+        RopeTheta = 1e4,
+        MaxPositions = 64,
         Layers = [.. Enumerable.Repeat(new LayerConfiguration(new AttentionConfiguration(2), new SwiGluConfiguration(16)), 2)],
     };
 
@@ -75,7 +81,9 @@ public class TargetTests
         var shape = Parent().Layers[0];
         return new CostTable
         {
-            Scenario = new ServingScenario(2, 4, 6, DType.BF16, 1), Machine = "none", Rounds = 1,
+            Scenario = new ServingScenario(2, 4, 6, DType.BF16, 1),
+            Machine = "none",
+            Rounds = 1,
             Base = new VariantCost("base", 80, 160, 0, 1e-6, 2e-6, 0),
             Mixers = VariantGrid.Mixers(shape.Mixer).ToDictionary(m => m.ToString(), m => m is NoMixerConfiguration
                 ? VariantCost.None("none") : new VariantCost(m.ToString(), 100, 200, 16, 4e-6, 3e-6, 0)),
