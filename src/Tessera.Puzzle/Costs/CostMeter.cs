@@ -11,8 +11,8 @@ namespace Tessera.Puzzle.Costs;
 /// serve. Measured on top of the whole parent, a half finds the caches as full as it will find them in a model.
 /// </summary>
 /// <remarks>
-/// Cost of a half = (time of parent + copies − time of parent) / copies; base = time of parent − its own halves' costs, so the
-/// parent's prediction is its measurement. Variants are visited in rounds, so that a slow moment of the machine falls on all of
+/// Cost of a half = (time of parent + copies − time of parent) / copies, times one factor that makes the parent's own halves and
+/// the base (a model without layers) add up to the parent's measured time. Variants are visited in rounds, so that a slow moment of the machine falls on all of
 /// them; medians over rounds are kept. Weights are random: time does not depend on their values. Copies have memory of their own.
 /// </remarks>
 public sealed class CostMeter(Device device, ModelConfiguration model, ServingScenario scenario)
@@ -34,6 +34,8 @@ public sealed class CostMeter(Device device, ModelConfiguration model, ServingSc
         using var parent = Decoder.Allocate(model, scenario.Type);
         ModelInitializer.Fill(parent, 1);
         var whole = new Samples(parent);
+        using var empty = parent.WithLayers(model with { Layers = [] }, []);
+        var bare = new Samples(empty);
         var stacks = new Dictionary<LayerConfiguration, Samples>();
         try
         {
@@ -45,6 +47,7 @@ public sealed class CostMeter(Device device, ModelConfiguration model, ServingSc
             for (int round = -WarmupRounds; round < rounds; round++)
             {
                 whole.Take(meter, keep: round >= 0);
+                bare.Take(meter, keep: round >= 0);
                 foreach (var stack in stacks.Values)
                 {
                     stack.Take(meter, keep: round >= 0);
@@ -53,7 +56,7 @@ public sealed class CostMeter(Device device, ModelConfiguration model, ServingSc
                 onRound?.Invoke(round + WarmupRounds + 1);
             }
 
-            return Table(whole, stacks, mixers, feedForwards, rounds);
+            return Table(whole, bare, stacks, mixers, feedForwards, rounds);
         }
         finally
         {
@@ -71,17 +74,27 @@ public sealed class CostMeter(Device device, ModelConfiguration model, ServingSc
     private static LayerConfiguration Alone(FeedForwardConfiguration feedForward) => Empty with { FeedForward = feedForward };
 
     private CostTable Table(
-        Samples whole, Dictionary<LayerConfiguration, Samples> stacks, IReadOnlyList<MixerConfiguration> mixers,
+        Samples whole, Samples bare, Dictionary<LayerConfiguration, Samples> stacks, IReadOnlyList<MixerConfiguration> mixers,
         IReadOnlyList<FeedForwardConfiguration> feedForwards, int rounds)
     {
         var mixerCosts = mixers.ToDictionary(m => m.ToString(), m => Cost(whole, stacks, Alone(m), m.ToString()));
         var feedForwardCosts = feedForwards.ToDictionary(f => f.ToString(), f => Cost(whole, stacks, Alone(f), f.ToString()));
-        double prefill = whole.Prefill(0.5), decode = whole.Decode(0.5);
+        double prefill = 0, decode = 0;
         foreach (var layer in model.Layers)
         {
-            prefill -= mixerCosts[layer.Mixer.ToString()].PrefillSeconds + feedForwardCosts[layer.FeedForward.ToString()].PrefillSeconds;
-            decode -= mixerCosts[layer.Mixer.ToString()].DecodeSeconds + feedForwardCosts[layer.FeedForward.ToString()].DecodeSeconds;
+            prefill += mixerCosts[layer.Mixer.ToString()].PrefillSeconds + feedForwardCosts[layer.FeedForward.ToString()].PrefillSeconds;
+            decode += mixerCosts[layer.Mixer.ToString()].DecodeSeconds + feedForwardCosts[layer.FeedForward.ToString()].DecodeSeconds;
         }
+
+        // A model twice as deep finds the caches fuller than the parent does: one factor brings the sum of the halves back to it.
+        double prefillScale = Ratio(whole.Prefill(0.5) - bare.Prefill(0.5), prefill);
+        double decodeScale = Ratio(whole.Decode(0.5) - bare.Decode(0.5), decode);
+        VariantCost Scaled(VariantCost cost) => cost with
+        {
+            PrefillSeconds = cost.PrefillSeconds * prefillScale,
+            DecodeSeconds = cost.DecodeSeconds * decodeScale,
+            DecodeSpread = cost.DecodeSpread * decodeScale,
+        };
 
         long parameters = (model with { Layers = [] }).ParameterCount;
         return new CostTable
@@ -90,11 +103,13 @@ public sealed class CostMeter(Device device, ModelConfiguration model, ServingSc
             Machine = $"{RuntimeInformation.OSArchitecture}, {Environment.ProcessorCount} processors, {RuntimeInformation.FrameworkDescription}",
             Rounds = rounds,
             Base = new VariantCost(
-                "base", parameters, Bytes(parameters), 0, Math.Max(0, prefill), Math.Max(0, decode), whole.DecodeSpread),
-            Mixers = mixerCosts,
-            FeedForwards = feedForwardCosts,
+                "base", parameters, Bytes(parameters), 0, bare.Prefill(0.5), bare.Decode(0.5), bare.DecodeSpread),
+            Mixers = mixerCosts.ToDictionary(pair => pair.Key, pair => Scaled(pair.Value)),
+            FeedForwards = feedForwardCosts.ToDictionary(pair => pair.Key, pair => Scaled(pair.Value)),
         };
     }
+
+    private static double Ratio(double measured, double summed) => measured > 0 && summed > 0 ? measured / summed : 1;
 
     private VariantCost Cost(Samples whole, Dictionary<LayerConfiguration, Samples> stacks, LayerConfiguration half, string label)
     {
