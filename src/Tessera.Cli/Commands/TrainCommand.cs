@@ -35,6 +35,12 @@ internal static class TrainCommand
         OptionChecks.Output(output, "checkpoint.safetensors", source, teacherFolder);
         var settings = options.ToSettings(result);
         var model = ModelSource.Open(source);
+        if (result.GetResult(options.MaxLength) is not { Implicit: false })
+        {
+            // Not asked for: the default yields to a model with fewer positions.
+            settings = settings with { MaxLength = Math.Min(settings.MaxLength, model.Configuration.MaxPositions) };
+        }
+
         if (settings.MaxLength > model.Configuration.MaxPositions)
         {
             throw new ArgumentException(
