@@ -53,8 +53,10 @@ internal static class TrainCommand
         using var teacher = teacherFolder is null ? null : ModelFolder.Load(teacherFolder, DType.F32);
         var data = LoadData(options, result, student, tokenizer, settings);
         using var trainer = new Trainer(device, student, settings, weights, data.Documents, teacher, layerMap);
+        string sourceHash = ModelHash.Of(source);
+        string? teacherHash = teacherFolder is null ? null : ModelHash.Of(teacherFolder);
         var run = new TrainingRun(
-            trainer, output, Identity(options, result, weights, source, teacherFolder, layerMap),
+            trainer, output, Identity(options, result, weights, sourceHash, teacherHash, layerMap),
             new TrainingIntervals(result.GetValue(options.CheckpointEvery), result.GetValue(options.ValidateEvery), 10))
         {
             Validation = data.Validation,
@@ -63,7 +65,7 @@ internal static class TrainCommand
         var loss = run.Run(new ProgressOptions { Label = "train", Unit = "steps" });
         ModelFolder.Save(
             output, student, SharedOptions.ParseDataType(result.GetValue(options.DataType)!), source,
-            Provenance(source, teacherFolder, layerMap, student));
+            Provenance(sourceHash, teacherHash, layerMap, student));
         Console.WriteLine(result.GetValue(options.Json)
             ? FormattableString.Invariant($$"""{"model": {{System.Text.Json.JsonSerializer.Serialize(output)}}, "steps": {{trainer.Steps}}, "cross_entropy": {{loss.CrossEntropy}}, "divergence": {{loss.Divergence}}, "cosine": {{loss.Cosine}}}""")
             : $"{output}: {trainer.Steps} steps, {Describe(loss, weights)}");
@@ -88,14 +90,14 @@ internal static class TrainCommand
     }
 
     private static string Identity(
-        TrainOptions options, ParseResult result, ObjectiveWeights weights, string source, string? teacher, IReadOnlyList<int>? layerMap)
+        TrainOptions options, ParseResult result, ObjectiveWeights weights, string sourceHash, string? teacherHash, IReadOnlyList<int>? layerMap)
     {
         var values = new List<KeyValuePair<string, string>>(options.Identity(result))
         {
             new("objective", string.Format(CultureInfo.InvariantCulture, "{0}", weights)),
-            new("model", ModelHash.Of(source)),
+            new("model", sourceHash),
             new("layer-map", layerMap is null ? "identity" : string.Join(',', layerMap)),
-            new("teacher", teacher is null ? "none" : ModelHash.Of(teacher)),
+            new("teacher", teacherHash ?? "none"),
         };
         foreach (string path in result.GetValue(options.Text) ?? [])
         {
@@ -105,12 +107,12 @@ internal static class TrainCommand
         return ContentHash.OfNamed(values);
     }
 
-    private static Dictionary<string, string> Provenance(string source, string? teacher, IReadOnlyList<int>? layerMap, Decoder student)
+    private static Dictionary<string, string> Provenance(string sourceHash, string? teacherHash, IReadOnlyList<int>? layerMap, Decoder student)
     {
-        var provenance = new Dictionary<string, string> { ["tessera.trained_from"] = ModelHash.Of(source) };
-        if (teacher is not null)
+        var provenance = new Dictionary<string, string> { ["tessera.trained_from"] = sourceHash };
+        if (teacherHash is not null)
         {
-            provenance["tessera.teacher"] = ModelHash.Of(teacher);
+            provenance["tessera.teacher"] = teacherHash;
             provenance["tessera.layer_map"] = string.Join(',', layerMap ?? [.. Enumerable.Range(0, student.Layers.Count)]);
         }
 
