@@ -130,7 +130,8 @@ public static unsafe partial class LinearCrossEntropy
         }
     }
 
-    private static void CheckTargets(int* targets, float* weights, int tokens, int vocabulary)
+    /// <summary>Fails unless every target with weight is an entry of the vocabulary.</summary>
+    internal static void CheckTargets(int* targets, float* weights, int tokens, int vocabulary)
     {
         for (int t = 0; t < tokens; t++)
         {
