@@ -72,6 +72,8 @@ namespace Tessera.Cli
             InitCommand.Create(),
             TrainCommand.Create(),
             DistillCommand.Create(),
+            SftCommand.Create(),
+            EvalCommand.Create(),
             MeasureCommand.Create(),
             CompressCommand.Create(),
             QuickstartCommand.Create(),

@@ -2,6 +2,7 @@ using Tessera.Devices;
 using Tessera.Models;
 using Tessera.Models.Checkpoints;
 using Tessera.Models.Configuration;
+using Tessera.Models.Templates;
 using Tessera.Models.Tokenizers;
 
 namespace Tessera.Cli.Data;
@@ -71,6 +72,23 @@ internal sealed class ModelSource
             ? tokenizer
             : throw new InvalidDataException(
                 $"{Folder}: tokenizer.json has {tokenizer.VocabularySize} ids, config.json only vocab_size {Configuration.VocabularySize}");
+    }
+
+    /// <summary>How the model's conversations are written, or null where its folder does not say.</summary>
+    public ChatFormat? LoadChatFormat() => ChatFormat.Load(Folder);
+
+    /// <summary>How conversations are written, which <paramref name="purpose"/> cannot do without.</summary>
+    /// <param name="purpose">A verb or option, for the message.</param>
+    /// <param name="templateFile">A template to be used instead of the folder's, or null.</param>
+    public ChatFormat RequireChatFormat(string purpose, string? templateFile = null)
+    {
+        if (templateFile is not null && !File.Exists(templateFile))
+        {
+            throw new InvalidDataException($"{templateFile}: no such chat template");
+        }
+
+        return ChatFormat.Load(Folder, templateFile) ?? throw new InvalidDataException(
+            $"{Folder}: neither chat_template.jinja nor tokenizer_config.json holds a chat template, which {purpose} needs");
     }
 
     /// <summary>Tokens that end a text.</summary>
