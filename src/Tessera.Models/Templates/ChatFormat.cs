@@ -44,6 +44,18 @@ public sealed class ChatFormat
     /// <summary>The same special tokens with another template.</summary>
     public ChatFormat With(ChatTemplate template) => new(template, null, _specialTokens);
 
+    /// <summary>The same template with more special tokens, for names that the folder does not give.</summary>
+    public ChatFormat WithFallback(JsonObject specialTokens)
+    {
+        JsonObject merged = SpecialTokens;
+        foreach ((string name, JsonNode? value) in specialTokens.Where(entry => !merged.ContainsKey(entry.Key)).ToList())
+        {
+            merged[name] = value?.DeepClone();
+        }
+
+        return new ChatFormat(Template, _forTools, merged);
+    }
+
     /// <summary>Renders a conversation.</summary>
     /// <param name="messages">
     /// Messages in OpenAI's form. Null counts as absent (as empty text for <c>content</c>), <c>arguments</c> given as the JSON text of
