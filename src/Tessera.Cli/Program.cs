@@ -62,6 +62,7 @@ namespace Tessera.Cli
             DoctorCommand.Create(),
             InspectCommand.Create(),
             TokenizeCommand.Create(),
+            TemplateCommand.Create(),
             PerplexityCommand.Create(),
             GenerateCommand.Create(),
             ExportCommand.Create(),

@@ -6,7 +6,7 @@ using Tessera.Models.Tokenizers;
 
 namespace Tessera.Models.Templates;
 
-/// <summary>Reads the files of a model folder that concern prompts.</summary>
+/// <summary>Reads the files of a model folder that concern prompts, or a template's own file.</summary>
 internal static class ChatFormatReader
 {
     private const string ConfigurationFile = "tokenizer_config.json";
@@ -20,6 +20,11 @@ internal static class ChatFormatReader
 
     public static ChatFormat? Read(string folder, string? templateFile)
     {
+        if (File.Exists(folder))
+        {
+            return ChatFormat.Of(ChatTemplate.Parse(ReadText(folder), folder));
+        }
+
         var tokens = new JsonObject();
         string map = Path.Combine(folder, "special_tokens_map.json");
         if (File.Exists(map))
@@ -61,7 +66,7 @@ internal static class ChatFormatReader
     }
 
     /// <summary>A template's source from a file of its own.</summary>
-    public static string ReadText(string path)
+    private static string ReadText(string path)
     {
         long most = new TemplateLimits().MaxSourceLength * 4L;
         if (new FileInfo(path).Length is var length && length > most)
