@@ -72,6 +72,7 @@ namespace Tessera.Cli
             InitCommand.Create(),
             TrainCommand.Create(),
             DistillCommand.Create(),
+            RlCommand.Create(),
             MeasureCommand.Create(),
             CompressCommand.Create(),
             QuickstartCommand.Create(),

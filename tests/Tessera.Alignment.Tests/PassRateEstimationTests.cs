@@ -20,7 +20,7 @@ public sealed class PassRateEstimationTests : IDisposable
         Assert.All(rates, rate => Assert.Equal(8, rate.Samples));
         Assert.InRange(rates.Average(rate => rate.Rate), 0.4, 0.6);
         Assert.True(rates.Select(rate => rate.Correct).Distinct().Count() > 4);
-        Assert.Equal(rates, PassRateEstimation.Read(path));
+        Assert.Equal(rates, PassRateEstimation.Read(path, "pool"));
         Assert.Equal(rates, Estimate(path, environment));
         Assert.Equal(70 * 8, environment.Judged);
     }
@@ -45,8 +45,10 @@ public sealed class PassRateEstimationTests : IDisposable
         string path = Path.Combine(_root, "rates.jsonl");
         Estimate(path, new SeedEnvironment());
         var error = Assert.Throws<InvalidDataException>(
-            () => PassRateEstimation.Estimate(path, "other", _prompts, 8, 1, new SeedSampler(), new SeedEnvironment()));
+            () => PassRateEstimation.Estimate(path, "pool", "other", _prompts, 8, 1, new SeedSampler(), new SeedEnvironment()));
         Assert.Contains("other settings", error.Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "other problems", Assert.Throws<InvalidDataException>(() => PassRateEstimation.Read(path, "b")).Message, StringComparison.Ordinal);
         foreach (string line in (string[])
                  [
                      "3", "{}", """{"key":"a"}""", """{"key":"a","value":{"correct":9,"samples":8}}""", """{"key":"a","value":{"correct":-1,"samples":8}}""",
@@ -56,16 +58,16 @@ public sealed class PassRateEstimationTests : IDisposable
         {
             File.WriteAllText(path, """{"key":"x","value":{"correct":1,"samples":8}}""" + "\n" + line + "\n");
             Assert.Contains(
-                "line 2", Assert.Throws<InvalidDataException>(() => PassRateEstimation.Read(path)).Message, StringComparison.Ordinal);
+                "line 2", Assert.Throws<InvalidDataException>(() => PassRateEstimation.Read(path, "pool")).Message, StringComparison.Ordinal);
         }
 
-        Assert.Contains("no such file", Assert.Throws<InvalidDataException>(() => PassRateEstimation.Read(path + "x")).Message, StringComparison.Ordinal);
+        Assert.Contains("no such file", Assert.Throws<InvalidDataException>(() => PassRateEstimation.Read(path + "x", "pool")).Message, StringComparison.Ordinal);
     }
 
     public void Dispose() => Directory.Delete(_root, recursive: true);
 
     private IReadOnlyList<PassRate> Estimate(string path, SeedEnvironment environment) =>
-        PassRateEstimation.Estimate(path, "a", _prompts, 8, 1, new SeedSampler(), environment);
+        PassRateEstimation.Estimate(path, "pool", "a", _prompts, 8, 1, new SeedSampler(), environment);
 
     /// <summary>The only token of a response is its seed's last digits.</summary>
     private sealed class SeedSampler : IResponseSampler

@@ -60,6 +60,11 @@ public static class CurriculumPlan
     {
         var kept = Supply(rates, settings);
         int samples = kept[0].Samples;
+        if (samples == 0)
+        {
+            throw new ArgumentException("the Gaussian curriculum needs pass rates; only the random order does without");
+        }
+
         if (kept.FirstOrDefault(rate => rate.Samples != samples) is { } other)
         {
             throw new ArgumentException(

@@ -21,7 +21,8 @@ public static class PassRateEstimation
 
     /// <summary>Estimates all prompts, or reads what is recorded.</summary>
     /// <param name="path">The file of records.</param>
-    /// <param name="identity">Hash of model, problems, limits and seed.</param>
+    /// <param name="pool">Hash of what the prompts' names mean: tasks, levels, seed.</param>
+    /// <param name="identity">Hash of the rest that decides the estimate: model, limits, seed.</param>
     /// <param name="prompts">Names of the prompts.</param>
     /// <param name="samples">Responses a prompt.</param>
     /// <param name="seed">Seed of the draws.</param>
@@ -30,11 +31,12 @@ public static class PassRateEstimation
     /// <param name="onProgress">Called with the number of prompts done, if not null.</param>
     /// <exception cref="InvalidDataException">The records belong to other settings.</exception>
     public static IReadOnlyList<PassRate> Estimate(
-        string path, string identity, IReadOnlyList<string> prompts, int samples, ulong seed, IResponseSampler sampler,
+        string path, string pool, string identity, IReadOnlyList<string> prompts, int samples, ulong seed, IResponseSampler sampler,
         IRolloutEnvironment environment, Action<int>? onProgress = null)
     {
         using var table = RecordedTable.Open(path);
-        if (table.GetOrAdd(IdentityKey, PassRateJson.Default.String, () => identity) != identity)
+        var own = new PassRateIdentity(pool, identity);
+        if (table.GetOrAdd(IdentityKey, PassRateJson.Default.PassRateIdentity, () => own) != own)
         {
             throw new InvalidDataException($"{path}: these pass rates belong to other settings; choose another --out or remove the file");
         }
@@ -53,9 +55,11 @@ public static class PassRateEstimation
         return [.. prompts.Select(id => Rate(table, id))];
     }
 
-    /// <summary>The rates in a file of records.</summary>
-    /// <exception cref="InvalidDataException">A line is no such record.</exception>
-    public static IReadOnlyList<PassRate> Read(string path)
+    /// <summary>The rates in a file of records, made by any model.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="pool">Hash of what the prompts' names mean here.</param>
+    /// <exception cref="InvalidDataException">A line is no such record, or the names mean other prompts.</exception>
+    public static IReadOnlyList<PassRate> Read(string path, string pool)
     {
         if (!File.Exists(path))
         {
@@ -71,6 +75,7 @@ public static class PassRateEstimation
                 && id.ValueKind == JsonValueKind.String ? id.GetString() : null;
             if (key == IdentityKey)
             {
+                CheckPool(path, record, pool);
                 continue;
             }
 
@@ -84,6 +89,15 @@ public static class PassRateEstimation
         }
 
         return rates;
+    }
+
+    private static void CheckPool(string path, JsonElement record, string pool)
+    {
+        if (!record.TryGetProperty("value", out var identity) || identity.ValueKind != JsonValueKind.Object
+            || !identity.TryGetProperty("pool", out var found) || found.ValueKind != JsonValueKind.String || found.GetString() != pool)
+        {
+            throw new InvalidDataException($"{path}: these pass rates are of other problems; give the tasks, levels and seed that they were made with");
+        }
     }
 
     private static bool TryCounts(JsonElement value, out int correct, out int samples)
@@ -123,10 +137,13 @@ public static class PassRateEstimation
     }
 }
 
+/// <summary>What the records of a file are about.</summary>
+internal sealed record PassRateIdentity(string Pool, string Rest);
+
 /// <summary>Counts of a prompt, as recorded.</summary>
 internal sealed record PassRateRecord(int Correct, int Samples);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(PassRateRecord))]
-[JsonSerializable(typeof(string))]
+[JsonSerializable(typeof(PassRateIdentity))]
 internal sealed partial class PassRateJson : JsonSerializerContext;

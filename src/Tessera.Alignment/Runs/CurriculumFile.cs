@@ -34,13 +34,21 @@ internal static class CurriculumFile
             writer.WriteNumber("centre", centre);
         }
 
-        writer.WriteNumber("mean_rate", batch.MeanRate);
+        if (!double.IsNaN(batch.MeanRate))
+        {
+            writer.WriteNumber("mean_rate", batch.MeanRate);
+        }
+
         writer.WriteStartArray("prompts");
         foreach (var prompt in batch.Prompts)
         {
             writer.WriteStartObject();
             writer.WriteString("id", prompt.Id);
-            writer.WriteNumber("rate", prompt.Rate);
+            if (prompt.Samples > 0)
+            {
+                writer.WriteNumber("rate", prompt.Rate);
+            }
+
             writer.WriteEndObject();
         }
 
