@@ -142,10 +142,12 @@ internal static class RlCommand
         string origin)
     {
         int samples = OptionChecks.AtLeast(result, options.RateSamples, 1);
+
+        // How many prompts there are is not among these: a pool that turns out too small can be enlarged.
         string identity = ContentHash.OfNamed(
         [
             new("origin", origin), new("samples", $"{samples}"), new("limit", $"{result.GetValue(options.MaxNewTokens)}"),
-            new("running", $"{result.GetValue(options.MaxRunning)}"), new("prompts", ContentHash.OfText(string.Join('\n', names))),
+            new("running", $"{result.GetValue(options.MaxRunning)}"), new("thinking", result.GetValue(options.Thinking) ?? "default"),
         ]);
         using var progress = new ProgressReporter(
             Console.Error, new ProgressOptions { Label = "pass rates", Unit = "prompts", Total = names.Count });
