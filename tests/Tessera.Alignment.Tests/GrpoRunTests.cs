@@ -147,7 +147,7 @@ public sealed class GrpoRunTests : IDisposable
         Assert.Equal((0.5, 0.02, 0.1, 0.2, 1.05), (figures["entropy"], figures["kl"], figures["clip_low"], figures["clip_high"], figures["ratio"]));
         Assert.Equal(figures["reward"], figures["reward.random"]);
         var reading = StepFigures.Reading(7, figures);
-        Assert.Equal(new HealthReading(7, 0.7, 1.01, 0.02, 0.5, figures["reward"], 0.25, figures["dead_groups"]), reading);
+        Assert.Equal(new HealthReading(7, 0.7, 1.01, 0.02, 0.5, figures["reward"], 0.25, figures["dead_groups"], 0.4), reading);
     }
 
     [Fact]

@@ -251,14 +251,19 @@ public sealed unsafe class GrpoTrainerTests : IDisposable
         using var other = SmallModel.Create(SmallModel.Configuration(vocabulary: 50));
         using var narrow = SmallModel.Create(SmallModel.Configuration(), type: DType.BF16);
         var settings = TestRollouts.Settings() with { Policy = new PolicySettings { KlWeight = 0.1f } };
-        AssertRefused("no reference", () => new GrpoTrainer(_device, model, settings));
-        AssertRefused("share parameter", () => new GrpoTrainer(_device, model, settings, model));
-        AssertRefused("vocabularies", () => new GrpoTrainer(_device, model, settings, other));
-        AssertRefused("f32", () => new GrpoTrainer(_device, narrow, TestRollouts.Settings()));
+        AssertRefused("no reference", () => Open(model, settings));
+        AssertRefused("share parameter", () => Open(model, settings, model));
+        AssertRefused("vocabularies", () => Open(model, settings, other));
+        AssertRefused("f32", () => Open(narrow, TestRollouts.Settings()));
         AssertRefused("at least 2", () => (TestRollouts.Settings() with { Samples = 1 }).Validate(4));
         AssertRefused("1 to the 4 prompts", () => (TestRollouts.Settings() with { Updates = 5 }).Validate(4));
         AssertRefused("drawn at 1", () => (TestRollouts.Settings() with { Policy = new PolicySettings { Temperature = 0.5f } }).Validate(4));
         Assert.All(model.Parameters, parameter => Assert.False(parameter.IsTrainable));
+
+        void Open(Decoder policy, GrpoSettings with, Decoder? reference = null)
+        {
+            using var trainer = new GrpoTrainer(_device, policy, with, reference);
+        }
 
         static void AssertRefused(string text, Action action) =>
             Assert.Contains(text, Assert.Throws<ArgumentException>(action).Message, StringComparison.Ordinal);

@@ -78,7 +78,7 @@ public sealed unsafe class PolicyObjective(Device device) : IDisposable
             LogProb = _losses.Floats(rows),
             Entropy = _losses.Floats(rows),
             Kl = _losses.Floats(rows),
-            Clip = (PolicyClip*)_losses.Allocate(rows),
+            Clip = (PolicyClip*)_losses.Allocate(rows * sizeof(PolicyClip)),
         };
         fixed (int* targets = batch.Targets)
         fixed (float* weights = batch.Weights, advantages = batch.Advantages, old = batch.OldLogProbs,

@@ -16,6 +16,7 @@ public static class StepFigures
     private const string KlName = "kl";
     private const string EntropyName = "entropy";
     private const string NormName = "gradient_norm";
+    private const string RateName = "curriculum_rate";
 
     /// <summary>All figures of a step, in a fixed order.</summary>
     public static List<KeyValuePair<string, double>> Of(RolloutBatch rollout, UpdateReport report, PlannedBatch plan, int updates)
@@ -52,7 +53,7 @@ public static class StepFigures
         Add("updates", updates);
         Add("tokens", sums.Tokens);
         Add("curriculum_centre", plan.Centre ?? double.NaN);
-        Add("curriculum_rate", plan.MeanRate);
+        Add(RateName, plan.MeanRate);
         foreach (var label in rollout.Groups.GroupBy(group => group.Prompt.Label).OrderBy(label => label.Key, StringComparer.Ordinal))
         {
             Add($"{RewardName}.{label.Key}", label.SelectMany(group => group.Responses).Average(judged => judged.Reward.Total));
@@ -66,7 +67,8 @@ public static class StepFigures
     {
         double Get(string name) => figures.GetValueOrDefault(name, double.NaN);
         return new HealthReading(
-            step, Get(NormName), Get(GapName), Get(KlName), Get(EntropyName), Get(RewardName), Get(TruncatedName), Get(DeadName));
+            step, Get(NormName), Get(GapName), Get(KlName), Get(EntropyName), Get(RewardName), Get(TruncatedName), Get(DeadName),
+            Get(RateName));
     }
 
     /// <summary>One line for people.</summary>
