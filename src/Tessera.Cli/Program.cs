@@ -75,6 +75,7 @@ namespace Tessera.Cli
             DistillCommand.Create(),
             SftCommand.Create(),
             EvalCommand.Create(),
+            RlCommand.Create(),
             MeasureCommand.Create(),
             CompressCommand.Create(),
             QuickstartCommand.Create(),

@@ -3,10 +3,10 @@ namespace Tessera.Tasks;
 /// <summary>Whether a model is asked to reason before it answers.</summary>
 public enum ThinkingMode
 {
-    /// <summary>Reason between tags, then answer: system text <c>detailed thinking on</c>.</summary>
+    /// <summary>Reason between tags, then answer.</summary>
     On,
 
-    /// <summary>Answer at once: system text <c>detailed thinking off</c>.</summary>
+    /// <summary>Answer at once.</summary>
     Off,
 }
 
@@ -22,9 +22,6 @@ public static class ThinkingFormat
 
     /// <summary>The tag behind the reasoning.</summary>
     public const string Close = "</think>";
-
-    /// <summary>The system text that asks for a mode.</summary>
-    public static string SystemText(ThinkingMode mode) => mode == ThinkingMode.On ? "detailed thinking on" : "detailed thinking off";
 
     /// <summary>Whether a completion has the form that its mode asks for.</summary>
     public static bool IsObeyed(string completion, ThinkingMode mode)

@@ -35,18 +35,28 @@ public sealed unsafe class Optimizer : IDisposable
     /// <summary>Sets all gradients to zero.</summary>
     public void ClearGradients() => _slots.ForEach(slot => slot.Parameter.ClearGradient());
 
-    /// <summary>Scales the gradient to the norm limit if it is above it, and updates every parameter.</summary>
-    /// <returns>The gradient's global norm before clipping.</returns>
-    /// <exception cref="InvalidDataException">The norm is not a number: training has diverged; nothing was updated.</exception>
-    public double Update(TrainingSettings settings, double learningRate)
+    /// <summary>The global norm of all gradients.</summary>
+    public double GradientNorm()
     {
         double squares = 0;
         foreach (var slot in _slots)
         {
-            squares += GradientNorm.SumOfSquares(_device, slot.Parameter.Gradient, slot.Parameter.Count);
+            squares += Kernels.GradientNorm.SumOfSquares(_device, slot.Parameter.Gradient, slot.Parameter.Count);
         }
 
-        double norm = Math.Sqrt(squares);
+        return Math.Sqrt(squares);
+    }
+
+    /// <summary>Scales the gradient to the norm limit if it is above it, and updates every parameter.</summary>
+    /// <returns>The gradient's global norm before clipping.</returns>
+    /// <exception cref="InvalidDataException">The norm is not a number: training has diverged; nothing was updated.</exception>
+    public double Update(TrainingSettings settings, double learningRate) => Update(settings, learningRate, GradientNorm());
+
+    /// <summary>As <see cref="Update(TrainingSettings, double)"/>, with a norm that is known already.</summary>
+    /// <returns>The same norm.</returns>
+    /// <exception cref="InvalidDataException">The norm is not a number: training has diverged; nothing was updated.</exception>
+    public double Update(TrainingSettings settings, double learningRate, double norm)
+    {
         if (!double.IsFinite(norm))
         {
             throw new InvalidDataException($"the gradient's norm is {norm} at step {Steps + 1}: lower the learning rate or check the data");

@@ -54,7 +54,27 @@ public class HealthGatesTests
         // Moving means behind the best of 0.8: 0.6, 0.4, 0.2 (ratio 0.25), 0 (ratio 0): the second step below a half is step 10.
         Assert.Equal(10, Array.FindIndex(verdicts, verdict => verdict is not null));
         Assert.Equal(HealthCause.RewardCollapse, verdicts[10]!.Cause);
-        Assert.Contains("share of its best is 0", verdicts[10]!.Message, StringComparison.Ordinal);
+        Assert.Contains("share of its expectation is 0", verdicts[10]!.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_plan_that_gets_harder_is_no_collapse_but_earning_half_of_the_starting_model_is()
+    {
+        var settings = new HealthSettings { RewardWindow = 4, Reward = new GateLimit(0.5, 2) };
+        var harder = new HealthGates(settings);
+        for (int step = 0; step <= 40; step++)
+        {
+            double rate = 0.6 * (40 - step) / 40;
+            Assert.Null(harder.Observe(Well with { Step = step, Reward = rate * 0.8, PassRate = rate }));
+        }
+
+        var worse = new HealthGates(settings);
+        var verdicts = Enumerable.Range(0, 12).Select(
+            step => worse.Observe(Well with { Step = step, Reward = step < 6 ? 0.4 : 0.1, PassRate = 0.4 })).ToArray();
+
+        // Moving means 0.325, 0.25, 0.175 (ratio 0.44), 0.1 from step 6 on: the second below a half is step 9.
+        Assert.Equal(9, Array.FindIndex(verdicts, verdict => verdict is not null));
+        Assert.Equal(HealthCause.RewardCollapse, verdicts[9]!.Cause);
     }
 
     [Fact]

@@ -46,6 +46,29 @@ public sealed class KillTests : IDisposable
         }
     }
 
+    [Fact]
+    public void Reinforcement_learning_killed_ten_times_ends_with_the_bits_of_one_left_alone()
+    {
+        // A model that solves some of its problems: rewards differ, and so do updates.
+        string model = Path.Combine(_folder, "trained");
+        Complete(
+        [
+            "train", TinyModel(), "--tasks", "compare", "--levels", "1,2", "--steps", "250", "--batch-tokens", "1024", "--lr", "3e-3",
+            "--validation-tokens", "0", "--threads", "2", "--dtype", "f32", "--out", model,
+        ]);
+        string[] arguments =
+        [
+            "rl", model, "--tasks", "compare", "--levels", "1,2", "--steps", "12", "--prompts", "8", "--samples", "8", "--pool", "96",
+            "--max-new-tokens", "64", "--ceiling", "2", "--checkpoint-every", "2", "--threads", "2",
+        ];
+        var alone = Complete([.. arguments, "--out", Path.Combine(_folder, "alone")]);
+        KillAtRandomMoments([.. arguments, "--out", Path.Combine(_folder, "killed")], alone, 3);
+        AssertSameFiles(
+            "alone", "killed", "pass-rates.jsonl", "curriculum.jsonl", "rewards.jsonl", "metrics.jsonl", "samples.jsonl", "checkpoint.safetensors",
+            "model.safetensors", "config.json");
+        Assert.Contains("\"accuracy\":1,", File.ReadAllText(Path.Combine(_folder, "alone", "samples.jsonl")), StringComparison.Ordinal);
+    }
+
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     private string TinyModel()

@@ -60,6 +60,11 @@ public static class CurriculumPlan
     {
         var kept = Supply(rates, settings);
         int samples = kept[0].Samples;
+        if (samples == 0)
+        {
+            throw new ArgumentException("the Gaussian curriculum needs pass rates; only the random order does without");
+        }
+
         if (kept.FirstOrDefault(rate => rate.Samples != samples) is { } other)
         {
             throw new ArgumentException(
@@ -137,7 +142,7 @@ public static class CurriculumPlan
             ? kept
             : throw new ArgumentException(
                 $"the curriculum needs {needed} prompts ({settings.Steps} steps of {settings.BatchPrompts}); {kept.Count} of {rates.Count} "
-                + $"prompts have a pass rate below {settings.Ceiling} and may be used {settings.Uses} time(s): {supply}");
+                + $"prompts have a pass rate below {settings.Ceiling} and may be used {settings.Uses} time(s): {supply}; plan fewer steps, or give more prompts or uses");
     }
 
     // Every use of the supply is a shuffle of its own; all prompts are used once before one is used again.

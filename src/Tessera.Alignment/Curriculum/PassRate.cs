@@ -3,7 +3,7 @@ namespace Tessera.Alignment.Curriculum;
 /// <summary>How often a model solved a prompt.</summary>
 /// <param name="Id">The prompt.</param>
 /// <param name="Correct">Right responses.</param>
-/// <param name="Samples">Independent responses.</param>
+/// <param name="Samples">Independent responses; 0 where the rate was not estimated.</param>
 public sealed record PassRate(string Id, int Correct, int Samples)
 {
     /// <summary>Llama-Nemotron discards prompts that are solved at least this often: they teach too little.</summary>
@@ -12,7 +12,7 @@ public sealed record PassRate(string Id, int Correct, int Samples)
     // The 97.5 % quantile of the normal distribution.
     private const double Quantile = 1.959963984540054;
 
-    /// <summary>p = correct / samples.</summary>
+    /// <summary>p = correct / samples; NaN where it was not estimated.</summary>
     public double Rate => (double)Correct / Samples;
 
     /// <summary>
@@ -30,7 +30,7 @@ public sealed record PassRate(string Id, int Correct, int Samples)
         }
     }
 
-    /// <summary>Those below the ceiling; prompts that were never solved are kept.</summary>
+    /// <summary>Those that are not known to reach the ceiling; prompts that were never solved are kept.</summary>
     public static List<PassRate> Below(IEnumerable<PassRate> rates, double ceiling = DefaultCeiling) =>
-        [.. rates.Where(rate => rate.Rate < ceiling)];
+        [.. rates.Where(rate => !(rate.Rate >= ceiling))];
 }

@@ -17,7 +17,7 @@ public enum HealthCause
     /// <summary>The policy has stopped exploring.</summary>
     EntropyCollapse,
 
-    /// <summary>The reward has fallen far below its own best.</summary>
+    /// <summary>The reward has fallen far below its own best, or below what the starting model earned on such prompts.</summary>
     RewardCollapse,
 
     /// <summary>Most responses are cut off at the limit.</summary>
@@ -47,7 +47,10 @@ public sealed record HealthSettings
     /// <summary>Least mean entropy, nats a token. Exact tasks end near 0 by nature, hence so low.</summary>
     public GateLimit Entropy { get; init; } = new(1e-4, 5);
 
-    /// <summary>Least ratio of the reward's moving mean to the best that it ever was.</summary>
+    /// <summary>
+    /// Least ratio of the reward's moving mean to what is to be expected: the best that it ever was or, where the prompts' pass
+    /// rates are known and may change along the plan, their mean over the same steps.
+    /// </summary>
     public GateLimit Reward { get; init; } = new(0.5, 3);
 
     /// <summary>Steps of the reward's moving mean.</summary>
@@ -69,9 +72,10 @@ public sealed record HealthSettings
 /// <param name="Reward">Mean.</param>
 /// <param name="TruncatedShare">Share of responses cut off.</param>
 /// <param name="DeadShare">Share of groups with equal rewards.</param>
+/// <param name="PassRate">Mean pass rate of the prompts under the starting model; NaN where it is not known.</param>
 public readonly record struct HealthReading(
     long Step, double GradientNorm, double LogProbGap, double Divergence, double Entropy, double Reward, double TruncatedShare,
-    double DeadShare);
+    double DeadShare, double PassRate = double.NaN);
 
 /// <summary>Why a run has to stop.</summary>
 /// <param name="Cause">The gate.</param>
@@ -87,29 +91,33 @@ public sealed record HealthVerdict(HealthCause Cause, string Message);
 public sealed class HealthGates(HealthSettings settings)
 {
     private readonly Dictionary<HealthCause, int> _inARow = [];
-    private readonly Queue<double> _rewards = new();
-    private double _bestReward = double.NegativeInfinity;
+    // Below this mean pass rate a few lucky answers decide the ratio.
+    private const double SmallestRate = 0.05;
+
+    private readonly Queue<(double Reward, double PassRate)> _rewards = new();
+    private double _best = double.NegativeInfinity;
 
     /// <summary>Takes a step's reading.</summary>
     /// <returns>Null while all is well or still within patience.</returns>
     public HealthVerdict? Observe(in HealthReading reading)
     {
-        double rewardRatio = RewardRatio(reading.Reward);
+        double rewardRatio = RewardRatio(reading.Reward, reading.PassRate);
         return Above(HealthCause.NonFiniteGradient, new GateLimit(double.MaxValue, settings.NonFinitePatience), reading.GradientNorm, reading.Step,
                 "the gradient's norm")
             ?? Above(HealthCause.LogProbGap, settings.LogProbGap, reading.LogProbGap, reading.Step,
                 "the mean of e^|difference of log-probabilities| between trainer and engine")
             ?? Above(HealthCause.Divergence, settings.Divergence, reading.Divergence, reading.Step, "the mean KL term against the reference")
             ?? Below(HealthCause.EntropyCollapse, settings.Entropy, reading.Entropy, reading.Step, "the policy's mean entropy")
-            ?? Below(HealthCause.RewardCollapse, settings.Reward, rewardRatio, reading.Step, "the mean reward as a share of its best")
+            ?? Below(HealthCause.RewardCollapse, settings.Reward, rewardRatio, reading.Step, "the mean reward as a share of its expectation")
             ?? Above(HealthCause.Truncation, settings.Truncation, reading.TruncatedShare, reading.Step, "the share of responses cut off at the limit")
             ?? Above(HealthCause.DeadGroups, settings.DeadGroups, reading.DeadShare, reading.Step, "the share of groups with equal rewards");
     }
 
-    // 1 until a whole window was seen, and while the best is not above 0.
-    private double RewardRatio(double reward)
+    // 1 until a whole window was seen, and while there is nothing to expect. A plan that goes from easy to hard lowers the reward
+    // by design, so with known rates the policy is held to the starting model on the same prompts.
+    private double RewardRatio(double reward, double passRate)
     {
-        _rewards.Enqueue(reward);
+        _rewards.Enqueue((reward, passRate));
         if (_rewards.Count > settings.RewardWindow)
         {
             _rewards.Dequeue();
@@ -120,9 +128,14 @@ public sealed class HealthGates(HealthSettings settings)
             return 1;
         }
 
-        double mean = _rewards.Average();
-        _bestReward = Math.Max(_bestReward, mean);
-        return _bestReward > 0 ? mean / _bestReward : 1;
+        double mean = _rewards.Average(step => step.Reward), expected = _rewards.Average(step => step.PassRate);
+        if (double.IsNaN(expected))
+        {
+            _best = Math.Max(_best, mean);
+            return _best > 0 ? mean / _best : 1;
+        }
+
+        return expected >= SmallestRate ? mean / expected : 1;
     }
 
     private HealthVerdict? Above(HealthCause cause, GateLimit gate, double value, long step, string what) =>

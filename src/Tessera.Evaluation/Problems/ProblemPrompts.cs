@@ -14,7 +14,7 @@ public sealed class ProblemPrompts(Tokenizer tokenizer, IReadOnlyList<int> begin
     /// <summary>The messages of a problem: the switch as system text, the question as the user's turn.</summary>
     public static JsonObject[] Messages(Problem problem, ThinkingMode mode) =>
     [
-        new JsonObject { ["role"] = "system", ["content"] = ThinkingFormat.SystemText(mode) },
+        new JsonObject { ["role"] = "system", ["content"] = ThinkingSwitch.Text(mode == ThinkingMode.On) },
         new JsonObject { ["role"] = "user", ["content"] = problem.Question },
     ];
 
@@ -27,6 +27,13 @@ public sealed class ProblemPrompts(Tokenizer tokenizer, IReadOnlyList<int> begin
             : problem.Answer,
     };
 
+    /// <summary>Whether the model has a conversation format.</summary>
+    public bool IsChat => format is not null;
+
+    /// <summary>The mode that a switch asks for: plain text where the model has no conversation format.</summary>
+    public PromptMode ModeOf(ThinkingMode thinking) =>
+        format is null ? PromptMode.Plain : thinking == ThinkingMode.On ? PromptMode.On : PromptMode.Off;
+
     /// <summary>The tokens in front of the model's answer.</summary>
     /// <exception cref="InvalidDataException">A conversation is asked for and the model has no template.</exception>
     public int[] Encode(Problem problem, PromptMode mode)
@@ -38,9 +45,11 @@ public sealed class ProblemPrompts(Tokenizer tokenizer, IReadOnlyList<int> begin
 
         var chat = format ?? throw new InvalidDataException(
             "the model has no chat template, so reasoning can be switched neither on nor off: use plain prompts");
+
+        // The date is fixed: a run that goes on another day asks the same.
         string text = chat.Render(
             Messages(problem, mode == PromptMode.On ? ThinkingMode.On : ThinkingMode.Off),
-            new ChatRenderOptions { AddGenerationPrompt = true });
+            new ChatRenderOptions { AddGenerationPrompt = true, Now = DateTime.UnixEpoch });
         return tokenizer.Encode(text, addSpecialTokens: false);
     }
 }

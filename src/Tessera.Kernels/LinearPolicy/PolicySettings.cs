@@ -17,7 +17,7 @@ public enum KlGradient
 }
 
 /// <summary>What became of a token's ratio in the clipped objective.</summary>
-public enum PolicyClip : byte
+public enum PolicyClip
 {
     /// <summary>The gradient flows.</summary>
     None,

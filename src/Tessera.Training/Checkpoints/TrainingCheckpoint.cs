@@ -18,10 +18,18 @@ public static class TrainingCheckpoint
     /// <param name="path">A <c>.safetensors</c> file.</param>
     /// <param name="trainer">The run.</param>
     /// <param name="identity">Hash of everything that decides the run; a checkpoint of another run is refused.</param>
-    public static void Save(string path, Trainer trainer, string identity)
+    public static void Save(string path, Trainer trainer, string identity) =>
+        Save(path, trainer.Optimizer, trainer.NextDocument, identity);
+
+    /// <summary>Writes the state.</summary>
+    /// <param name="path">A <c>.safetensors</c> file.</param>
+    /// <param name="optimizer">Parameters, moments, number of updates.</param>
+    /// <param name="position">Where the data stand: the next document, or the steps done.</param>
+    /// <param name="identity">Hash of everything that decides the run; a checkpoint of another run is refused.</param>
+    public static void Save(string path, Optimizer optimizer, long position, string identity)
     {
         var tensors = new List<TensorToWrite>();
-        foreach (var (parameter, first, second) in trainer.Optimizer.State)
+        foreach (var (parameter, first, second) in optimizer.State)
         {
             long[] shape = [parameter.Rows, parameter.Columns];
             tensors.Add(new TensorToWrite("parameter." + parameter.Name, DType.F32, shape, parameter.Address));
@@ -31,8 +39,8 @@ public static class TrainingCheckpoint
 
         SafetensorsWriter.Write(path, tensors, new Dictionary<string, string>
         {
-            [StepKey] = trainer.Steps.ToString(CultureInfo.InvariantCulture),
-            [DocumentKey] = trainer.NextDocument.ToString(CultureInfo.InvariantCulture),
+            [StepKey] = optimizer.Steps.ToString(CultureInfo.InvariantCulture),
+            [DocumentKey] = position.ToString(CultureInfo.InvariantCulture),
             [IdentityKey] = identity,
         });
     }
@@ -42,9 +50,23 @@ public static class TrainingCheckpoint
     /// <exception cref="InvalidDataException">The file is damaged or belongs to a run with other settings.</exception>
     public static bool TryRestore(string path, Trainer trainer, string identity)
     {
-        if (!File.Exists(path))
+        if (TryRestore(path, trainer.Optimizer, identity) is not { } position)
         {
             return false;
+        }
+
+        trainer.NextDocument = position;
+        return true;
+    }
+
+    /// <summary>Continues from a state if the file exists.</summary>
+    /// <returns>The position that was saved, or null where there is no file.</returns>
+    /// <exception cref="InvalidDataException">The file is damaged or belongs to a run with other settings.</exception>
+    public static long? TryRestore(string path, Optimizer optimizer, string identity)
+    {
+        if (!File.Exists(path))
+        {
+            return null;
         }
 
         using var file = SafetensorsCheckpoint.Open(path);
@@ -55,8 +77,8 @@ public static class TrainingCheckpoint
         }
 
         int steps = (int)ReadNumber(path, file, StepKey, int.MaxValue);
-        long nextDocument = ReadNumber(path, file, DocumentKey, long.MaxValue);
-        foreach (var (parameter, first, second) in trainer.Optimizer.State)
+        long position = ReadNumber(path, file, DocumentKey, long.MaxValue);
+        foreach (var (parameter, first, second) in optimizer.State)
         {
             long[] shape = [parameter.Rows, parameter.Columns];
             file.CopyTo("parameter." + parameter.Name, DType.F32, parameter.Address, shape);
@@ -65,9 +87,8 @@ public static class TrainingCheckpoint
             parameter.MarkChanged();
         }
 
-        trainer.Optimizer.Steps = steps;
-        trainer.NextDocument = nextDocument;
-        return true;
+        optimizer.Steps = steps;
+        return position;
     }
 
     private static long ReadNumber(string path, SafetensorsCheckpoint file, string key, long maximum) =>

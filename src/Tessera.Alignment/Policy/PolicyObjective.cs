@@ -1,0 +1,133 @@
+using Tessera.Devices;
+using Tessera.Kernels;
+using Tessera.Models;
+using Tessera.Models.Blocks;
+using Tessera.Tensors;
+
+namespace Tessera.Alignment.Policy;
+
+/// <summary>Sums over the response tokens of micro-batches that count in the loss.</summary>
+/// <param name="Loss">Σ weight·loss, in the loss's own unit.</param>
+/// <param name="Tokens">Number of tokens.</param>
+/// <param name="Entropy">Σ entropy, nats.</param>
+/// <param name="Kl">Σ k3, nats.</param>
+/// <param name="ClippedLow">Tokens held by the lower clip.</param>
+/// <param name="ClippedHigh">Tokens held by the upper clip.</param>
+/// <param name="ClippedDual">Tokens held by the dual clip.</param>
+/// <param name="Ratio">Σ π/π_old.</param>
+public readonly record struct PolicySums(
+    double Loss, long Tokens, double Entropy, double Kl, long ClippedLow, long ClippedHigh, long ClippedDual, double Ratio)
+{
+    /// <summary>Sums of two sets of tokens.</summary>
+    public static PolicySums operator +(PolicySums left, PolicySums right) => new(
+        left.Loss + right.Loss, left.Tokens + right.Tokens, left.Entropy + right.Entropy, left.Kl + right.Kl,
+        left.ClippedLow + right.ClippedLow, left.ClippedHigh + right.ClippedHigh, left.ClippedDual + right.ClippedDual,
+        left.Ratio + right.Ratio);
+
+    /// <summary>Sums of two sets of tokens.</summary>
+    public static PolicySums Add(PolicySums left, PolicySums right) => left + right;
+
+    /// <summary>A sum as a mean over the tokens.</summary>
+    public double Mean(double sum) => Tokens == 0 ? 0 : sum / Tokens;
+}
+
+/// <summary>Log-probabilities of micro-batches, and the clipped policy loss with the gradients of all trained parameters.</summary>
+/// <remarks>
+/// Both run the same forward over the same packed rows, so that a policy that was not updated in between has a ratio of exactly 1.
+/// Gradients are divided by <c>normaliser</c>, which belongs to the whole update and not to the micro-batch.
+/// </remarks>
+/// <param name="device">Where to compute.</param>
+public sealed unsafe class PolicyObjective(Device device) : IDisposable
+{
+    private readonly Arena _activations = new("policy activations");
+    private readonly Arena _losses = new("policy losses");
+    private readonly Tape _tape = new(device);
+
+    /// <summary>A model's log-probabilities of a batch's response tokens, by row; 0 within prompts.</summary>
+    /// <param name="model">The policy, or a reference with the same vocabulary.</param>
+    /// <param name="batch">The micro-batch.</param>
+    /// <param name="logProbs">[rows], assigned.</param>
+    public void LogProbs(Decoder model, PolicyBatch batch, Span<float> logProbs)
+    {
+        _activations.Reset();
+        var hidden = model.Forward(
+            new Executor(device, _activations, null), StepBatch.Packed(_activations, batch.Ids, batch.Lengths));
+        fixed (int* targets = batch.Targets)
+        fixed (float* weights = batch.IsResponse, output = logProbs)
+        {
+            LinearLogProb.Run(
+                device, hidden.Data, model.Head.View, targets, weights, 1f, output, null, hidden.Rows, hidden.Columns, model.Head.Rows);
+        }
+    }
+
+    /// <summary>
+    /// Sums over a micro-batch; adds the gradient of the weighted sum of losses, divided by <paramref name="normaliser"/>, to
+    /// the policy's trainable parameters.
+    /// </summary>
+    public PolicySums Accumulate(Decoder policy, PolicyBatch batch, PolicySettings settings, double normaliser)
+    {
+        _activations.Reset();
+        _losses.Reset();
+        _tape.Reset();
+        var hidden = policy.Forward(
+            new Executor(device, _activations, _tape), StepBatch.Packed(_activations, batch.Ids, batch.Lengths));
+        int rows = hidden.Rows;
+        var results = new PolicyResults
+        {
+            Loss = _losses.Floats(rows),
+            LogProb = _losses.Floats(rows),
+            Entropy = _losses.Floats(rows),
+            Kl = _losses.Floats(rows),
+            Clip = (PolicyClip*)_losses.Allocate(rows * sizeof(PolicyClip)),
+        };
+        fixed (int* targets = batch.Targets)
+        fixed (float* weights = batch.Weights, advantages = batch.Advantages, old = batch.OldLogProbs,
+            reference = batch.ReferenceLogProbs, corrections = batch.Corrections)
+        {
+            var tokens = new PolicyTokens
+            {
+                Targets = targets,
+                Weights = weights,
+                Advantages = advantages,
+                OldLogProb = old,
+                ReferenceLogProb = reference,
+                Correction = corrections,
+            };
+            var head = policy.Head;
+            LinearPolicy.Run(
+                device, hidden.Data, head.View, tokens, settings, results, hidden.Node >= 0 ? _tape.GradientOf(hidden) : null,
+                head.Gradient, rows, hidden.Columns, head.Rows, (float)(1 / normaliser));
+        }
+
+        _tape.Backward();
+        return Sum(batch, results);
+    }
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        _tape.Dispose();
+        _losses.Dispose();
+        _activations.Dispose();
+    }
+
+    private static PolicySums Sum(PolicyBatch batch, in PolicyResults results)
+    {
+        var sums = default(PolicySums);
+        for (int t = 0; t < batch.Ids.Length; t++)
+        {
+            if (batch.Weights[t] == 0)
+            {
+                continue;
+            }
+
+            var clip = results.Clip[t];
+            sums += new PolicySums(
+                (double)batch.Weights[t] * results.Loss[t], 1, results.Entropy[t], results.Kl[t], clip == PolicyClip.Low ? 1 : 0,
+                clip == PolicyClip.High ? 1 : 0, clip == PolicyClip.Dual ? 1 : 0,
+                Math.Exp((double)results.LogProb[t] - batch.OldLogProbs[t]));
+        }
+
+        return sums;
+    }
+}
