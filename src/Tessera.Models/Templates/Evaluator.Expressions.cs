@@ -113,7 +113,7 @@ internal sealed partial class Evaluator
         return Sequences.IsTrue(left) == logical.IsAnd ? Evaluate(logical.Right, scope) : left;
     }
 
-    private Value EvaluateComparison(ComparisonExpression comparison, Scope scope)
+    private BooleanValue EvaluateComparison(ComparisonExpression comparison, Scope scope)
     {
         Value left = Evaluate(comparison.First, scope);
         foreach ((string sign, Expression operand) in comparison.Rest)

@@ -56,7 +56,8 @@ internal static class SequenceFilters
         }
 
         var items = Sequences.ToList(call.Self, call.State);
-        return items.Count > 0 ? items[^1] : new UndefinedValue("no last item, the sequence was empty");
+        Value none = new UndefinedValue("no last item, the sequence was empty");
+        return items.LastOrDefault(none);
     }
 
     private static Value Reverse(BuiltinCall call)
@@ -106,7 +107,7 @@ internal static class SequenceFilters
             ? new ListValue([.. path.Split(',').Select(part => Key(call, item, Value.Of(part), caseSensitive))])
             : new ListValue([Key(call, item, attribute, caseSensitive)]);
 
-    private static Value Sort(BuiltinCall call) =>
+    private static ListValue Sort(BuiltinCall call) =>
         new ListValue(Sorted(call, Sequences.ToList(call.Self, call.State), item => SortKey(call, item, call.Given(2), call.Flag(1)), call.Flag(0)));
 
     private static List<Value> Sorted(BuiltinCall call, List<Value> items, Func<Value, Value> key, bool descending)
@@ -116,7 +117,7 @@ internal static class SequenceFilters
         return StableSort.Sort(keyed, (a, b) => sign * Comparison.Order(a.Key, b.Key, call.State)).ConvertAll(pair => pair.Item);
     }
 
-    private static Value SortDictionary(BuiltinCall call)
+    private static ListValue SortDictionary(BuiltinCall call)
     {
         string by = call.Text(1, "key");
         if (call.Self is not DictionaryValue dictionary || by is not ("key" or "value"))
@@ -227,7 +228,7 @@ internal static class SequenceFilters
         }
     }
 
-    private static Value Group(BuiltinCall call)
+    private static ListValue Group(BuiltinCall call)
     {
         bool caseSensitive = call.Flag(2);
         Value Original(Value item) => Members.Path(item, call[0]!, call.Evaluator, call.Given(1));

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Text;
 
@@ -6,6 +7,8 @@ namespace Tessera.Models.Templates;
 /// <summary>The escapes of Python's string literals.</summary>
 internal static class StringEscapes
 {
+    private static readonly SearchValues<char> HexadecimalDigits = SearchValues.Create("0123456789abcdefABCDEF");
+
     /// <summary>The text of a literal's inside, or null where an escape is broken; unknown escapes stay as they are.</summary>
     public static string? Decode(ReadOnlySpan<char> literal)
     {
@@ -83,7 +86,7 @@ internal static class StringEscapes
     private static int Hexadecimal(ReadOnlySpan<char> rest, int digits, StringBuilder text)
     {
         if (rest.Length <= digits
-            || rest.Slice(1, digits).ContainsAnyExcept("0123456789abcdefABCDEF")
+            || rest.Slice(1, digits).ContainsAnyExcept(HexadecimalDigits)
             || !uint.TryParse(rest.Slice(1, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uint code)
             || code > 0x10FFFF)
         {

@@ -241,7 +241,7 @@ internal sealed class TemplateParser
         var read = new HashSet<string>();
         _expressions.NamesRead.Add(read);
         var body = Isolated(() => ParseBlock(opened, end));
-        _expressions.NamesRead.Remove(read);
+        _expressions.NamesRead.RemoveAt(_expressions.NamesRead.Count - 1);
         return new MacroDefinition(name, parameters, body)
         {
             UsesCaller = read.Contains("caller"),

@@ -159,7 +159,10 @@ internal static class TextFilters
         };
         var options = new JsonTextOptions
         {
-            EnsureAscii = call.Flag(0), Indent = indent, ItemSeparator = indent is null ? ", " : ",", SortKeys = call.Flag(3),
+            EnsureAscii = call.Flag(0),
+            Indent = indent,
+            ItemSeparator = indent is null ? ", " : ",",
+            SortKeys = call.Flag(3),
         };
         if (call.Given(2) is { } separators)
         {

@@ -5,7 +5,9 @@ internal sealed class ValueComparer(RenderState state) : IEqualityComparer<Value
 {
     public bool Equals(Value? x, Value? y) => x is not null && y is not null && Comparison.AreEqual(x, y, state);
 
-    public int GetHashCode(Value obj)
+    public int GetHashCode(Value obj) => Hash(obj);
+
+    private int Hash(Value obj)
     {
         state.Step();
         switch (obj)
@@ -18,7 +20,7 @@ internal sealed class ValueComparer(RenderState state) : IEqualityComparer<Value
                 var hash = new HashCode();
                 foreach (Value item in tuple.Items)
                 {
-                    hash.Add(GetHashCode(item));
+                    hash.Add(Hash(item));
                 }
 
                 state.Leave();

@@ -12,7 +12,10 @@ public sealed class HostileTemplateTests
     // Small enough that each attempt ends at once, large enough that nothing honest would come near.
     private static readonly TemplateLimits Small = new()
     {
-        MaxSteps = 500_000, MaxOutputLength = 1_000_000, MaxValueLength = 1_000_000, MaxBuiltLength = 20_000_000,
+        MaxSteps = 500_000,
+        MaxOutputLength = 1_000_000,
+        MaxValueLength = 1_000_000,
+        MaxBuiltLength = 20_000_000,
     };
 
     [Theory]
