@@ -73,6 +73,8 @@ namespace Tessera.Cli
             TrainCommand.Create(),
             DistillCommand.Create(),
             RlCommand.Create(),
+            SftCommand.Create(),
+            EvalCommand.Create(),
             MeasureCommand.Create(),
             CompressCommand.Create(),
             QuickstartCommand.Create(),

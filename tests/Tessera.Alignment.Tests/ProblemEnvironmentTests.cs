@@ -72,7 +72,7 @@ public sealed class ProblemEnvironmentTests : IDisposable
         Assert.Equal(1, Judge([.. right, stop], true).Total);
         Assert.Equal(0, Judge(right, false).Total);
         int[] bare = _tokenizer.Encode(problem.Answer, addSpecialTokens: false);
-        Assert.Equal(new Reward(0, 0, true, 0), Judge([.. bare, stop], true));
+        Assert.Equal(new Reward(1, 0, true, 0), Judge([.. bare, stop], true));
 
         Reward Judge(int[] ids, bool isFinished)
         {
@@ -84,5 +84,6 @@ public sealed class ProblemEnvironmentTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     private ProblemEnvironment Create(ProblemSource source) => new(
-        source, _tokenizer, (problem, mode) => $"<s>{mode}<|user|>{problem.Question}<|assistant|>", OverlongPenalty.None);
+        source, _tokenizer, (problem, mode) => _tokenizer.Encode($"<s>{mode}<|user|>{problem.Question}<|assistant|>", addSpecialTokens: false),
+        OverlongPenalty.None);
 }

@@ -14,7 +14,7 @@ public class RewardTests
     [InlineData("<think>#### 132</think>131", 0, 1)]
     [InlineData("<think>7+5=12;</think>131", 0, 1)]
     [InlineData("<think>7+5=12;132", 0, 0)]
-    [InlineData("132", 0, 0)]
+    [InlineData("132", 1, 0)]
     [InlineData("7+5</think>132", 1, 0)]
     [InlineData(" <think>7</think>132", 1, 0)]
     [InlineData("<think>7<think>5</think>132", 1, 0)]

@@ -96,11 +96,13 @@ public sealed class RlTests(TinyModel files)
 
         var source = ModelSource.Open(model);
         var tokenizer = source.RequireTokenizer("test");
-        var prompts = ProblemPrompts.Open(source, tokenizer);
+        var prompts = new RolloutPrompts(source, tokenizer);
         var problem = new Problem("add", 1, "47+85", "", "132");
-        Assert.Equal("<s><|system|>detailed thinking on<|user|>47+85<|assistant|>", prompts.Render(problem, ThinkingMode.On));
-        Assert.Equal("<s><|system|>detailed thinking off<|user|>47+85<|assistant|>", prompts.Render(problem, ThinkingMode.Off));
-        int[] ids = tokenizer.Encode(prompts.Render(problem, ThinkingMode.On), addSpecialTokens: false);
+        int[] ids = prompts.Encode(problem, ThinkingMode.On);
+        Assert.Equal("<s><|system|>detailed thinking on<|user|>47+85<|assistant|>", tokenizer.Decode(ids, skipSpecialTokens: false));
+        Assert.Equal(
+            "<s><|system|>detailed thinking off<|user|>47+85<|assistant|>",
+            tokenizer.Decode(prompts.Encode(problem, ThinkingMode.Off), skipSpecialTokens: false));
         int[] expected = [.. ((string[])["<s>", "<|system|>", "<|user|>", "<|assistant|>"]).Select(token => tokenizer.TokenId(token)!.Value)];
         Assert.Equal(expected, ids.Where(id => tokenizer.IsSpecial(id)));
 

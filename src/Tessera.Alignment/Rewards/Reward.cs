@@ -24,16 +24,8 @@ public static class ProblemReward
     /// <param name="tokens">Its tokens, for the length's penalty.</param>
     /// <param name="penalty">The length's penalty.</param>
     public static Reward Of(Problem problem, ThinkingMode mode, string response, bool isFinished, int tokens, OverlongPenalty penalty) =>
-        new(IsRight(problem, mode, response) ? 1 : 0, FormatReward.Of(response, mode), isFinished, penalty.Of(tokens));
+        new(IsRight(problem, response) ? 1 : 0, ThinkingFormat.IsObeyed(response, mode) ? 1 : 0, isFinished, penalty.Of(tokens));
 
-    private static bool IsRight(Problem problem, ThinkingMode mode, string response)
-    {
-        string? answer = FormatReward.Answer(response, mode);
-        if (answer is not null && answer.Contains(AnswerExtractor.Marker, StringComparison.Ordinal))
-        {
-            answer = AnswerExtractor.Extract(answer);
-        }
-
-        return answer is not null && TaskCatalog.Get(problem.Task).Verify(problem, answer);
-    }
+    private static bool IsRight(Problem problem, string response) =>
+        ThinkingFormat.Answer(response) is { } answer && TaskCatalog.Get(problem.Task).Verify(problem, answer);
 }

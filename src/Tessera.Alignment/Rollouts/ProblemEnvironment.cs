@@ -8,10 +8,10 @@ namespace Tessera.Alignment.Rollouts;
 /// <summary>Generated problems as prompts. A name is the problem's index and the mode: <c>17/on</c>.</summary>
 /// <param name="problems">Where problems come from.</param>
 /// <param name="tokenizer">The model's tokenizer.</param>
-/// <param name="render">The prompt's text, special tokens included, up to where the model begins to write.</param>
+/// <param name="encode">The tokens of a prompt, up to where the model begins to write.</param>
 /// <param name="penalty">Penalty for length.</param>
 public sealed class ProblemEnvironment(
-    ProblemSource problems, Tokenizer tokenizer, Func<Problem, ThinkingMode, string> render, OverlongPenalty penalty) : IRolloutEnvironment
+    ProblemSource problems, Tokenizer tokenizer, Func<Problem, ThinkingMode, int[]> encode, OverlongPenalty penalty) : IRolloutEnvironment
 {
     // A run of this many problems in a row that were seen before means that there are no others.
     private const int MostRepeats = 2000;
@@ -61,8 +61,7 @@ public sealed class ProblemEnvironment(
     public RolloutPrompt Prompt(string id)
     {
         var (problem, mode) = Find(id);
-        return new RolloutPrompt(
-            id, $"{problem.Task}.{(mode == ThinkingMode.On ? "on" : "off")}", tokenizer.Encode(render(problem, mode), addSpecialTokens: false));
+        return new RolloutPrompt(id, $"{problem.Task}.{(mode == ThinkingMode.On ? "on" : "off")}", encode(problem, mode));
     }
 
     /// <inheritdoc />

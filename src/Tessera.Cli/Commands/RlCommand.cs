@@ -50,11 +50,11 @@ internal static class RlCommand
             throw new InvalidDataException($"{source}: config.json names no eos_token_id, and responses end with it");
         }
 
-        var prompts = ProblemPrompts.Open(model, tokenizer);
+        var prompts = new RolloutPrompts(model, tokenizer);
         var modes = prompts.Modes(result.GetValue(options.Thinking));
         var environment = new ProblemEnvironment(
             TasksCommand.Source(ProblemSplit.Training, result.GetValue(options.Seed), result.GetValue(options.Tasks), result.GetValue(options.Levels)),
-            tokenizer, prompts.Render,
+            tokenizer, prompts.Encode,
             new OverlongPenalty(
                 settings.MaxNewTokens, OptionChecks.AtLeast(result, options.OverlongBuffer, 0), OptionChecks.NotNegative(result, options.OverlongPenalty)));
         string pool = PoolHash(options, result);

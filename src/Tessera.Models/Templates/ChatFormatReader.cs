@@ -18,7 +18,7 @@ internal static class ChatFormatReader
         "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token",
     ];
 
-    public static ChatFormat? Read(string folder)
+    public static ChatFormat? Read(string folder, string? templateFile)
     {
         var tokens = new JsonObject();
         string map = Path.Combine(folder, "special_tokens_map.json");
@@ -30,8 +30,8 @@ internal static class ChatFormatReader
 
         var templates = new Dictionary<string, ChatTemplate>();
         string configuration = Path.Combine(folder, ConfigurationFile);
-        string separate = Path.Combine(folder, "chat_template.jinja");
-        bool isSeparate = File.Exists(separate);
+        string separate = templateFile ?? Path.Combine(folder, ChatFormat.TemplateName);
+        bool isSeparate = templateFile is not null || File.Exists(separate);
         if (File.Exists(configuration))
         {
             using JsonDocument document = JsonFile.Load(configuration);
