@@ -74,6 +74,7 @@ namespace Tessera.Cli
             DistillCommand.Create(),
             MeasureCommand.Create(),
             CompressCommand.Create(),
+            RunCommand.Create(),
             QuickstartCommand.Create(),
         };
 
