@@ -59,8 +59,8 @@ internal sealed class EvaluationResults
         {
             table.Add(
                 row.Label, row.Mode, $"{row.Problems}", Share(row.Accuracy.Value), Interval(row.Accuracy),
-                row.Hard is { } hard ? Share(hard.Value) : "-", row.Hard is { } ends ? Interval(ends) : "-", Share(row.Obeyed.Value),
-                Share(row.Obeyed.Low), FormattableString.Invariant($"{row.Tokens:F1}"));
+                row.Hard is { } hard ? Share(hard.Value) : "-", row.Hard is { } ends ? Interval(ends) : "-",
+                row.IsSwitched ? Share(row.Obeyed.Value) : "-", row.IsSwitched ? Share(row.Obeyed.Low) : "-", FormattableString.Invariant($"{row.Tokens:F1}"));
         }
 
         table.Print();

@@ -26,6 +26,9 @@ internal sealed record EvaluationRow(
 {
     private const double Z = 1.959963984540054;
 
+    /// <summary>Whether there was a switch to obey; plain prompts have none.</summary>
+    public bool IsSwitched => Mode != "plain";
+
     public JsonObject ToJson() => new()
     {
         ["label"] = Label,

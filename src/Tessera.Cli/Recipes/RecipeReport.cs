@@ -50,7 +50,7 @@ internal sealed class RecipeReport(RecipePlan plan, IReadOnlyList<StageOutcome> 
             table.Add(
                 row.Label, row.Mode, row.Problems, EvaluationResults.Share(row.Accuracy.Value), EvaluationResults.Interval(row.Accuracy),
                 row.Hard is { } share ? EvaluationResults.Share(share.Value) : "–", row.Hard is { } ends ? EvaluationResults.Interval(ends) : "–",
-                EvaluationResults.Share(row.Obeyed.Value), EvaluationResults.Share(row.Obeyed.Low), Number(row.Tokens, "0.0"));
+                row.IsSwitched ? EvaluationResults.Share(row.Obeyed.Value) : "–", row.IsSwitched ? EvaluationResults.Share(row.Obeyed.Low) : "–", Number(row.Tokens, "0.0"));
         }
 
         report.Table(table).Figure(new BarChart
