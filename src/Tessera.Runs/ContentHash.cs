@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.IO.Enumeration;
 using System.Security.Cryptography;
 using System.Text;
 
@@ -15,6 +16,22 @@ public static class ContentHash
     {
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 16, FileOptions.SequentialScan);
         return Convert.ToHexStringLower(SHA256.HashData(stream));
+    }
+
+    /// <summary>
+    /// Hash of a folder's files by their relative paths, 64 characters: the same wherever the folder lies. Empty <c>.lock</c>
+    /// files, which only say who writes, do not count; folders behind links are not entered.
+    /// </summary>
+    public static string OfFolder(string path)
+    {
+        var all = new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.None, IgnoreInaccessible = false };
+        var files = new FileSystemEnumerable<string>(Path.GetFullPath(path), (ref entry) => entry.ToFullPath(), all)
+        {
+            ShouldIncludePredicate = (ref entry) => !entry.IsDirectory && !(entry.FileName.EndsWith(".lock") && entry.Length == 0),
+            ShouldRecursePredicate = (ref entry) => !entry.Attributes.HasFlag(FileAttributes.ReparsePoint),
+        };
+        return OfNamed(files.Select(file => KeyValuePair.Create(
+            Path.GetRelativePath(path, file).Replace(Path.DirectorySeparatorChar, '/'), OfFile(file))));
     }
 
     /// <summary>Hash of a text's UTF-8 bytes, 64 characters.</summary>

@@ -9,6 +9,9 @@ public sealed class RunFolder
     /// <summary>File name of the manifest.</summary>
     public const string ManifestName = "manifest.json";
 
+    /// <summary>File name of the lock; the file stays behind empty.</summary>
+    public const string LockName = "run.lock";
+
     private readonly TimeProvider _clock;
 
     private RunFolder(string path, RunManifest manifest, TimeProvider clock)
@@ -35,37 +38,90 @@ public sealed class RunFolder
     /// <exception cref="InvalidDataException">The manifest is unreadable or belongs to other settings; one sentence.</exception>
     public static RunFolder Open(string root, RunStage stage, TimeProvider? clock = null)
     {
-        if (stage.Name.Length == 0 || !stage.Name.All(IsNameCharacter))
+        if (Find(root, stage, clock) is { } found)
         {
-            throw new ArgumentException(
-                $"The stage name '{stage.Name}' must be made of lower-case letters, digits and hyphens.", nameof(stage));
+            return found;
         }
 
         clock ??= TimeProvider.System;
-        string path = Path.Combine(Path.GetFullPath(root), $"{stage.Name}-{ContentHash.Short(stage.Hash)}");
+        string path = Path.Combine(Path.GetFullPath(root), NameOf(stage));
         Directory.CreateDirectory(path);
-        string manifestPath = Path.Combine(path, ManifestName);
-        if (File.Exists(manifestPath))
-        {
-            RunManifest found = ManifestJson.Read(manifestPath);
-            Check(manifestPath, stage, found);
-            return new RunFolder(path, found, clock);
-        }
-
         RunManifest manifest = Describe(stage, clock.GetUtcNow());
-        ManifestJson.Write(manifestPath, manifest);
+        ManifestJson.Write(Path.Combine(path, ManifestName), manifest);
         return new RunFolder(path, manifest, clock);
     }
+
+    /// <summary>The folder of a stage if it was opened before, without touching the disk; otherwise null.</summary>
+    /// <inheritdoc cref="Open" />
+    public static RunFolder? Find(string root, RunStage stage, TimeProvider? clock = null)
+    {
+        string path = Path.Combine(Path.GetFullPath(root), NameOf(stage));
+        string manifestPath = Path.Combine(path, ManifestName);
+        if (!File.Exists(manifestPath))
+        {
+            return null;
+        }
+
+        RunManifest found = ManifestJson.Read(manifestPath);
+        Check(manifestPath, stage, found);
+        return new RunFolder(path, found, clock ?? TimeProvider.System);
+    }
+
+    /// <summary>Name of a stage's folder below its root, <c>STAGE-HASH12</c>.</summary>
+    /// <exception cref="ArgumentException">The stage's name is not made of lower-case letters, digits and hyphens.</exception>
+    public static string NameOf(RunStage stage) => IsName(stage.Name)
+        ? $"{stage.Name}-{ContentHash.Short(stage.Hash)}"
+        : throw new ArgumentException(
+            $"The stage name '{stage.Name}' must be made of lower-case letters, digits and hyphens.", nameof(stage));
+
+    /// <summary>Whether a text can name a stage: lower-case letters, digits and hyphens, at least one.</summary>
+    public static bool IsName(string text) => text.Length > 0 && text.All(IsNameCharacter);
 
     /// <summary>Absolute path of a file in the folder.</summary>
     public string PathOf(string name) => Path.Combine(FullPath, name);
 
+    /// <summary>
+    /// Keeps other processes out until the result is disposed or the process ends, however it ends. The manifest is read
+    /// again: what another process completed meanwhile is complete here.
+    /// </summary>
+    /// <exception cref="IOException">Another process is at work in the folder; one sentence.</exception>
+    public IDisposable Lock()
+    {
+        FileStream ownership;
+        try
+        {
+            ownership = new FileStream(PathOf(LockName), FileMode.OpenOrCreate, FileAccess.Write, FileShare.None);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException(
+                AtomicFile.Explain(exception, PathOf(LockName)) ?? $"{FullPath}: another process is at work in this folder.", exception);
+        }
+
+        try
+        {
+            Manifest = ManifestJson.Read(PathOf(ManifestName));
+            return ownership;
+        }
+        catch
+        {
+            ownership.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>Declares the outputs complete; call it after the last of them is on the disk. A second call changes nothing.</summary>
-    public void MarkComplete()
+    /// <param name="took">Time that this attempt took, recorded if given.</param>
+    public void MarkComplete(TimeSpan? took = null)
     {
         if (!IsComplete)
         {
-            RunManifest complete = Manifest with { Status = RunStatus.Complete, FinishedUtc = _clock.GetUtcNow() };
+            RunManifest complete = Manifest with
+            {
+                Status = RunStatus.Complete,
+                FinishedUtc = _clock.GetUtcNow(),
+                Seconds = took?.TotalSeconds,
+            };
             ManifestJson.Write(PathOf(ManifestName), complete);
             Manifest = complete;
         }

@@ -29,4 +29,7 @@ public sealed record RunManifest
 
     /// <summary>When the stage was completed.</summary>
     public DateTimeOffset? FinishedUtc { get; init; }
+
+    /// <summary>Seconds that the attempt which completed the stage took, where it was timed; earlier attempts are not in it.</summary>
+    public double? Seconds { get; init; }
 }

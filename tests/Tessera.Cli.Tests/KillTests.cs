@@ -67,6 +67,37 @@ public sealed class KillTests : IDisposable
             "alone", "killed", "pass-rates.jsonl", "curriculum.jsonl", "rewards.jsonl", "metrics.jsonl", "samples.jsonl", "checkpoint.safetensors",
             "model.safetensors", "config.json");
         Assert.Contains("\"accuracy\":1,", File.ReadAllText(Path.Combine(_folder, "alone", "samples.jsonl")), StringComparison.Ordinal);
+    // An export cannot go on where it was killed and a training can: the recipe has to know which is which.
+    [Fact]
+    public void A_recipe_killed_ten_times_ends_with_the_bits_of_one_left_alone()
+    {
+        string model = TinyModel();
+        string recipe = Path.Combine(_folder, "recipe.yaml");
+        File.WriteAllText(
+            recipe,
+            $$"""
+            name: killed
+            stages:
+              - {name: copy, run: export, arguments: "{{model}}" }
+              - name: base
+                run: train
+                arguments: ${stages.copy}
+                options: {tasks: add, steps: 60, batch-tokens: 512, warmup: 5, validation-tokens: 512, checkpoint-every: 3, threads: 2}
+              - {name: half, run: export, arguments: "${stages.base}", options: {dtype: bf16} }
+              - name: more
+                run: train
+                arguments: ${stages.half}
+                options: {tasks: compare, steps: 60, batch-tokens: 512, warmup: 5, validation-tokens: 512, checkpoint-every: 3, threads: 2}
+            report: {curves: [base, more]}
+            """);
+        var alone = Complete(["run", recipe, "--out", Path.Combine(_folder, "alone")]);
+        KillAtRandomMoments(["run", recipe, "--out", Path.Combine(_folder, "killed")], alone, 3);
+        string[] stages = [.. Directory.GetDirectories(Path.Combine(_folder, "alone")).Select(folder => Path.GetFileName(folder)!)];
+        Assert.Equal(4, stages.Length);
+        foreach (string stage in stages)
+        {
+            AssertSameFiles(Path.Combine("alone", stage), Path.Combine("killed", stage), "model.safetensors", "config.json");
+        }
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);

@@ -18,6 +18,44 @@ public sealed class ContentHashTests : IDisposable
     }
 
     [Fact]
+    public void A_folder_hashes_by_the_names_and_contents_of_its_files_wherever_it_lies()
+    {
+        string Make(string name, params (string Path, string Text)[] files)
+        {
+            foreach ((string path, string text) in files)
+            {
+                Directory.CreateDirectory(Path.GetDirectoryName(_folder[Path.Combine(name, path)])!);
+                File.WriteAllText(_folder[Path.Combine(name, path)], text);
+            }
+
+            return ContentHash.OfFolder(_folder[name]);
+        }
+
+        string hash = Make("one", ("a", "1"), ("in/.b", "2"));
+        Assert.Equal(hash, Make("two", ("in/.b", "2"), ("a", "1")));
+        Assert.Equal(hash, Make("two", ("a.lock", "")));
+        Assert.Equal(hash, ContentHash.OfFolder(_folder["one"] + "/"));
+        string[] others =
+        [
+            Make("three", ("a", "1")), Make("four", ("a", "2"), ("in/.b", "1")), Make("five", ("a", "1"), ("in/c", "2")),
+            Make("six", ("a", "1"), (".b", "2")), Make("seven", ("a", "1"), ("in/.b", "2"), ("c.lock", "3")),
+        ];
+        Assert.Equal(others.Length, others.Distinct().Count());
+        Assert.DoesNotContain(hash, others);
+    }
+
+    // A link to the folder above would otherwise be entered without end.
+    [Fact]
+    public void Folders_behind_links_are_not_entered()
+    {
+        Directory.CreateDirectory(_folder["in"]);
+        File.WriteAllText(_folder["in/a"], "1");
+        string hash = ContentHash.OfFolder(_folder["in"]);
+        Directory.CreateSymbolicLink(_folder["in/loop"], _folder["in"]);
+        Assert.Equal(hash, ContentHash.OfFolder(_folder["in"]));
+    }
+
+    [Fact]
     public void Named_values_hash_independently_of_order_and_by_their_borders()
     {
         string hash = Named(("a", "1"), ("b", "2"));

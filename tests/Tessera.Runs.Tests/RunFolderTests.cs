@@ -43,6 +43,34 @@ public sealed class RunFolderTests : IDisposable
     }
 
     [Fact]
+    public void A_folder_is_found_only_once_it_was_opened()
+    {
+        Assert.Null(RunFolder.Find(_folder["."], Stage()));
+        Assert.Empty(Directory.GetFileSystemEntries(_folder["."]));
+        RunFolder run = Open(Stage());
+        Assert.Equal(run.FullPath, RunFolder.Find(Path.GetDirectoryName(run.FullPath)!, Stage())!.FullPath);
+        Assert.Equal(RunFolder.NameOf(Stage()), Path.GetFileName(run.FullPath));
+    }
+
+    [Fact]
+    public void A_locked_folder_keeps_others_out_and_is_read_again_by_the_next()
+    {
+        RunFolder first = Open(Stage()), second = Open(Stage());
+        using (first.Lock())
+        {
+            Assert.Contains("another process", Assert.Throws<IOException>(second.Lock).Message, StringComparison.Ordinal);
+            first.MarkComplete(TimeSpan.FromSeconds(1.5));
+        }
+
+        Assert.False(second.IsComplete);
+        using (second.Lock())
+        {
+            Assert.True(second.IsComplete);
+            Assert.Equal(1.5, second.Manifest.Seconds);
+        }
+    }
+
+    [Fact]
     public void Settings_inputs_and_stage_choose_the_folder_but_command_and_version_do_not()
     {
         string path = Open(Stage()).FullPath;

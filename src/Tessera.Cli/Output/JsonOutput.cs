@@ -16,8 +16,11 @@ internal static class JsonOutput
 
     private static readonly JsonSerializerOptions Indented = new(Compact) { WriteIndented = true, NewLine = "\n" };
 
+    /// <summary>A document as indented text.</summary>
+    public static string Text(object document) => JsonSerializer.Serialize(document, Indented);
+
     /// <summary>Prints a verb's one document.</summary>
-    public static void Print(object document) => Console.WriteLine(JsonSerializer.Serialize(document, Indented));
+    public static void Print(object document) => Console.WriteLine(Text(document));
 
     /// <summary>One line of JSON lines, without its end.</summary>
     public static string Line(object row) => JsonSerializer.Serialize(row, Compact);

@@ -4,8 +4,8 @@ using System.Xml.Linq;
 namespace Tessera.Runs.Report;
 
 /// <summary>
-/// A report as one HTML file that needs nothing else: styles and pictures are inside, there are no scripts and no
-/// references. All text is escaped.
+/// A report as one HTML file that needs nothing else: styles and pictures are inside, there are no scripts, and the only
+/// references are links that its maker asked for. All text is escaped.
 /// </summary>
 /// <param name="title">Title of the page.</param>
 /// <param name="subtitle">One line below it: what was run, when, where.</param>
@@ -48,6 +48,29 @@ public sealed class HtmlReport(string title, string subtitle)
     public HtmlReport Paragraph(string text)
     {
         _content.Add(new XElement("p", Svg.Clean(text)));
+        return this;
+    }
+
+    /// <summary>Adds a paragraph of links to files that lie beside or below the report.</summary>
+    /// <param name="text">Words in front of the links.</param>
+    /// <param name="targets">Text and relative path of each; parts of a path are separated by <c>/</c>.</param>
+    /// <exception cref="ArgumentException">A path is not relative.</exception>
+    public HtmlReport Links(string text, IEnumerable<(string Text, string Path)> targets)
+    {
+        var paragraph = new XElement("p", Svg.Clean(text));
+        foreach ((string label, string path) in targets)
+        {
+            if (path.StartsWith('/') || Path.IsPathRooted(path))
+            {
+                throw new ArgumentException($"The link '{path}' must be relative to the report.", nameof(targets));
+            }
+
+            // Escaped part by part, so that no colon makes a scheme of the first.
+            string address = string.Join('/', path.Split('/').Select(Uri.EscapeDataString));
+            paragraph.Add(" ", new XElement("a", new XAttribute("href", address), Svg.Clean(label)));
+        }
+
+        _content.Add(paragraph);
         return this;
     }
 

@@ -32,6 +32,19 @@ public class HtmlReportTests
             page.Descendants("a").Select(link => (link.Attribute("href")!.Value, link.Value)));
     }
 
+    [Fact]
+    public void Links_lead_to_files_below_the_report_and_nowhere_else()
+    {
+        string[] paths = ["a/report.html", "javascript:alert(1)", "with space/#1?.html"];
+        XElement page = Parse(new HtmlReport("t", "s").Links("See", paths.Select(path => (Hostile, path))).ToHtml());
+        Assert.Equal(
+            ["a/report.html", "javascript%3Aalert%281%29", "with%20space/%231%3F.html"],
+            page.Descendants("a").Select(link => link.Attribute("href")!.Value));
+        Assert.StartsWith("See <script>", page.Descendants("p").Last().Value, StringComparison.Ordinal);
+        Assert.Throws<ArgumentException>(() => new HtmlReport("t", "s").Links("See", [("x", "/etc/passwd")]));
+        Assert.Throws<ArgumentException>(() => new HtmlReport("t", "s").Links("See", [("x", "//host/x")]));
+    }
+
     // HTML parsers read <td /> as an opening tag, and the content of a style element unescaped.
     [Fact]
     public void Only_void_html_elements_close_themselves_and_the_style_holds_no_escapes()
