@@ -67,6 +67,23 @@ public sealed class KillTests : IDisposable
             "alone", "killed", "pass-rates.jsonl", "curriculum.jsonl", "rewards.jsonl", "metrics.jsonl", "samples.jsonl", "checkpoint.safetensors",
             "model.safetensors", "config.json");
         Assert.Contains("\"accuracy\":1,", File.ReadAllText(Path.Combine(_folder, "alone", "samples.jsonl")), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_fine_tuning_killed_ten_times_ends_with_the_bits_of_one_left_alone()
+    {
+        string template = Path.Combine(TestSupport.SharedData.RepositoryRoot, "recipes", "chat", "chat_template.jinja");
+        string[] arguments =
+        [
+            "sft", TinyModel(), "--tasks", "add,compare", "--template", template, "--steps", "120", "--batch-tokens", "1024", "--warmup", "5",
+            "--validation-tokens", "512", "--validate-every", "30", "--checkpoint-every", "3", "--max-length", "256", "--threads", "2",
+        ];
+        var alone = Complete([.. arguments, "--out", Path.Combine(_folder, "alone")]);
+        KillAtRandomMoments([.. arguments, "--out", Path.Combine(_folder, "killed")], alone, 4);
+        AssertSameFiles(
+            "alone", "killed", "model.safetensors", "config.json", "checkpoint.safetensors", "metrics.jsonl", "chat_template.jinja");
+    }
+
     // An export cannot go on where it was killed and a training can: the recipe has to know which is which.
     [Fact]
     public void A_recipe_killed_ten_times_ends_with_the_bits_of_one_left_alone()
