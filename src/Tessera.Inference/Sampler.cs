@@ -1,35 +1,89 @@
 using Tessera.Devices;
+using Tessera.Kernels;
 
 namespace Tessera.Inference;
 
 /// <summary>Chooses the next token from a row of logits.</summary>
-public static class Sampler
+public static unsafe class Sampler
 {
+    // A candidate this far below the likeliest one, in units of temperature, weighs less than 1e-13 of it: it decides neither
+    // top-p nor top-k, so ranking leaves it out.
+    private const double Negligible = 30;
+
+    // The largest noise that 32 bits can give: −ln(−ln(1 − 2⁻³³)).
+    private const double LargestNoise = 22.9;
+
     /// <summary>
-    /// The likeliest token at temperature 0 (the lowest id among equals), else a draw that depends only on the settings'
-    /// seed, the sequence and the position: not on what else is in the batch.
+    /// The likeliest token at temperature 0 (the lowest id among equals); else a draw from softmax(logits / temperature),
+    /// truncated to the top-k and then to the top-p tokens.
     /// </summary>
-    public static int Choose(ReadOnlySpan<float> logits, GenerationSettings settings, int sequence, int position)
+    /// <remarks>
+    /// argmax over tokens of logit / temperature + g, with g = −ln(−ln u) and u a function of (seed, position, token) alone, is an
+    /// exact draw (Gumbel 1954). So a draw depends neither on what else is in the batch nor on the order of the vocabulary.
+    /// </remarks>
+    /// <param name="logits">One row, [vocabulary].</param>
+    /// <param name="settings">Temperature, truncation, seed.</param>
+    /// <param name="position">Position of the new token in its sequence.</param>
+    public static int Choose(ReadOnlySpan<float> logits, GenerationSettings settings, int position)
     {
+        int likeliest = ArgMax(logits);
         if (settings.Temperature <= 0)
         {
-            return ArgMax(logits);
+            return likeliest;
         }
 
-        var candidates = Candidates(logits, settings);
-        double total = candidates.Sum(candidate => candidate.Mass);
-        var (word, _, _, _) = CounterRandom.Block(settings.Seed, (ulong)sequence, (ulong)position);
-        double target = (word + 0.5) / 4294967296.0 * total;
-        foreach (var (id, mass) in candidates)
+        double factor = 1.0 / settings.Temperature;
+        double highest = logits[likeliest];
+        if (settings.TopK > 0 || settings.TopP < 1)
         {
-            target -= mass;
-            if (target < 0)
+            var noise = new Noise(settings.Seed, position);
+            int chosen = likeliest;
+            double best = double.NegativeInfinity;
+            foreach (var (id, score) in Truncate(logits, highest, factor, settings))
             {
-                return id;
+                Consider(id, score, ref noise, ref chosen, ref best);
+            }
+
+            return chosen;
+        }
+
+        return ChooseFromAll(logits, highest, factor, new Noise(settings.Seed, position));
+    }
+
+    /// <summary>The token's log-probability at temperature 1, and those of the likeliest tokens, best first.</summary>
+    /// <param name="logits">One row.</param>
+    /// <param name="vocabulary">Its length.</param>
+    /// <param name="token">The chosen token.</param>
+    /// <param name="count">How many of the likeliest to report.</param>
+    public static (float LogProb, TokenLogProb[] Top) LogProbs(float* logits, int vocabulary, int token, int count)
+    {
+        float logProb = -LinearCrossEntropy.TokenLoss(logits, vocabulary, token);
+        if (count == 0)
+        {
+            return (logProb, []);
+        }
+
+        // log p(i) = log p(token) + z(i) − z(token): one normalisation serves all.
+        var row = new ReadOnlySpan<float>(logits, vocabulary);
+        var top = new List<(int Id, float Logit)>(count + 1);
+        for (int i = 0; i < row.Length; i++)
+        {
+            if (top.Count == count && row[i] <= top[^1].Logit)
+            {
+                continue;
+            }
+
+            float logit = row[i];
+            int place = top.FindIndex(other => other.Logit < logit);
+            top.Insert(place < 0 ? top.Count : place, (i, row[i]));
+            if (top.Count > count)
+            {
+                top.RemoveAt(count);
             }
         }
 
-        return candidates[^1].Id;
+        float own = logits[token];
+        return (logProb, [.. top.Select(entry => new TokenLogProb(entry.Id, (float)((double)logProb + entry.Logit - own)))]);
     }
 
     private static int ArgMax(ReadOnlySpan<float> logits)
@@ -46,27 +100,53 @@ public static class Sampler
         return best;
     }
 
-    private static List<(int Id, double Mass)> Candidates(ReadOnlySpan<float> logits, GenerationSettings settings)
+    private static int ChooseFromAll(ReadOnlySpan<float> logits, double highest, double factor, Noise noise)
     {
-        float highest = logits[ArgMax(logits)];
-        var candidates = new List<(int Id, double Mass)>(logits.Length);
+        int chosen = 0;
+        double best = double.NegativeInfinity;
+        for (int id = 0; id < logits.Length; id++)
+        {
+            Consider(id, (logits[id] - highest) * factor, ref noise, ref chosen, ref best);
+        }
+
+        return chosen;
+    }
+
+    private static void Consider(int id, double score, ref Noise noise, ref int chosen, ref double best)
+    {
+        if (score + LargestNoise <= best)
+        {
+            return;
+        }
+
+        double value = score + noise.Of(id);
+        if (value > best)
+        {
+            (chosen, best) = (id, value);
+        }
+    }
+
+    /// <summary>The tokens that top-k and then top-p leave, likeliest first, with (logit − highest) / temperature.</summary>
+    private static List<(int Id, double Score)> Truncate(
+        ReadOnlySpan<float> logits, double highest, double factor, GenerationSettings settings)
+    {
+        var candidates = new List<(int Id, double Score)>();
         for (int i = 0; i < logits.Length; i++)
         {
-            candidates.Add((i, Math.Exp((logits[i] - highest) / (double)settings.Temperature)));
+            double score = (logits[i] - highest) * factor;
+            if (score > -Negligible)
+            {
+                candidates.Add((i, score));
+            }
         }
 
-        if (settings.TopK <= 0 && settings.TopP >= 1)
-        {
-            return candidates;
-        }
-
-        candidates.Sort((left, right) => left.Mass != right.Mass ? right.Mass.CompareTo(left.Mass) : left.Id.CompareTo(right.Id));
+        candidates.Sort((left, right) => left.Score != right.Score ? right.Score.CompareTo(left.Score) : left.Id.CompareTo(right.Id));
         int keep = settings.TopK > 0 ? Math.Min(settings.TopK, candidates.Count) : candidates.Count;
-        double limit = settings.TopP * candidates.Take(keep).Sum(candidate => candidate.Mass);
+        double limit = settings.TopP * candidates.Take(keep).Sum(candidate => Math.Exp(candidate.Score));
         double mass = 0;
         for (int i = 0; i < keep; i++)
         {
-            mass += candidates[i].Mass;
+            mass += Math.Exp(candidates[i].Score);
             if (mass >= limit)
             {
                 keep = i + 1;
@@ -76,4 +156,28 @@ public static class Sampler
         candidates.RemoveRange(keep, candidates.Count - keep);
         return candidates;
     }
+
+    /// <summary>Gumbel noise of a position's tokens; four neighbours share one block of the counter generator.</summary>
+    private struct Noise(ulong seed, int position)
+    {
+        private int _block = -1;
+        private (uint A, uint B, uint C, uint D) _words;
+
+        public double Of(int token)
+        {
+            if (token >> 2 != _block)
+            {
+                _block = token >> 2;
+                _words = CounterRandom.Block(seed, (ulong)position, (ulong)_block);
+            }
+
+            uint word = (token & 3) switch { 0 => _words.A, 1 => _words.B, 2 => _words.C, _ => _words.D };
+            return -Math.Log(-Math.Log((word + 0.5) / 4294967296.0));
+        }
+    }
 }
+
+/// <summary>A token with the natural log of its probability at temperature 1.</summary>
+/// <param name="Token">Its id.</param>
+/// <param name="LogProb">ln p.</param>
+public readonly record struct TokenLogProb(int Token, float LogProb);

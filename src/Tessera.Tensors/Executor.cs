@@ -18,6 +18,12 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
     /// <summary>Owner of outputs.</summary>
     public Arena Arena => arena;
 
+    /// <summary>
+    /// Whether a token's bits must not depend on how many others the step holds, as training and scoring have it anyway; small
+    /// steps are slower for it.
+    /// </summary>
+    public bool IsInvariant { get; init; }
+
     /// <summary>The tape, or null.</summary>
     public Tape? Tape => tape;
 
@@ -100,7 +106,8 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
     public Tensor Linear(Tensor input, Parameter weight, Tensor destination = default)
     {
         var output = destination.Exists ? destination : Allocate(input.Rows, weight.Rows);
-        Kernels.Linear.Forward(device, input.Data, input.Columns, weight.View, output.Data, output.Columns, input.Rows, false);
+        Kernels.Linear.Forward(
+            device, input.Data, input.Columns, weight.View, output.Data, output.Columns, input.Rows, false, IsInvariant);
         if (!Records(input, weight))
         {
             return output;

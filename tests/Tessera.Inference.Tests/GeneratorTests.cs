@@ -19,7 +19,7 @@ public sealed class GeneratorTests : IDisposable
     public void Greedy_tokens_are_those_of_recomputing_everything_for_every_token(int batch)
     {
         int[][] prompts = Prompts(batch);
-        using var generator = new Generator(_device, _model, DType.F32);
+        using var generator = new Generator(_device, _model, new EngineSettings { CacheType = DType.F32 });
         var results = generator.Generate(prompts, new GenerationSettings { MaxNewTokens = 12 });
         for (int i = 0; i < batch; i++)
         {
@@ -34,15 +34,24 @@ public sealed class GeneratorTests : IDisposable
         int[][] prompts = Prompts(4);
         int[][] full = [.. prompts.Select(prompt => Naive(prompt, 10))];
         int stop = full[1][3];
-        using var generator = new Generator(_device, _model, DType.F32);
+        using var generator = new Generator(_device, _model, new EngineSettings { CacheType = DType.F32 });
         var seen = prompts.Select(_ => new List<int>()).ToArray();
+        var settings = new GenerationSettings { MaxNewTokens = 10, StopIds = [stop, 40] };
         var results = generator.Generate(
-            prompts, new GenerationSettings { MaxNewTokens = 10, StopIds = [stop, 40] }, (sequence, id) => seen[sequence].Add(id));
+            [.. prompts.Select(prompt => new GenerationRequest(prompt, settings))], (sequence, item) =>
+            {
+                if (item.Finish != FinishReason.Stop)
+                {
+                    seen[sequence].Add(item.Token);
+                }
+            });
         for (int i = 0; i < prompts.Length; i++)
         {
             int end = Array.FindIndex(full[i], id => id == stop || id == 40);
             Assert.Equal(end < 0 ? full[i] : full[i][..end], results[i].Ids);
             Assert.Equal(end < 0 ? FinishReason.Length : FinishReason.Stop, results[i].Reason);
+            Assert.Equal(end < 0 ? null : full[i][end], results[i].StopId);
+            Assert.Equal(end < 0 ? 10 : end + 1, results[i].LogProbs.Length);
             Assert.Equal(results[i].Ids, seen[i]);
         }
 
@@ -50,11 +59,11 @@ public sealed class GeneratorTests : IDisposable
     }
 
     [Fact]
-    public void Drawn_tokens_depend_on_seed_sequence_and_position_but_not_on_what_else_is_in_the_batch()
+    public void Drawn_tokens_depend_on_seed_place_and_position_but_not_on_what_else_is_in_the_batch()
     {
         int[][] prompts = Prompts(4);
         var settings = new GenerationSettings { MaxNewTokens = 9, Temperature = 0.9f, Seed = 11 };
-        using var generator = new Generator(_device, _model, DType.F32);
+        using var generator = new Generator(_device, _model, new EngineSettings { CacheType = DType.F32 });
         var together = generator.Generate(prompts, settings);
         var pair = generator.Generate(prompts[..2], settings);
         int[][] exchanged = [prompts[0], prompts[3], prompts[2], prompts[1]];
@@ -73,7 +82,7 @@ public sealed class GeneratorTests : IDisposable
     public void Generation_ends_at_the_models_last_position()
     {
         int[] prompt = SmallModel.Ids(60, Vocabulary);
-        using var generator = new Generator(_device, _model, DType.F32);
+        using var generator = new Generator(_device, _model, new EngineSettings { CacheType = DType.F32 });
         var result = generator.Generate([prompt, prompt[..3]], new GenerationSettings { MaxNewTokens = int.MaxValue });
 
         // Position 63 is the last that can be fed; the token behind it is still chosen.
@@ -86,7 +95,7 @@ public sealed class GeneratorTests : IDisposable
     [Fact]
     public void No_prompts_and_no_new_tokens_give_nothing()
     {
-        using var generator = new Generator(_device, _model, DType.F32);
+        using var generator = new Generator(_device, _model, new EngineSettings { CacheType = DType.F32 });
         Assert.Empty(generator.Generate([], new GenerationSettings()));
         Assert.Empty(generator.Generate([[1, 2]], new GenerationSettings { MaxNewTokens = 0 })[0].Ids);
     }
@@ -94,7 +103,7 @@ public sealed class GeneratorTests : IDisposable
     [Fact]
     public void Unusable_prompts_and_settings_are_refused_with_their_numbers()
     {
-        using var generator = new Generator(_device, _model, DType.F32);
+        using var generator = new Generator(_device, _model, new EngineSettings { CacheType = DType.F32 });
         AssertRefused(generator, [], new GenerationSettings(), "at least one token");
         AssertRefused(generator, new int[65], new GenerationSettings(), "65");
         AssertRefused(generator, [1, 41], new GenerationSettings(), "41");
@@ -110,11 +119,14 @@ public sealed class GeneratorTests : IDisposable
     public void All_memory_is_given_back()
     {
         int arenas = Arena.LiveArenas;
-        using (var generator = new Generator(_device, _model, DType.BF16))
+        using (var generator = new Generator(_device, _model, new EngineSettings { CacheType = DType.BF16 }))
         {
             generator.Generate(Prompts(3), new GenerationSettings { MaxNewTokens = 3 });
             Assert.Throws<InvalidOperationException>(() => generator.Generate(
-                Prompts(3), new GenerationSettings { MaxNewTokens = 3 }, (_, _) => throw new InvalidOperationException("caller")));
+                [.. Prompts(3).Select(prompt => new GenerationRequest(prompt, new GenerationSettings { MaxNewTokens = 3 }))],
+                (_, _) => throw new InvalidOperationException("caller")));
+            Assert.Equal(generator.State.TotalPages, generator.State.FreePages);
+            Assert.Equal(3, generator.Generate(Prompts(3), new GenerationSettings { MaxNewTokens = 3 })[2].Ids.Length);
         }
 
         Assert.Equal(arenas, Arena.LiveArenas);

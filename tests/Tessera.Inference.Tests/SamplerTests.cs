@@ -10,8 +10,8 @@ public sealed class SamplerTests
     [Fact]
     public void Temperature_zero_takes_the_likeliest_and_the_lowest_id_among_equals()
     {
-        Assert.Equal(1, Sampler.Choose(Logits(1), new GenerationSettings(), 0, 0));
-        Assert.Equal(1, Sampler.Choose([0f, 2f, 2f, 1f], new GenerationSettings { Seed = 9 }, 3, 7));
+        Assert.Equal(1, Sampler.Choose(Logits(1), new GenerationSettings(), 0));
+        Assert.Equal(1, Sampler.Choose([0f, 2f, 2f, 1f], new GenerationSettings { Seed = 9 }, 7));
     }
 
     [Theory]
@@ -55,14 +55,62 @@ public sealed class SamplerTests
             Normalise([0, 0.4, 0, 0.25, 0]), new GenerationSettings { Temperature = 1, TopK = 3, TopP = 0.7f });
 
     [Fact]
-    public void A_draw_is_a_function_of_seed_sequence_and_position()
+    public void A_draw_is_a_function_of_seed_and_position()
     {
         var settings = new GenerationSettings { Temperature = 1, Seed = 5 };
-        int[] Sequence(GenerationSettings s, int sequence) =>
-            [.. Enumerable.Range(0, 60).Select(position => Sampler.Choose(Logits(1), s, sequence, position))];
-        Assert.Equal(Sequence(settings, 2), Sequence(settings, 2));
-        Assert.NotEqual(Sequence(settings, 2), Sequence(settings, 3));
-        Assert.NotEqual(Sequence(settings, 2), Sequence(settings with { Seed = 6 }, 2));
+        int[] Draws(ulong seed, int first) =>
+            [.. Enumerable.Range(first, 60).Select(position => Sampler.Choose(Logits(1), settings with { Seed = seed }, position))];
+        Assert.Equal(Draws(5, 0), Draws(5, 0));
+        Assert.Equal(Draws(5, 0)[10..], Draws(5, 10)[..50]);
+        Assert.NotEqual(Draws(5, 0), Draws(6, 0));
+        Assert.NotEqual(Draws(5, 0), Draws(5, 60));
+    }
+
+    [Fact]
+    public void A_token_that_cannot_win_changes_nothing_wherever_it_stands()
+    {
+        // The noise belongs to a token's id, so the ids of the others must stay as they are.
+        var settings = new GenerationSettings { Temperature = 1, Seed = 5 };
+        float[] with = [.. Logits(1), -1e9f];
+        for (int position = 0; position < 200; position++)
+        {
+            Assert.Equal(Sampler.Choose(Logits(1), settings, position), Sampler.Choose(with, settings, position));
+            Assert.Equal(
+                Sampler.Choose(Logits(1), settings, position),
+                Sampler.Choose(Logits(1), settings with { TopK = 5 }, position));
+        }
+    }
+
+    [Fact]
+    public void Seeds_of_neighbouring_sequences_have_nothing_in_common()
+    {
+        var seeds = Enumerable.Range(0, 1000).Select(i => GenerationSettings.SequenceSeed(7, (ulong)i)).ToHashSet();
+        Assert.Equal(1000, seeds.Count);
+        int[] counts = new int[Probabilities.Length];
+        foreach (ulong seed in seeds)
+        {
+            counts[Sampler.Choose(Logits(1), new GenerationSettings { Temperature = 1, Seed = seed }, 3)]++;
+        }
+
+        for (int id = 0; id < counts.Length; id++)
+        {
+            double slack = 5 * Math.Sqrt(1000 * Probabilities[id] * (1 - Probabilities[id]));
+            Assert.InRange(counts[id], (1000 * Probabilities[id]) - slack, (1000 * Probabilities[id]) + slack);
+        }
+    }
+
+    [Fact]
+    public unsafe void Log_probabilities_are_those_of_the_plain_softmax_and_the_best_come_first()
+    {
+        float[] logits = [.. Logits(1).Select(logit => logit * 3)];
+        double[] expected = Normalise(Probabilities.Select(p => Math.Pow(p, 3)));
+        fixed (float* row = logits)
+        {
+            var (logProb, top) = Sampler.LogProbs(row, logits.Length, 2, 3);
+            Assert.Equal(Math.Log(expected[2]), logProb, 5);
+            Assert.Equal([1, 3, 4], top.Select(entry => entry.Token));
+            Assert.All(top, entry => Assert.Equal(Math.Log(expected[entry.Token]), entry.LogProb, 5));
+        }
     }
 
     [Fact]
@@ -71,7 +119,7 @@ public sealed class SamplerTests
         float[] logits = [float.NegativeInfinity, 0f, -1e30f, 1f];
         for (int position = 0; position < 500; position++)
         {
-            int id = Sampler.Choose(logits, new GenerationSettings { Temperature = 1 }, 0, position);
+            int id = Sampler.Choose(logits, new GenerationSettings { Temperature = 1 }, position);
             Assert.True(id is 1 or 3);
         }
     }
@@ -90,7 +138,7 @@ public sealed class SamplerTests
         float[] logits = Logits(1);
         for (int i = 0; i < Draws; i++)
         {
-            counts[Sampler.Choose(logits, settings with { Seed = 3 }, i / 100, i % 100)]++;
+            counts[Sampler.Choose(logits, settings with { Seed = (ulong)(i / 100) }, i % 100)]++;
         }
 
         for (int id = 0; id < counts.Length; id++)

@@ -98,6 +98,14 @@ internal static unsafe class SmallModel
         return Copy(executor.Linear(model.Forward(executor, step), model.Head));
     }
 
+    /// <summary>Logits of one document by kernels whose sums do not depend on the number of tokens.</summary>
+    public static float[] InvariantLogits(Device device, Decoder model, ReadOnlySpan<int> ids)
+    {
+        using var arena = new Arena("logits");
+        var executor = new Executor(device, arena, null) { IsInvariant = true };
+        return Copy(executor.Linear(model.Forward(executor, StepBatch.Single(arena, ids)), model.Head));
+    }
+
     public static float[] Copy(Tensor tensor) => new Span<float>(tensor.Data, (int)tensor.Count).ToArray();
 
     public static byte[] Bytes(Parameter parameter) => new Span<byte>((void*)parameter.Address, (int)parameter.Bytes).ToArray();

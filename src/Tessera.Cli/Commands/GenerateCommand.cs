@@ -11,12 +11,6 @@ namespace Tessera.Cli.Commands;
 /// <summary><c>generate</c>: continues a text, or lists of ids.</summary>
 internal static class GenerateCommand
 {
-    private const int MostPromptsAtOnce = 64;
-    private const int MostTokensAtOnce = 16_384;
-
-    // Draws depend on the place within a group of prompts, so every group has a seed of its own.
-    private const ulong SeedStep = 0x9E37_79B9_7F4A_7C15;
-
     public static Command Create()
     {
         var options = new GenerateOptions();
@@ -58,15 +52,9 @@ internal static class GenerateCommand
         var type = SharedOptions.ParseDataType(result.GetValue(options.DataType)!);
         using var device = Tessera.Devices.Device.Open(result.GetValue(options.Device)!, threads);
         using var model = source.Load(type);
-        using var generator = new Generator(device, model, type);
+        using var generator = new Generator(device, model, new EngineSettings { CacheType = type });
         var watch = Stopwatch.StartNew();
-        var outputs = new List<Continuation>();
-        foreach (int[][] group in Groups(prompts))
-        {
-            var seeded = settings with { Seed = unchecked(settings.Seed + ((ulong)outputs.Count * SeedStep)) };
-            outputs.AddRange(Continue(generator, tokenizer, group, seeded, stops, streams));
-        }
-
+        var outputs = Continue(generator, tokenizer, prompts, settings, stops, streams);
         Report(outputs, prompts, watch.Elapsed, idFile is not null, result.GetValue(options.Json));
     }
 
@@ -86,32 +74,14 @@ internal static class GenerateCommand
         }
     }
 
-    /// <summary>Consecutive prompts, as many as fit one step.</summary>
-    private static IEnumerable<int[][]> Groups(List<int[]> prompts)
-    {
-        var group = new List<int[]>();
-        long tokens = 0;
-        foreach (int[] prompt in prompts)
-        {
-            if (group.Count == MostPromptsAtOnce || (group.Count > 0 && tokens + prompt.Length > MostTokensAtOnce))
-            {
-                yield return [.. group];
-                group.Clear();
-                tokens = 0;
-            }
-
-            group.Add(prompt);
-            tokens += prompt.Length;
-        }
-
-        yield return [.. group];
-    }
-
-    private static IEnumerable<Continuation> Continue(
-        Generator generator, Tokenizer? tokenizer, int[][] prompts, GenerationSettings settings, string[] stops, bool streams)
+    private static List<Continuation> Continue(
+        Generator generator, Tokenizer? tokenizer, List<int[]> prompts, GenerationSettings settings, string[] stops, bool streams)
     {
         var texts = tokenizer is null ? null : prompts.Select(prompt => new ContinuationText(tokenizer, prompt, stops)).ToArray();
-        var sequences = generator.Generate(prompts, settings, OnToken, slot => texts is not null && texts[slot].IsStopped);
+        var sequences = generator.Generate([.. prompts.Select((prompt, i) => new GenerationRequest(
+            prompt, settings with { Seed = GenerationSettings.SequenceSeed(settings.Seed, (ulong)i) },
+            texts is null ? null : new TextGuide(texts[i], streams)))]);
+        var outputs = new List<Continuation>();
         for (int i = 0; i < sequences.Count; i++)
         {
             string? rest = texts?[i].End();
@@ -120,18 +90,10 @@ internal static class GenerateCommand
                 Console.WriteLine(rest);
             }
 
-            yield return new Continuation(sequences[i], texts?[i].Text);
+            outputs.Add(new Continuation(sequences[i], texts?[i].Text));
         }
 
-        void OnToken(int slot, int id)
-        {
-            string? text = texts?[slot].Append(id);
-            if (streams && !string.IsNullOrEmpty(text))
-            {
-                Console.Write(text);
-                Console.Out.Flush();
-            }
-        }
+        return outputs;
     }
 
     private static void Report(List<Continuation> outputs, List<int[]> prompts, TimeSpan time, bool showIds, bool asJson)
@@ -146,7 +108,7 @@ internal static class GenerateCommand
                     prompt_tokens = prompt.Length,
                     ids = output.Sequence.Ids,
                     text = output.Text,
-                    finish_reason = output.Sequence.Reason == FinishReason.Stop ? "stop" : "length",
+                    finish_reason = output.Sequence.Reason == FinishReason.Length ? "length" : "stop",
                 }),
                 new_tokens = tokens,
                 seconds = time.TotalSeconds,
@@ -166,4 +128,20 @@ internal static class GenerateCommand
     }
 
     private sealed record Continuation(GeneratedSequence Sequence, string? Text);
+
+    /// <summary>Turns tokens into text as they come, and ends the sequence at a stop text.</summary>
+    private sealed class TextGuide(ContinuationText text, bool streams) : SequenceGuide
+    {
+        public override GuideVerdict Observe(int token)
+        {
+            string certain = text.Append(token);
+            if (streams && certain.Length > 0)
+            {
+                Console.Write(certain);
+                Console.Out.Flush();
+            }
+
+            return new GuideVerdict(text.IsStopped);
+        }
+    }
 }

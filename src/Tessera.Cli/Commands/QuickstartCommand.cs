@@ -62,7 +62,7 @@ internal static class QuickstartCommand
         using var device = new CpuDevice(2);
         using var model = ModelFolder.Load(folder);
         var tokenizer = ModelFolder.LoadTokenizer(folder)!;
-        using var generator = new Generator(device, model, model.Embedding.Type);
+        using var generator = new Generator(device, model, new EngineSettings { CacheType = model.Embedding.Type });
         var problems = TasksCommand.Source(ProblemSplit.Evaluation, QuestionSeed, null, null).Stream().Take(QuestionsAsked).ToList();
         Console.WriteLine("The reloaded child answers unseen problems:");
         Evaluation.TaskAccuracy.Measure(

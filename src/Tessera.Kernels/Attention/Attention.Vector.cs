@@ -88,7 +88,7 @@ public static unsafe partial class Attention
         for (int tile = 0; tile < keys; tile += KeyTile)
         {
             int count = Math.Min(KeyTile, keys - tile);
-            long offset = (tile * call->KeyValueStride) + keyOffset;
+            long offset = (segment.RowOf(tile) * call->KeyValueStride) + keyOffset;
             ForwardPack(call, segment, offset, count, rows, tiles);
             int start = Math.Max(0, tile - prefix) * group;
             for (int row = start; row < rows; row += RowsPerGroup)

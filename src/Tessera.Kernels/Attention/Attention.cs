@@ -9,7 +9,7 @@ namespace Tessera.Kernels;
 /// Memory: tiles of 64 keys; scratch grows with tokens·E in the backward and is constant in the forward, never tokens².
 /// Error: relative L2 to the double reference at most 2e-6 forward and 5e-6 backward on unit Gaussians.
 /// Determinism: the bits of a row depend only on its query and its visible keys and values. Thread count, other rows and
-/// segments, and whether f32 keys lie in the projection buffer or in a cache do not matter: every score is one chain of
+/// segments, and whether f32 keys lie in the projection buffer, in a cache or in its pages do not matter: every score is one chain of
 /// fused multiply-adds in the order of e, every output one chain in the order of j, rescaled at multiples of 64 positions.
 /// Keys and values must be finite.
 /// Cost: 4·E FLOPs for every visible pair and head forward, 10·E backward.
@@ -114,6 +114,11 @@ public static unsafe partial class Attention
         CheckStride(nameof(gradStride), gradStride, (long)shape.Heads * shape.HeadDim);
         for (int s = 0; s < segmentCount; s++)
         {
+            if (segments[s].Pages != null)
+            {
+                throw new ArgumentException($"attention segment {s}: the backward reads keys from the projection, not from pages");
+            }
+
             if (segments[s].KeyCount != segments[s].QueryCount)
             {
                 throw new ArgumentException(

@@ -9,7 +9,7 @@ namespace Tessera.Kernels;
 internal static unsafe class AttentionTiles
 {
     /// <summary>Keys of one tile. Tiles start at multiples of it, counted from position 0 of the sequence.</summary>
-    public const int KeyTile = 64;
+    public const int KeyTile = AttentionSegment.PagePositions;
 
     /// <summary>
     /// Copies <paramref name="rows"/> rows of one head into a dense tile [rows, padded], widening bf16 and filling

@@ -13,9 +13,21 @@ public static unsafe partial class Linear
     /// Aliasing: output must not overlap input.
     /// Error: relative L2 to Reference at most 1e-6.
     /// Determinism: bitwise, independent of the number of threads and, among up to <see cref="StreamingTokens"/> tokens and
-    /// among more than those, of the other tokens.
+    /// among more than those, of the other tokens; with <paramref name="invariant"/>, of the number of tokens altogether.
     /// Cost: 2 · tokens · outputs · inputs FLOP; few tokens are bound by reading the weight once.
     /// </remarks>
+    /// <param name="device">Where to run.</param>
+    /// <param name="input">[tokens, weight.Columns].</param>
+    /// <param name="inputStride">Elements from one input row to the next.</param>
+    /// <param name="weight">[outputs, inputs].</param>
+    /// <param name="output">[tokens, weight.Rows].</param>
+    /// <param name="outputStride">Elements from one output row to the next.</param>
+    /// <param name="tokens">Rows of input and output.</param>
+    /// <param name="accumulate">Whether the product is added to the output or replaces it.</param>
+    /// <param name="invariant">
+    /// Whether few tokens, too, go through <see cref="Gemm"/>, which sums in the same order for any number of them. That costs
+    /// them the time of packing the weight.
+    /// </param>
     /// <exception cref="ArgumentException">A stride is below its row or the weight is neither f32 nor bf16.</exception>
     public static void Forward(
         Device device,
@@ -25,11 +37,12 @@ public static unsafe partial class Linear
         float* output,
         long outputStride,
         int tokens,
-        bool accumulate)
+        bool accumulate,
+        bool invariant = false)
     {
         CheckStride(inputStride, weight.Columns, tokens, "input");
         CheckStride(outputStride, weight.Rows, tokens, "output");
-        if (tokens is > 0 and <= StreamingTokens && weight.Rows > 0 && weight.Columns > 0)
+        if (!invariant && tokens is > 0 and <= StreamingTokens && weight.Rows > 0 && weight.Columns > 0)
         {
             Stream(CpuDevice.From(device), input, inputStride, weight, output, outputStride, tokens, accumulate);
             return;

@@ -30,7 +30,7 @@ public static unsafe partial class LinearCrossEntropy
 
             float target = row[a.Targets[t]], max = Max(row, a.Vocabulary);
             double sum = SumExponentials(row, a.Vocabulary, max, 1f, a.WithGradient);
-            a.Loss[t] = (float)(Math.Log(sum) + ((double)max - target));
+            a.Loss[t] = Loss(sum, max, target);
             if (a.WithGradient)
             {
                 float coefficient = a.Scale * weight;
@@ -39,6 +39,9 @@ public static unsafe partial class LinearCrossEntropy
             }
         }
     }
+
+    /// <summary>−log of the target's probability, from Σ e^(z − max).</summary>
+    internal static float Loss(double sum, float max, float target) => (float)(Math.Log(sum) + ((double)max - target));
 
     /// <summary>The largest logit of a row.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

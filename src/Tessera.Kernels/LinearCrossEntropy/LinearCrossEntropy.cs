@@ -106,6 +106,16 @@ public static unsafe partial class LinearCrossEntropy
         }
     }
 
+    /// <summary>−log softmax(logits)[target] of one row, with the bits of the token's loss in <see cref="Run"/>.</summary>
+    /// <param name="logits">[vocabulary].</param>
+    /// <param name="vocabulary">Entries.</param>
+    /// <param name="target">The entry, below <paramref name="vocabulary"/>.</param>
+    public static float TokenLoss(float* logits, int vocabulary, int target)
+    {
+        float max = Max(logits, vocabulary);
+        return Loss(SumExponentials(logits, vocabulary, max, 1f, false), max, logits[target]);
+    }
+
     /// <summary>Whether any of the weights is not 0.</summary>
     internal static bool HasWeight(float* weights, int count) => new ReadOnlySpan<float>(weights, count).ContainsAnyExcept(0f);
 

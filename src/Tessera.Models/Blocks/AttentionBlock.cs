@@ -95,12 +95,9 @@ public sealed unsafe class AttentionBlock(
         {
             var span = spans[i];
             cache.EnsureRoom(span.Slot, span.Count);
-            var (keys, values, _) = cache.Store(layer, span.Slot);
-            nint past = (nint)((long)span.Past * width * cache.Type.Bytes());
-            float* first = qkv.Data + ((long)span.Start * qkv.Columns);
-            KeyValueStore.Append(
-                executor.Device, first + keyOffset, first + keyOffset + width, qkv.Columns, span.Count, cache.Type,
-                keys + past, values + past, width, width);
+            var (keys, values, _, pages) = cache.Store(layer, span.Slot);
+            float* first = qkv.Data + ((long)span.Start * qkv.Columns) + keyOffset;
+            Store(executor.Device, first, qkv.Columns, span, cache.Type, keys, values, (int*)pages, width);
             segments[i] = new AttentionSegment
             {
                 QueryStart = span.Start,
@@ -108,9 +105,28 @@ public sealed unsafe class AttentionBlock(
                 KeyCount = span.Past + span.Count,
                 Keys = keys,
                 Values = values,
+                Pages = (int*)pages,
             };
         }
 
         return executor.Attention(qkv, shape, segments, spans.Length, cache.Type, width);
+    }
+
+    /// <summary>Writes a span's keys and values into its sequence's pages.</summary>
+    private static void Store(
+        Device device, float* keys, long stride, SequenceSpan span, DType type, nint keyBase, nint valueBase, int* pages, int width)
+    {
+        const int PagePositions = KeyValueCache.PagePositions;
+        for (int done = 0; done < span.Count;)
+        {
+            int position = span.Past + done;
+            int count = Math.Min(PagePositions - (position % PagePositions), span.Count - done);
+            long row = ((long)pages[position / PagePositions] * PagePositions) + (position % PagePositions);
+            nint offset = (nint)(row * width * type.Bytes());
+            float* source = keys + (done * stride);
+            KeyValueStore.Append(
+                device, source, source + width, stride, count, type, keyBase + offset, valueBase + offset, width, width);
+            done += count;
+        }
     }
 }

@@ -1,33 +1,61 @@
 using Tessera.Devices;
+using Tessera.Kernels;
 using Tessera.Models.Configuration;
 
 namespace Tessera.Models.Blocks;
 
 /// <summary>
-/// Keys and values of a fixed number of sequences, layer by layer in each layer's own geometry; layers without attention
-/// hold nothing.
+/// Keys and values of several sequences in pages of 64 positions, layer by layer in each layer's own geometry; layers without
+/// attention hold nothing.
 /// </summary>
-public sealed class KeyValueCache : IDisposable
+/// <remarks>
+/// All layers share one table of pages a sequence: page b of a layer of width w lies at base + b·64·w. Which pages belong to which
+/// sequence is decided outside (<see cref="Assign"/>) or, with the constructor for a fixed number of sequences, once and for all.
+/// </remarks>
+public sealed unsafe class KeyValueCache : IDisposable
 {
+    /// <summary>Positions of one page.</summary>
+    public const int PagePositions = AttentionSegment.PagePositions;
+
     private readonly Arena _arena = new("key-value cache");
     private readonly LayerStore[] _layers;
     private readonly int[] _lengths;
+    private readonly int[] _pages;
+    private readonly int* _tables;
+    private readonly int _pagesPerSequence;
 
-    /// <summary>Takes room for <paramref name="sequences"/> × <paramref name="capacity"/> positions.</summary>
+    /// <summary>Takes room for <paramref name="sequences"/> × <paramref name="capacity"/> positions, pages assigned.</summary>
     public KeyValueCache(ModelConfiguration configuration, int sequences, int capacity, DType type)
+        : this(configuration, sequences, capacity, checked(PagesOf(capacity) * sequences), type)
+    {
+        for (int slot = 0; slot < sequences; slot++)
+        {
+            for (int i = 0; i < _pagesPerSequence; i++)
+            {
+                Assign(slot, (slot * _pagesPerSequence) + i);
+            }
+        }
+    }
+
+    private KeyValueCache(ModelConfiguration configuration, int sequences, int capacity, int pages, DType type)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(sequences, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(pages, 1);
         Type = type;
         Capacity = capacity;
+        TotalPages = pages;
         _lengths = new int[sequences];
+        _pages = new int[sequences];
+        _pagesPerSequence = PagesOf(capacity);
+        _tables = (int*)_arena.Allocate((long)sequences * _pagesPerSequence * sizeof(int));
         _layers = new LayerStore[configuration.Layers.Length];
         for (int i = 0; i < _layers.Length; i++)
         {
             if (configuration.Layers[i].Mixer is AttentionConfiguration attention)
             {
                 int width = attention.KvHeadCount * configuration.HeadDim;
-                long bytes = (long)sequences * capacity * width * type.Bytes();
+                long bytes = (long)pages * PagePositions * width * type.Bytes();
                 _layers[i] = new LayerStore(_arena.Allocate(bytes), _arena.Allocate(bytes), width);
             }
         }
@@ -36,19 +64,59 @@ public sealed class KeyValueCache : IDisposable
     /// <summary>Storage of keys and values: f32 or bf16.</summary>
     public DType Type { get; }
 
-    /// <summary>Positions a sequence can hold.</summary>
+    /// <summary>Most positions of a sequence.</summary>
     public int Capacity { get; }
 
     /// <summary>Sequences it can hold.</summary>
     public int Sequences => _lengths.Length;
 
+    /// <summary>Pages it holds.</summary>
+    public int TotalPages { get; }
+
     /// <summary>Bytes it holds.</summary>
     public long Bytes => _arena.CapacityBytes;
+
+    /// <summary>Takes room for <paramref name="pages"/> pages that sequences are given as they grow.</summary>
+    /// <param name="configuration">The model.</param>
+    /// <param name="sequences">Sequences at the same time.</param>
+    /// <param name="capacity">Most positions of a sequence.</param>
+    /// <param name="pages">Pages for all of them together.</param>
+    /// <param name="type">f32 or bf16.</param>
+    public static KeyValueCache Shared(ModelConfiguration configuration, int sequences, int capacity, int pages, DType type) =>
+        new(configuration, sequences, capacity, pages, type);
+
+    /// <summary>Pages that so many positions need.</summary>
+    public static int PagesOf(int positions) => (int)(((long)positions + PagePositions - 1) / PagePositions);
+
+    /// <summary>Bytes of one page over all layers, keys and values.</summary>
+    public static long PageBytes(ModelConfiguration configuration, DType type) => configuration.Layers
+        .Select(layer => layer.Mixer).OfType<AttentionConfiguration>()
+        .Sum(attention => 2L * PagePositions * attention.KvHeadCount * configuration.HeadDim * type.Bytes());
 
     /// <summary>Positions stored of a sequence.</summary>
     public int Length(int slot) => _lengths[slot];
 
-    /// <summary>Forgets a sequence's positions from <paramref name="length"/> on.</summary>
+    /// <summary>Gives a sequence one more page.</summary>
+    /// <exception cref="InvalidOperationException">The page does not exist or the sequence has all it can use.</exception>
+    public void Assign(int slot, int page)
+    {
+        if ((uint)page >= (uint)TotalPages || _pages[slot] == _pagesPerSequence)
+        {
+            throw new InvalidOperationException(
+                $"sequence {slot} has {_pages[slot]} of {_pagesPerSequence} pages and cannot take page {page} of {TotalPages}");
+        }
+
+        _tables[(slot * (long)_pagesPerSequence) + _pages[slot]++] = page;
+    }
+
+    /// <summary>Forgets a sequence and takes its pages away.</summary>
+    public void Release(int slot)
+    {
+        _lengths[slot] = 0;
+        _pages[slot] = 0;
+    }
+
+    /// <summary>Forgets a sequence's positions from <paramref name="length"/> on; its pages stay.</summary>
     public void Truncate(int slot, int length)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
@@ -69,19 +137,19 @@ public sealed class KeyValueCache : IDisposable
 
     internal void EnsureRoom(int slot, int count)
     {
-        if (count > Capacity - _lengths[slot])
+        int room = (int)Math.Min(Capacity, (long)_pages[slot] * PagePositions);
+        if (count > room - _lengths[slot])
         {
             throw new InvalidOperationException(
-                $"sequence {slot} holds {_lengths[slot]} positions, {count} more do not fit a cache of {Capacity}");
+                $"sequence {slot} holds {_lengths[slot]} positions, {count} more do not fit a cache of {room}");
         }
     }
 
-    /// <summary>Addresses of position 0 of a sequence's keys and values in a layer, and elements from one position to the next.</summary>
-    internal (nint Keys, nint Values, int Width) Store(int layer, int slot)
+    /// <summary>A layer's addresses of page 0, elements from one position to the next, and a sequence's table of pages.</summary>
+    internal (nint Keys, nint Values, int Width, nint Pages) Store(int layer, int slot)
     {
         var store = _layers[layer];
-        nint offset = (nint)((long)slot * Capacity * store.Width * Type.Bytes());
-        return (store.Keys + offset, store.Values + offset, store.Width);
+        return (store.Keys, store.Values, store.Width, (nint)(_tables + (slot * (long)_pagesPerSequence)));
     }
 
     private readonly record struct LayerStore(nint Keys, nint Values, int Width);
