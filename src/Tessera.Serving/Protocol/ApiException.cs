@@ -8,31 +8,33 @@ namespace Tessera.Serving.Protocol;
 /// <summary>A request that ends with an error in OpenAI's form: a status and <c>{"error": {message, type, param, code}}</c>.</summary>
 /// <param name="status">HTTP status.</param>
 /// <param name="message">One sentence.</param>
-/// <param name="field">The field at fault, or null.</param>
+/// <param name="parameter">The field at fault, or null.</param>
 /// <param name="code">A word for programs, or null.</param>
-internal sealed class ApiException(int status, string message, string? field = null, string? code = null) : Exception(message)
+internal sealed class ApiException(int status, string message, string? parameter = null, string? code = null) : Exception(message)
 {
     public int Status => status;
 
-    public string? Field => field;
+    public string? Parameter => parameter;
 
     public string? Code => code;
 
     /// <summary>What a client is told about any failure. Only a defect of ours hides its message.</summary>
-    public static ApiException From(Exception error) => error switch
+    /// <param name="error">What went wrong.</param>
+    /// <param name="input">The field that holds the prompt.</param>
+    public static ApiException From(Exception error, string input) => error switch
     {
         ApiException known => known,
         BadHttpRequestException bad when bad.StatusCode == StatusCodes.Status413PayloadTooLarge => new ApiException(
             bad.StatusCode, "the body is larger than this server takes", code: "request_too_large"),
         BadHttpRequestException bad => new ApiException(bad.StatusCode, "the request is not valid HTTP"),
         PromptTooLongException => new ApiException(
-            StatusCodes.Status400BadRequest, error.Message, "messages", "context_length_exceeded"),
+            StatusCodes.Status400BadRequest, error.Message, input, "context_length_exceeded"),
         EngineBusyException => new ApiException(
             StatusCodes.Status503ServiceUnavailable, error.Message, code: "engine_overloaded"),
         EngineFailedException => new ApiException(StatusCodes.Status503ServiceUnavailable, error.Message, code: "engine_failed"),
         OperationCanceledException or ObjectDisposedException => new ApiException(
             StatusCodes.Status503ServiceUnavailable, "the server is stopping", code: "server_stopping"),
-        ArgumentException or InvalidDataException => new ApiException(StatusCodes.Status400BadRequest, error.Message, "messages"),
+        ArgumentException or InvalidDataException => new ApiException(StatusCodes.Status400BadRequest, error.Message, input),
         _ => new ApiException(StatusCodes.Status500InternalServerError, "the server failed to answer this request", code: "internal_error"),
     };
 
@@ -43,7 +45,7 @@ internal sealed class ApiException(int status, string message, string? field = n
         {
             ["message"] = Message,
             ["type"] = status >= StatusCodes.Status500InternalServerError ? "server_error" : "invalid_request_error",
-            ["param"] = field,
+            ["param"] = parameter,
             ["code"] = code,
         },
     };

@@ -12,7 +12,7 @@ internal sealed class RequestFields(JsonElement element, string prefix = "")
     private readonly HashSet<string> _known = [];
 
     /// <summary>Fields that are there and were never asked for.</summary>
-    public IEnumerable<string> Unknown => element.EnumerateObject().Select(field => field.Name).Where(name => !_known.Contains(name));
+    public IEnumerable<string> Unknown => element.EnumerateObject().Select(entry => entry.Name).Where(name => !_known.Contains(name));
 
     /// <summary>A field, or null where it is missing or null.</summary>
     public JsonElement? Get(string name)
