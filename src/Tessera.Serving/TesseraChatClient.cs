@@ -16,7 +16,7 @@ namespace Tessera.Serving;
 /// <see cref="EnableThinking"/>; <see cref="ThinkingTokenBudget"/> limits it. Tools, constrained output, penalties and content that
 /// is not text are refused: they would change the answer, and this engine has none of them.
 /// </remarks>
-public sealed class ChatClient(ChatEngine engine) : IChatClient
+public sealed class TesseraChatClient(ChatEngine engine) : IChatClient
 {
     /// <summary>Additional property, a <see cref="bool"/>: whether to think.</summary>
     public const string EnableThinking = "enable_thinking";
