@@ -8,16 +8,17 @@ namespace Tessera.Serving;
 
 /// <summary>What the server answers to each path.</summary>
 /// <param name="engine">Gives the replies.</param>
+/// <param name="mostBodyBytes">Largest body of a request.</param>
 /// <param name="log">Where ignored fields and failures are told.</param>
 /// <param name="stopping">Cancelled when running requests have to end.</param>
-internal sealed class Endpoints(ChatEngine engine, ILogger log, CancellationToken stopping)
+internal sealed class Endpoints(ChatEngine engine, long mostBodyBytes, ILogger log, CancellationToken stopping)
 {
     private readonly long _started = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
 
     public async Task ChatAsync(HttpContext context)
     {
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stopping);
-        using var body = await BodyReader.ReadAsync(context.Request, ends.Token);
+        using var body = await BodyReader.ReadAsync(context.Request, mostBodyBytes, ends.Token);
         var request = ChatRequestReader.Read(body.RootElement, engine.Model.Name);
         TellIgnored(request);
         await new ChatAnswer(engine.Model).WriteAsync(
@@ -27,7 +28,7 @@ internal sealed class Endpoints(ChatEngine engine, ILogger log, CancellationToke
     public async Task CompleteAsync(HttpContext context)
     {
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stopping);
-        using var body = await BodyReader.ReadAsync(context.Request, ends.Token);
+        using var body = await BodyReader.ReadAsync(context.Request, mostBodyBytes, ends.Token);
         var (request, text, ids) = ChatRequestReader.ReadCompletion(body.RootElement, engine.Model.Name);
         TellIgnored(request);
         var prompt = ids ?? engine.Model.Tokenizer.Encode(text!, addSpecialTokens: true);

@@ -139,7 +139,6 @@ public sealed class TesseraChatClient(ChatEngine engine) : IChatClient
         if (reasoning.Length > 0)
         {
             node["reasoning_content"] = reasoning;
-            node["reasoning"] = reasoning;
         }
 
         return node;

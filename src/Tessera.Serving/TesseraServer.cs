@@ -98,7 +98,9 @@ public sealed class TesseraServer : IAsyncDisposable
         builder.WebHost.UseKestrelCore().ConfigureKestrel(options =>
         {
             options.AddServerHeader = false;
-            options.Limits.MaxRequestBodySize = settings.MostBodyBytes;
+
+            // Beyond our own limit, whose answer would not reach a sender that is cut off in the middle.
+            options.Limits.MaxRequestBodySize = settings.MostBodyBytes * 16;
             options.Limits.MaxRequestHeadersTotalSize = MostHeaderBytes;
             options.Listen(settings.Address, settings.Port);
         });
@@ -109,7 +111,7 @@ public sealed class TesseraServer : IAsyncDisposable
         logs?.Invoke(builder.Logging);
         var application = builder.Build();
         var log = application.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Tessera.Serving");
-        Map(application, new Endpoints(engine, log, stopping), new AccessRules(settings));
+        Map(application, new Endpoints(engine, settings.MostBodyBytes, log, stopping), new AccessRules(settings));
         return application;
     }
 

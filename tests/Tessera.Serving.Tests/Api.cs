@@ -11,13 +11,14 @@ internal static class Api
 {
     public const string Chat = "/v1/chat/completions";
 
-    /// <summary>A request for a reply to a short question, with further fields.</summary>
+    /// <summary>A request for a reply to a short question, with a seed that does not draw an end token, and further fields.</summary>
     public static JsonObject Ask(params (string Name, JsonNode? Value)[] fields)
     {
         var body = new JsonObject
         {
             ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = "47+85" }),
             ["max_tokens"] = 8,
+            ["seed"] = 4,
         };
         foreach (var (name, value) in fields)
         {

@@ -94,11 +94,11 @@ public sealed class BadRequestTests(ServedModel model)
     [Fact]
     public async Task A_prompt_that_leaves_no_room_is_refused_with_both_numbers()
     {
-        string body = JsonSerializer.Serialize(new { messages = new[] { new { role = "user", content = new string('7', 2000) } } });
+        string body = JsonSerializer.Serialize(new { messages = new[] { new { role = "user", content = new string('7', 3000) } } });
         var error = await Api.Refused(model.Http, 400, body);
         Assert.Equal("context_length_exceeded", error.GetProperty("code").GetString());
-        Assert.Contains("384", error.GetProperty("message").GetString(), StringComparison.Ordinal);
-        Assert.Contains("2004", error.GetProperty("message").GetString(), StringComparison.Ordinal);
+        Assert.Contains("2048", error.GetProperty("message").GetString(), StringComparison.Ordinal);
+        Assert.Contains("3004", error.GetProperty("message").GetString(), StringComparison.Ordinal);
     }
 
     [Fact]

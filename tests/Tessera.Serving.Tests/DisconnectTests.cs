@@ -4,6 +4,8 @@ namespace Tessera.Serving.Tests;
 
 public sealed class DisconnectTests(ServedModel model)
 {
+    private const int Tokens = 2000;
+
     [Fact]
     public async Task A_client_that_goes_away_gives_its_pages_back_at_once()
     {
@@ -11,7 +13,7 @@ public sealed class DisconnectTests(ServedModel model)
         {
             long before = model.Host.State.GeneratedTokens;
             using var client = new HttpClient { BaseAddress = model.Server.Address };
-            var body = Api.Ask(("stream", true), ("max_tokens", 300), ("ignore_eos", true), ("n", 4));
+            var body = Api.Ask(("stream", true), ("max_tokens", Tokens), ("ignore_eos", true), ("n", 4));
             using var request = new HttpRequestMessage(HttpMethod.Post, Api.Chat) { Content = JsonContent.Create(body) };
             using (var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead))
             {
@@ -22,7 +24,7 @@ public sealed class DisconnectTests(ServedModel model)
 
             await model.AllPagesFree();
             long generated = model.Host.State.GeneratedTokens - before;
-            Assert.True(generated < 4 * 300, $"all {generated} tokens were generated");
+            Assert.True(generated < 4 * Tokens, $"all {generated} tokens were generated");
         }
     }
 
@@ -31,7 +33,7 @@ public sealed class DisconnectTests(ServedModel model)
     {
         using var client = new HttpClient { BaseAddress = model.Server.Address };
         using var cancellation = new CancellationTokenSource();
-        var asking = client.PostAsJsonAsync(Api.Chat, Api.Ask(("max_tokens", 370), ("ignore_eos", true), ("n", 16)), cancellation.Token);
+        var asking = client.PostAsJsonAsync(Api.Chat, Api.Ask(("max_tokens", Tokens), ("ignore_eos", true), ("n", 16)), cancellation.Token);
         await Wait.Until(() => model.Host.Requests == 16);
         await cancellation.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => asking);

@@ -64,7 +64,7 @@ public sealed class OpenAiPackageTests(ServedModel model)
     public async Task A_cancelled_stream_frees_its_pages()
     {
         var options = Options();
-        options.MaxOutputTokenCount = 300;
+        options.MaxOutputTokenCount = 2000;
         using var cancellation = new CancellationTokenSource();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
         {

@@ -6,6 +6,7 @@ using Tessera.Models.Tokenizers;
 namespace Tessera.Serving.Tests;
 
 /// <summary>An engine that says what it was told to say, one token after the other.</summary>
+/// <param name="tokenizer">Of the script.</param>
 /// <param name="script">Text of the reply to a prompt; may throw.</param>
 /// <param name="delay">Between two tokens.</param>
 internal sealed class ScriptedEngine(Tokenizer tokenizer, Func<string, string> script, TimeSpan delay) : ITokenEngine

@@ -15,7 +15,7 @@ namespace Tessera.Serving.Tests;
 public sealed class ServedModel : IAsyncLifetime
 {
     public const string Name = "small";
-    public const int Positions = 384;
+    public const int Positions = 2048;
 
     private readonly TemporaryFolder _folder = new();
     private readonly CpuDevice _device = new(1);

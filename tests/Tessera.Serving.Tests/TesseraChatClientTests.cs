@@ -61,7 +61,7 @@ public sealed class TesseraChatClientTests(ServedModel model)
     {
         using var cancellation = new CancellationTokenSource();
         var options = Options();
-        options.MaxOutputTokens = 300;
+        options.MaxOutputTokens = 2000;
         await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
         {
             await foreach (var _ in _client.GetStreamingResponseAsync("1", options, cancellation.Token))

@@ -61,7 +61,7 @@ public sealed class ThinkingTests(ServedModel model)
         await using var server = await Scripted.Start(model, _ => Thought);
         var events = await Api.Events(server.Http, Api.Ask(("stream", true)));
         var deltas = events[..^1].Select(data => JsonDocument.Parse(data).RootElement.GetProperty("choices")[0].GetProperty("delta")).ToList();
-        string[] kinds = [.. deltas.Select(delta => delta.EnumerateObject().FirstOrDefault().Name ?? "end")];
+        string[] kinds = [.. deltas.Select(delta => delta.EnumerateObject().Select(field => field.Name).FirstOrDefault("end"))];
         Assert.Equal(["role", .. Enumerable.Repeat("reasoning_content", 9), .. Enumerable.Repeat("content", 3), "end"], kinds);
         Assert.Equal("7+5+0=12;", string.Concat(deltas[1..10].Select(delta => delta.GetProperty("reasoning").GetString())));
         Assert.Equal("7+5+0=12;", string.Concat(deltas[1..10].Select(delta => delta.GetProperty("reasoning_content").GetString())));

@@ -24,12 +24,12 @@ public sealed class ChatEngine(ChatModel model, ITokenEngine engine)
 
     /// <summary>Renders, encodes and checks a request.</summary>
     /// <exception cref="ArgumentException">Something in the request cannot be used; the message says what.</exception>
-    /// <exception cref="InvalidDataException">The template refuses the messages.</exception>
+    /// <exception cref="TemplateException">The template refuses the messages.</exception>
     /// <exception cref="PromptTooLongException">The prompt leaves no room for a reply.</exception>
     public PreparedChat Prepare(ChatRequest request)
     {
         var (messages, variables) = ThinkingSwitch.Apply(
-            model.Format.Source, request.Messages, request.Variables, request.Thinking ?? DefaultThinking);
+            model.Format.Template.Source, request.Messages, request.Variables, request.Thinking ?? DefaultThinking);
         string text = model.Format.Render(messages, new ChatRenderOptions { AddGenerationPrompt = true, Variables = variables });
         return Prepare(model.Tokenizer.Encode(text, addSpecialTokens: false), request, splitsReasoning: true);
     }

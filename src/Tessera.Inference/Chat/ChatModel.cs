@@ -1,5 +1,3 @@
-using Tessera.Devices;
-using Tessera.Models;
 using Tessera.Models.Checkpoints;
 using Tessera.Models.Templates;
 using Tessera.Models.Tokenizers;
@@ -19,6 +17,7 @@ public sealed record ChatModel(
     /// <param name="folder">A model in Hugging Face layout with a tokenizer and a chat template.</param>
     /// <param name="name">What clients call it; null for the folder's name.</param>
     /// <exception cref="InvalidDataException">A file is missing or cannot be used; the message names it.</exception>
+    /// <exception cref="TemplateException">The template is malformed.</exception>
     public static ChatModel Read(string folder, string? name = null)
     {
         var configuration = ModelFolder.ReadConfiguration(folder);
@@ -30,16 +29,11 @@ public sealed record ChatModel(
                 $"{folder}: tokenizer.json has {tokenizer.VocabularySize} ids, config.json only vocab_size {configuration.VocabularySize}");
         }
 
+        var format = ChatFormat.Load(folder)
+            ?? throw new InvalidDataException(
+                $"{folder}: neither chat_template.jinja nor a chat_template in tokenizer_config.json there, which chatting needs");
         return new ChatModel(
             name ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder))),
-            tokenizer, ChatFormat.Load(folder), StopTokens.Read(folder, configuration), GenerationDefaults.Read(folder));
+            tokenizer, format, StopTokens.Read(folder, configuration), GenerationDefaults.Read(folder));
     }
-
-    /// <summary>Starts an engine for the model's weights.</summary>
-    /// <param name="device">Where to compute.</param>
-    /// <param name="decoder">The weights.</param>
-    /// <param name="settings">Sizes of the engine.</param>
-    /// <param name="mostRequests">Requests that may run and wait at one time.</param>
-    public static EngineHost Start(Device device, Decoder decoder, EngineSettings settings, int mostRequests = 1024) =>
-        new(new BatchEngine(device, decoder, settings), mostRequests);
 }

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http;
 using Tessera.Inference;
 using Tessera.Inference.Chat;
+using Tessera.Models.Templates;
 
 namespace Tessera.Serving.Protocol;
 
@@ -34,6 +35,8 @@ internal sealed class ApiException(int status, string message, string? parameter
         EngineFailedException => new ApiException(StatusCodes.Status503ServiceUnavailable, error.Message, code: "engine_failed"),
         OperationCanceledException or ObjectDisposedException => new ApiException(
             StatusCodes.Status503ServiceUnavailable, "the server is stopping", code: "server_stopping"),
+        TemplateException refused => new ApiException(
+            StatusCodes.Status400BadRequest, $"the model's chat template refuses the request: {refused.Problem}", input),
         ArgumentException or InvalidDataException => new ApiException(StatusCodes.Status400BadRequest, error.Message, input),
         _ => new ApiException(StatusCodes.Status500InternalServerError, "the server failed to answer this request", code: "internal_error"),
     };

@@ -11,7 +11,8 @@ internal static class BodyReader
 
     private static readonly JsonDocumentOptions Options = new() { MaxDepth = MostDepth, AllowDuplicateProperties = false };
 
-    public static async Task<JsonDocument> ReadAsync(HttpRequest request, CancellationToken cancellation)
+    /// <summary>Reads the body; the server itself drains what is left of one that is too large, so that its sender sees the answer.</summary>
+    public static async Task<JsonDocument> ReadAsync(HttpRequest request, long mostBytes, CancellationToken cancellation)
     {
         // A page of another site can send any other type without the browser asking us first.
         if (!request.HasJsonContentType())
@@ -22,7 +23,7 @@ internal static class BodyReader
 
         try
         {
-            var document = await JsonDocument.ParseAsync(request.Body, Options, cancellation);
+            var document = JsonDocument.Parse(await BytesAsync(request, mostBytes, cancellation), Options);
             return document.RootElement.ValueKind == JsonValueKind.Object
                 ? document
                 : throw new ApiException(StatusCodes.Status400BadRequest, "the body is not a JSON object");
@@ -39,6 +40,30 @@ internal static class BodyReader
         catch (InvalidOperationException)
         {
             throw new ApiException(StatusCodes.Status400BadRequest, "the body holds text that is not valid Unicode", code: "invalid_json");
+        }
+    }
+
+    private static async Task<ReadOnlyMemory<byte>> BytesAsync(HttpRequest request, long mostBytes, CancellationToken cancellation)
+    {
+        RequireSize(request.ContentLength ?? 0);
+        using var bytes = new MemoryStream();
+        byte[] part = new byte[1 << 16];
+        for (int count; (count = await request.Body.ReadAsync(part, cancellation)) > 0;)
+        {
+            RequireSize(bytes.Length + count);
+            bytes.Write(part, 0, count);
+        }
+
+        return bytes.GetBuffer().AsMemory(0, (int)bytes.Length);
+
+        void RequireSize(long size)
+        {
+            if (size > mostBytes)
+            {
+                throw new ApiException(
+                    StatusCodes.Status413PayloadTooLarge, $"the body is larger than the {mostBytes} bytes that this server takes",
+                    code: "request_too_large");
+            }
         }
     }
 }

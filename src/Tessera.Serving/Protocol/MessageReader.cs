@@ -1,7 +1,6 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Microsoft.AspNetCore.Http;
 
 namespace Tessera.Serving.Protocol;
 
@@ -48,11 +47,10 @@ internal static class MessageReader
             }
         }
 
-        // Two names are in use for the same thing; templates read either.
+        // Two names are in use for the same thing; the template is given both.
         if ((fields.Text("reasoning_content") ?? fields.Text("reasoning")) is { } reasoning)
         {
             message["reasoning_content"] = reasoning;
-            message["reasoning"] = reasoning;
         }
 
         if (fields.List("tool_calls", MostParts) is { Count: > 0 } calls)
@@ -92,25 +90,6 @@ internal static class MessageReader
         return text.ToString();
     }
 
-    /// <summary>A call of a tool, its arguments as an object: clients send them as a string, templates want them parsed.</summary>
-    private static JsonObject ReadCall(RequestFields fields, JsonElement call)
-    {
-        try
-        {
-            var copy = JsonObject.Create(call) ?? throw fields.Fault("tool_calls", call, "objects");
-            if (copy["function"] is JsonObject function && function["arguments"] is JsonValue arguments
-                && arguments.TryGetValue(out string? text))
-            {
-                function["arguments"] = JsonNode.Parse(
-                    text, documentOptions: new JsonDocumentOptions { MaxDepth = BodyReader.MostDepth }) ?? new JsonObject();
-            }
-
-            return copy;
-        }
-        catch (Exception error) when (error is JsonException or InvalidOperationException)
-        {
-            throw new ApiException(
-                StatusCodes.Status400BadRequest, "tool_calls: the arguments of a call are not valid JSON", "messages");
-        }
-    }
+    private static JsonObject ReadCall(RequestFields fields, JsonElement call) =>
+        call.ValueKind == JsonValueKind.Object ? JsonObject.Create(call)! : throw fields.Fault("tool_calls", call, "a list of objects");
 }
