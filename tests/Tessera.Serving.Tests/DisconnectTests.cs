@@ -12,7 +12,10 @@ public sealed class DisconnectTests(ServedModel model)
         for (int i = 0; i < 8; i++)
         {
             long before = model.Host.State.GeneratedTokens;
-            using var client = new HttpClient { BaseAddress = model.Server.Address };
+
+            // Without this the client reads on for two seconds, in the hope of using the connection again.
+            using var handler = new SocketsHttpHandler { ResponseDrainTimeout = TimeSpan.Zero };
+            using var client = new HttpClient(handler) { BaseAddress = model.Server.Address };
             var body = Api.Ask(("stream", true), ("max_tokens", Tokens), ("ignore_eos", true), ("n", 4));
             using var request = new HttpRequestMessage(HttpMethod.Post, Api.Chat) { Content = JsonContent.Create(body) };
             using (var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead))

@@ -8,12 +8,15 @@ namespace Tessera.Serving.Tests;
 /// <summary>An engine that says what it was told to say, one token after the other.</summary>
 /// <param name="tokenizer">Of the script.</param>
 /// <param name="script">Text of the reply to a prompt; may throw.</param>
-/// <param name="delay">Between two tokens.</param>
+/// <param name="delay">Between two tokens, at first.</param>
 internal sealed class ScriptedEngine(Tokenizer tokenizer, Func<string, string> script, TimeSpan delay) : ITokenEngine
 {
     private int _cancelled;
 
     public Exception? Failure { get; set; }
+
+    /// <summary>Between two tokens.</summary>
+    public TimeSpan Delay { get; set; } = delay;
 
     public int Capacity => 4096;
 
@@ -41,7 +44,7 @@ internal sealed class ScriptedEngine(Tokenizer tokenizer, Func<string, string> s
         {
             for (int i = 0; i < ids.Length; i++)
             {
-                await Task.Delay(delay, cancellation);
+                await Task.Delay(Delay, cancellation);
                 bool isLast = i == ids.Length - 1;
                 isWhole = isLast;
                 yield return new TokenEvent(0, ids[i], -0.5f, [], isLast ? FinishReason.Stop : null);
