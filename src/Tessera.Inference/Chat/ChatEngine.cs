@@ -78,7 +78,7 @@ public sealed class ChatEngine(ChatModel model, ITokenEngine engine)
         using var all = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         var updates = Channel.CreateUnbounded<ChatUpdate>(new() { SingleReader = true });
         var replies = Enumerable.Range(0, chat.Choices).Select(choice => ReplyAsync(chat, choice, updates.Writer, all.Token)).ToArray();
-        var ended = CompleteAsync(replies, updates.Writer, all);
+        var ended = CompleteAsync(replies, updates.Writer, all.CancelAsync);
         try
         {
             await foreach (var update in updates.Reader.ReadAllAsync(CancellationToken.None))
@@ -94,7 +94,7 @@ public sealed class ChatEngine(ChatModel model, ITokenEngine engine)
     }
 
     /// <summary>Closes the channel when every reply has ended; the first that fails ends the others.</summary>
-    private static async Task CompleteAsync(Task[] replies, ChannelWriter<ChatUpdate> updates, CancellationTokenSource all)
+    private static async Task CompleteAsync(Task[] replies, ChannelWriter<ChatUpdate> updates, Func<Task> endAll)
     {
         Exception? failure = null;
         await foreach (var reply in Task.WhenEach(replies))
@@ -102,7 +102,7 @@ public sealed class ChatEngine(ChatModel model, ITokenEngine engine)
             if (!reply.IsCompletedSuccessfully)
             {
                 failure ??= reply.Exception?.InnerException ?? new OperationCanceledException("the request was cancelled");
-                await all.CancelAsync();
+                await endAll();
             }
         }
 

@@ -11,18 +11,21 @@ namespace Tessera.Serving.Protocol;
 /// <param name="message">One sentence.</param>
 /// <param name="parameter">The field at fault, or null.</param>
 /// <param name="code">A word for programs, or null.</param>
-internal sealed class ApiException(int status, string message, string? parameter = null, string? code = null) : Exception(message)
+public sealed class ApiException(int status, string message, string? parameter = null, string? code = null) : Exception(message)
 {
+    /// <summary>HTTP status.</summary>
     public int Status => status;
 
+    /// <summary>The field at fault, or null.</summary>
     public string? Parameter => parameter;
 
+    /// <summary>A word for programs, or null.</summary>
     public string? Code => code;
 
     /// <summary>What a client is told about any failure. Only a defect of ours hides its message.</summary>
     /// <param name="error">What went wrong.</param>
     /// <param name="input">The field that holds the prompt.</param>
-    public static ApiException From(Exception error, string input) => error switch
+    internal static ApiException From(Exception error, string input) => error switch
     {
         ApiException known => known,
         BadHttpRequestException bad when bad.StatusCode == StatusCodes.Status413PayloadTooLarge => new ApiException(
@@ -42,7 +45,7 @@ internal sealed class ApiException(int status, string message, string? parameter
     };
 
     /// <summary>The body, or the last event but one of a stream.</summary>
-    public JsonObject ToJson() => new()
+    internal JsonObject ToJson() => new()
     {
         ["error"] = new JsonObject
         {

@@ -51,7 +51,7 @@ internal static class BodyReader
         for (int count; (count = await request.Body.ReadAsync(part, cancellation)) > 0;)
         {
             RequireSize(bytes.Length + count);
-            bytes.Write(part, 0, count);
+            await bytes.WriteAsync(part.AsMemory(0, count), cancellation);
         }
 
         return bytes.GetBuffer().AsMemory(0, (int)bytes.Length);
