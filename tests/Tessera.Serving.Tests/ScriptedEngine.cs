@@ -20,6 +20,9 @@ internal sealed class ScriptedEngine(Tokenizer tokenizer, Func<string, string> s
 
     public int Capacity => 4096;
 
+    /// <summary>Tokens after which the engine fails for good; null for never.</summary>
+    public int? FailsAfter { get; set; }
+
     /// <summary>Requests that ended before their last token.</summary>
     public int Cancelled => Volatile.Read(ref _cancelled);
 
@@ -48,8 +51,9 @@ internal sealed class ScriptedEngine(Tokenizer tokenizer, Func<string, string> s
                 bool isLast = i == ids.Length - 1;
                 isWhole = isLast;
                 yield return new TokenEvent(0, ids[i], -0.5f, [], isLast ? FinishReason.Stop : null);
-                if (Failure is not null)
+                if (i + 1 == FailsAfter)
                 {
+                    Failure = new InvalidOperationException("out of luck");
                     throw new EngineFailedException(Failure);
                 }
             }

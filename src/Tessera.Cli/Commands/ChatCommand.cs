@@ -1,5 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
+using System.Text;
 using System.Text.Json.Nodes;
 using Tessera.Inference;
 using Tessera.Inference.Chat;
@@ -48,6 +50,7 @@ internal static class ChatCommand
         return command;
     }
 
+    [SuppressMessage("Performance", "CA1849", Justification = "A terminal's writers block either way, and output and errors keep their order.")]
     private sealed class Conversation(ChatEngine engine, ChatRequest settings, string? system)
     {
         private readonly bool _isTerminal = !Console.IsInputRedirected && !Console.IsOutputRedirected;
@@ -132,7 +135,7 @@ internal static class ChatCommand
             _messages.Add(Message("user", text));
             using var reply = new CancellationTokenSource();
             _reply = reply;
-            var answer = new System.Text.StringBuilder();
+            var answer = new StringBuilder();
             try
             {
                 var chat = engine.Prepare(settings with { Messages = _messages, Thinking = _thinking });
@@ -156,7 +159,7 @@ internal static class ChatCommand
             _messages.Add(Message("assistant", answer.ToString()));
         }
 
-        private async Task WriteAsync(IAsyncEnumerable<ChatUpdate> updates, System.Text.StringBuilder answer)
+        private async Task WriteAsync(IAsyncEnumerable<ChatUpdate> updates, StringBuilder answer)
         {
             var watch = Stopwatch.StartNew();
             bool isThinking = false;

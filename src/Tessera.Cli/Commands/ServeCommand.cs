@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 using Tessera.Serving;
 
@@ -46,7 +47,7 @@ internal static class ServeCommand
 
             // Before the model is loaded: a wrong address should not take a minute to be found.
             string? warning = settings.Warning;
-            using var open = shared.Open(
+            var open = shared.Open(
                 result, OptionChecks.AtLeast(result, running, 1), OptionChecks.AtLeast(result, waiting, 1));
             Serve(open, settings, warning).GetAwaiter().GetResult();
         });
@@ -59,8 +60,10 @@ internal static class ServeCommand
         return key is null || key.Trim() is { Length: > 0 } ? key?.Trim() : throw new ArgumentException("--api-key: the key is empty");
     }
 
+    [SuppressMessage("Performance", "CA1849", Justification = "Three lines to a terminal, whose writers block either way.")]
     private static async Task Serve(OpenChat open, ServerSettings settings, string? warning)
     {
+        using var owned = open;
         var stop = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
