@@ -23,7 +23,7 @@ public sealed record ScoredSample(Problem Problem, string Completion, string? An
 /// <summary>Lets a model solve problems and verifies its final answers.</summary>
 public static class TaskAccuracy
 {
-    private const int ProblemsAtOnce = 64;
+    private const int ProblemsAtOnce = 256;
     private const int MaxAnswerTokens = 224;
 
     /// <summary>Solves problems greedily.</summary>

@@ -35,7 +35,11 @@ internal static class DistillCommand
                 throw new ArgumentException("distill needs --kl or --cosine above 0, and --temperature above 0");
             }
 
-            return TrainCommand.Run(options, result, weights, result.GetValue(teacher), ParseMap(result.GetValue(map)));
+            return TrainCommand.Run(options, result, TrainCommand.PlainData(options, result, weights) with
+            {
+                Teacher = result.GetValue(teacher),
+                LayerMap = ParseMap(result.GetValue(map)),
+            });
         });
         return command;
     }

@@ -22,14 +22,23 @@ internal static class TrainCommand
             command.Add(option);
         }
 
-        command.SetAction(result => Run(options, result, ObjectiveWeights.LanguageModelling, null, null));
+        command.SetAction(result => Run(options, result, PlainData(options, result, ObjectiveWeights.LanguageModelling)));
         return command;
     }
 
-    /// <summary>Trains <c>options.Model</c>, with or without a teacher, and writes the result into the run's folder.</summary>
-    public static int Run(
-        TrainOptions options, ParseResult result, ObjectiveWeights weights, string? teacherFolder, IReadOnlyList<int>? layerMap)
+    /// <summary>Training on text or generated problems, as <c>train</c> and <c>distill</c> do it.</summary>
+    public static TrainingPlan PlainData(TrainOptions options, ParseResult result, ObjectiveWeights weights) => new()
     {
+        Weights = weights,
+        Data = context => LoadData(options, result, context),
+        Identity = (result.GetValue(options.Text) ?? [])
+            .Select((path, i) => KeyValuePair.Create($"text {i}", ContentHash.OfFile(path))),
+    };
+
+    /// <summary>Trains <c>options.Model</c> and writes the result into the run's folder.</summary>
+    public static int Run(TrainOptions options, ParseResult result, TrainingPlan plan)
+    {
+        var (weights, teacherFolder, layerMap) = (plan.Weights, plan.Teacher, plan.LayerMap);
         string source = result.GetValue(options.Model)!;
         string output = result.GetValue(options.Output)!;
         OptionChecks.Output(output, "checkpoint.safetensors", source, teacherFolder);
@@ -51,18 +60,20 @@ internal static class TrainCommand
         var tokenizer = model.RequireTokenizer("training");
         using var student = ModelFolder.Load(source, DType.F32);
         using var teacher = teacherFolder is null ? null : ModelFolder.Load(teacherFolder, DType.F32);
-        var data = LoadData(options, result, student, tokenizer, settings);
+        var shape = new TrainingShape(settings.BatchTokens, settings.MaxLength, Math.Max(0, result.GetValue(options.ValidationTokens)));
+        var data = plan.Data(new TrainingContext(model, tokenizer, shape, result.GetValue(options.Seed)));
         using var trainer = new Trainer(device, student, settings, weights, data.Documents, teacher, layerMap);
         string sourceHash = ModelHash.Of(source);
         string? teacherHash = teacherFolder is null ? null : ModelHash.Of(teacherFolder);
         var run = new TrainingRun(
-            trainer, output, Identity(options, result, weights, sourceHash, teacherHash, layerMap),
+            trainer, output, Identity(options, result, plan, sourceHash, teacherHash),
             new TrainingIntervals(result.GetValue(options.CheckpointEvery), result.GetValue(options.ValidateEvery), 10))
         {
             Validation = data.Validation,
             OnValidation = (step, loss) => Console.Error.WriteLine($"step {step}: validation {Describe(loss, weights)}"),
         };
-        var loss = run.Run(new ProgressOptions { Label = "train", Unit = "steps" });
+        var loss = run.Run(new ProgressOptions { Label = result.CommandResult.Command.Name, Unit = "steps" });
+        plan.BeforeSaving?.Invoke(output);
         ModelFolder.Save(
             output, student, SharedOptions.ParseDataType(result.GetValue(options.DataType)!), source,
             Provenance(sourceHash, teacherHash, layerMap, student));
@@ -72,8 +83,7 @@ internal static class TrainCommand
         return 0;
     }
 
-    private static TrainingData LoadData(
-        TrainOptions options, ParseResult result, Decoder student, Models.Tokenizers.Tokenizer tokenizer, TrainingSettings settings)
+    private static TrainingData LoadData(TrainOptions options, ParseResult result, TrainingContext context)
     {
         string[] text = result.GetValue(options.Text) ?? [];
         string? tasks = result.GetValue(options.Tasks);
@@ -82,30 +92,21 @@ internal static class TrainCommand
             throw new ArgumentException("give either --text FILE… or --tasks all|NAMES to train on");
         }
 
-        var shape = new TrainingShape(settings.BatchTokens, settings.MaxLength, Math.Max(0, result.GetValue(options.ValidationTokens)));
-        ulong seed = result.GetValue(options.Seed);
+        var configuration = context.Model.Configuration;
         return tasks is not null
-            ? TrainingData.FromTasks(student.Configuration, tokenizer, seed, tasks, result.GetValue(options.Levels), shape)
-            : TrainingData.FromText(student.Configuration, tokenizer, seed, TextFiles.ReadDocuments(text), shape);
+            ? TrainingData.FromTasks(configuration, context.Tokenizer, context.Seed, tasks, result.GetValue(options.Levels), context.Shape)
+            : TrainingData.FromText(configuration, context.Tokenizer, context.Seed, TextFiles.ReadDocuments(text), context.Shape);
     }
 
     private static string Identity(
-        TrainOptions options, ParseResult result, ObjectiveWeights weights, string sourceHash, string? teacherHash, IReadOnlyList<int>? layerMap)
-    {
-        var values = new List<KeyValuePair<string, string>>(options.Identity(result))
-        {
-            new("objective", string.Format(CultureInfo.InvariantCulture, "{0}", weights)),
+        TrainOptions options, ParseResult result, TrainingPlan plan, string sourceHash, string? teacherHash) => ContentHash.OfNamed(
+        options.Identity(result).Concat(plan.Identity).Concat(
+        [
+            new("objective", string.Format(CultureInfo.InvariantCulture, "{0}", plan.Weights)),
             new("model", sourceHash),
-            new("layer-map", layerMap is null ? "identity" : string.Join(',', layerMap)),
+            new("layer-map", plan.LayerMap is null ? "identity" : string.Join(',', plan.LayerMap)),
             new("teacher", teacherHash ?? "none"),
-        };
-        foreach (string path in result.GetValue(options.Text) ?? [])
-        {
-            values.Add(new($"text {values.Count}", ContentHash.OfFile(path)));
-        }
-
-        return ContentHash.OfNamed(values);
-    }
+        ]));
 
     private static Dictionary<string, string> Provenance(string sourceHash, string? teacherHash, IReadOnlyList<int>? layerMap, Decoder student)
     {

@@ -54,11 +54,14 @@ internal sealed class TrainOptions
 
     public Option<bool> Json { get; } = SharedOptions.Json();
 
-    public IEnumerable<Option> All =>
+    /// <summary>All but <see cref="Text"/>.</summary>
+    public IEnumerable<Option> WithoutText =>
     [
-        Output, Text, Tasks, Levels, Steps, BatchTokens, Accumulation, MaxLength, LearningRate, Floor, Schedule, Warmup, WeightDecay,
+        Output, Tasks, Levels, Steps, BatchTokens, Accumulation, MaxLength, LearningRate, Floor, Schedule, Warmup, WeightDecay,
         Clip, CheckpointEvery, ValidateEvery, ValidationTokens, Seed, Threads, Device, DataType, Json,
     ];
+
+    public IEnumerable<Option> All => WithoutText.Append(Text);
 
     /// <summary>The options as settings; every number is checked.</summary>
     public TrainingSettings ToSettings(ParseResult result)
@@ -95,8 +98,8 @@ internal sealed class TrainOptions
     /// <summary>What decides the course of a run, by name, for its identity.</summary>
     public IEnumerable<KeyValuePair<string, string>> Identity(ParseResult result)
     {
-        Option[] irrelevant = [Output, CheckpointEvery, ValidateEvery, ValidationTokens, Threads, DataType, Json, Text];
-        foreach (var option in All.Except(irrelevant))
+        Option[] irrelevant = [Output, CheckpointEvery, ValidateEvery, ValidationTokens, Threads, DataType, Json];
+        foreach (var option in WithoutText.Except(irrelevant))
         {
             object? value = result.GetResult(option) is OptionResult given ? given.GetValueOrDefault<object?>() : null;
             yield return new(option.Name, Convert.ToString(value, CultureInfo.InvariantCulture) ?? string.Empty);

@@ -101,7 +101,7 @@ internal static class CompressionData
         Device device, Decoder model, Tokenizer tokenizer, IReadOnlyList<int> stopIds, CompressionDataOptions options)
     {
         var problems = Source(ProblemSplit.Evaluation, options.Seed, options).Stream().Take(options.Problems).ToList();
-        using var generator = new Generator(device, model, new EngineSettings { CacheType = model.Embedding.Type });
+        using var generator = new Generator(device, model, EngineSettings.Throughput with { CacheType = model.Embedding.Type });
         return TaskAccuracy.Measure(
             generator, tokenizer, model.Configuration.BosTokenId, stopIds, problems);
     }

@@ -1,7 +1,9 @@
+using System.Text.Json.Nodes;
 using Tessera.Devices;
 using Tessera.Models;
 using Tessera.Models.Checkpoints;
 using Tessera.Models.Configuration;
+using Tessera.Models.Templates;
 using Tessera.Models.Tokenizers;
 
 namespace Tessera.Cli.Data;
@@ -73,6 +75,25 @@ internal sealed class ModelSource
                 $"{Folder}: tokenizer.json has {tokenizer.VocabularySize} ids, config.json only vocab_size {Configuration.VocabularySize}");
     }
 
+    /// <summary>How the model's conversations are written, or null where its folder does not say.</summary>
+    /// <param name="templateFile">A template to be used instead of the folder's, or null.</param>
+    public ChatFormat? LoadChatFormat(string? templateFile = null) =>
+        ChatFormat.Load(Folder, templateFile)?.WithFallback(SpecialTokens());
+
+    /// <summary>How conversations are written, which <paramref name="purpose"/> cannot do without.</summary>
+    /// <param name="purpose">A verb or option, for the message.</param>
+    /// <param name="templateFile">A template to be used instead of the folder's, or null.</param>
+    public ChatFormat RequireChatFormat(string purpose, string? templateFile = null)
+    {
+        if (templateFile is not null && !File.Exists(templateFile))
+        {
+            throw new InvalidDataException($"{templateFile}: no such chat template");
+        }
+
+        return LoadChatFormat(templateFile) ?? throw new InvalidDataException(
+            $"{Folder}: neither chat_template.jinja nor tokenizer_config.json holds a chat template, which {purpose} needs");
+    }
+
     /// <summary>Tokens that end a text.</summary>
     public IReadOnlyList<int> StopIds() => StopTokens.Read(Folder, Configuration);
 
@@ -93,4 +114,23 @@ internal sealed class ModelSource
     /// <summary>A text with its begin tokens, without any that the template would put behind it.</summary>
     public int[] Encode(Tokenizer tokenizer, string text) =>
         [.. BeginIds(tokenizer), .. tokenizer.Encode(text, addSpecialTokens: false)];
+
+    /// <summary>Begin and end of text by the names that templates use, as config.json gives them.</summary>
+    private JsonObject SpecialTokens()
+    {
+        var tokens = new JsonObject();
+        if (LoadTokenizer() is { } tokenizer)
+        {
+            int? end = Configuration.EosTokenIds.Length > 0 ? Configuration.EosTokenIds[0] : null;
+            foreach (var (name, id) in ((string, int?)[])[("bos_token", Configuration.BosTokenId), ("eos_token", end)])
+            {
+                if (id is { } known && known < tokenizer.VocabularySize)
+                {
+                    tokens[name] = tokenizer.Decode([known], skipSpecialTokens: false);
+                }
+            }
+        }
+
+        return tokens;
+    }
 }

@@ -10,6 +10,11 @@ public sealed record EngineSettings
 {
     private const long DefaultCacheBytes = 1L << 30;
 
+    /// <summary>
+    /// Sizes for many sequences that nobody waits for one by one: 256 at a time share the cost of reading the weights.
+    /// </summary>
+    public static EngineSettings Throughput { get; } = new() { MaxRunning = 256, StepTokens = 2048, ChunkTokens = 512 };
+
     /// <summary>Storage of keys and values: f32 or bf16.</summary>
     public DType CacheType { get; init; } = DType.F32;
 

@@ -30,18 +30,22 @@ public static unsafe partial class LinearCrossEntropy
 
             float target = row[a.Targets[t]], max = Max(row, a.Vocabulary);
             double sum = SumExponentials(row, a.Vocabulary, max, 1f, a.WithGradient);
-            a.Loss[t] = Loss(sum, max, target);
+            a.Loss[t] = NegativeLogLikelihood(sum, max, target, 1f);
             if (a.WithGradient)
             {
                 float coefficient = a.Scale * weight;
-                Scale(row, a.Vocabulary, (float)(coefficient / sum));
+                ScaleRow(row, a.Vocabulary, (float)(coefficient / sum));
                 row[a.Targets[t]] -= coefficient;
             }
         }
     }
 
-    /// <summary>−log of the target's probability, from Σ e^(z − max).</summary>
-    internal static float Loss(double sum, float max, float target) => (float)(Math.Log(sum) + ((double)max - target));
+    /// <summary>
+    /// −log softmax(z·factor) at the target, from the row's largest logit and its Σ e^((z − max)·factor): the one place in
+    /// which it is formed, so that losses and log-probabilities of different operations agree to the bit.
+    /// </summary>
+    internal static float NegativeLogLikelihood(double sum, float max, float target, float factor) =>
+        (float)(Math.Log(sum) + (((double)max - target) * factor));
 
     /// <summary>The largest logit of a row.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -125,8 +129,9 @@ public static unsafe partial class LinearCrossEntropy
         return VectorMath.Sum(s0 + s1);
     }
 
+    /// <summary>z ← z·factor.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Scale(float* z, int count, float factor)
+    internal static void ScaleRow(float* z, int count, float factor)
     {
         Vector512<float> f = Vector512.Create(factor);
         int i = 0;

@@ -113,7 +113,7 @@ public static unsafe partial class LinearCrossEntropy
     public static float TokenLoss(float* logits, int vocabulary, int target)
     {
         float max = Max(logits, vocabulary);
-        return Loss(SumExponentials(logits, vocabulary, max, 1f, false), max, logits[target]);
+        return NegativeLogLikelihood(SumExponentials(logits, vocabulary, max, 1f, false), max, logits[target], 1f);
     }
 
     /// <summary>Whether any of the weights is not 0.</summary>
@@ -140,7 +140,8 @@ public static unsafe partial class LinearCrossEntropy
         }
     }
 
-    private static void CheckTargets(int* targets, float* weights, int tokens, int vocabulary)
+    /// <summary>Fails unless every target with weight is an entry of the vocabulary.</summary>
+    internal static void CheckTargets(int* targets, float* weights, int tokens, int vocabulary)
     {
         for (int t = 0; t < tokens; t++)
         {

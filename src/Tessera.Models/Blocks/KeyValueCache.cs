@@ -57,6 +57,7 @@ public sealed unsafe class KeyValueCache : IDisposable
                 int width = attention.KvHeadCount * configuration.HeadDim;
                 long bytes = (long)pages * PagePositions * width * type.Bytes();
                 _layers[i] = new LayerStore(_arena.Allocate(bytes), _arena.Allocate(bytes), width);
+                Bytes += 2 * bytes;
             }
         }
     }
@@ -73,8 +74,8 @@ public sealed unsafe class KeyValueCache : IDisposable
     /// <summary>Pages it holds.</summary>
     public int TotalPages { get; }
 
-    /// <summary>Bytes it holds.</summary>
-    public long Bytes => _arena.CapacityBytes;
+    /// <summary>Bytes of keys and values.</summary>
+    public long Bytes { get; }
 
     /// <summary>Takes room for <paramref name="pages"/> pages that sequences are given as they grow.</summary>
     /// <param name="configuration">The model.</param>

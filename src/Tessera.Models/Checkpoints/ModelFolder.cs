@@ -13,7 +13,7 @@ public static class ModelFolder
 {
     private const string ConfigurationName = "config.json";
     private static readonly string[] CompanionFiles =
-        ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json"];
+        ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "generation_config.json"];
 
     /// <summary>The configuration alone.</summary>
     /// <exception cref="InvalidDataException">There is none, or it is not acceptable.</exception>

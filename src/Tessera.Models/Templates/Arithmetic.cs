@@ -34,6 +34,11 @@ internal static class Arithmetic
 
     public static Value Apply(string sign, Value left, Value right, RenderState state)
     {
+        if (sign == "%" && left is TextValue pattern)
+        {
+            return Value.Of(PercentFormat.Apply(pattern.Text, right, state));
+        }
+
         if ((left as UndefinedValue ?? right as UndefinedValue) is { } undefined)
         {
             throw state.Error(undefined.Problem);
@@ -58,8 +63,6 @@ internal static class Arithmetic
                 return Repeat(left, ToInteger(right), state);
             case ("*", _, TextValue or ListValue) when IsInteger(left):
                 return Repeat(right, ToInteger(left), state);
-            case ("%", TextValue format, _):
-                return Value.Of(PercentFormat.Apply(format.Text, right, state));
             default:
                 throw state.Error($"unsupported operand types for {sign}: '{left.TypeName}' and '{right.TypeName}'");
         }
@@ -115,7 +118,7 @@ internal static class Arithmetic
             "-" => a - b,
             "*" => a * b,
             "/" => a / b,
-            "//" => Math.Floor(a / b),
+            "//" => FloorQuotient(a, b),
             "%" => FloorRemainder(a, b),
             _ => Math.Pow(a, b),
         });
@@ -124,7 +127,14 @@ internal static class Arithmetic
     private static double FloorRemainder(double a, double b)
     {
         double rest = a % b;
-        return rest != 0 && rest < 0 != b < 0 ? rest + b : rest;
+        return rest == 0 ? Math.CopySign(0, b) : rest < 0 != b < 0 ? rest + b : rest;
+    }
+
+    /// <summary>Taken from the remainder, as in Python: the rounded quotient may lie beyond an integer.</summary>
+    private static double FloorQuotient(double a, double b)
+    {
+        double quotient = (a - FloorRemainder(a, b)) / b;
+        return quotient == 0 ? Math.CopySign(0, a / b) : Math.Round(quotient);
     }
 
     private static BigInteger FloorDivide(BigInteger a, BigInteger b)

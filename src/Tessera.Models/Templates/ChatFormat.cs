@@ -5,6 +5,9 @@ namespace Tessera.Models.Templates;
 /// <summary>What a model folder says about its prompts: template and special tokens. Safe for any number of threads.</summary>
 public sealed class ChatFormat
 {
+    /// <summary>The file of a model folder that holds its template.</summary>
+    public const string TemplateName = "chat_template.jinja";
+
     private readonly ChatTemplate? _forTools;
     private readonly JsonObject _specialTokens;
 
@@ -25,17 +28,33 @@ public sealed class ChatFormat
     /// Reads <c>chat_template.jinja</c>, or <c>chat_template</c> of <c>tokenizer_config.json</c>, and the special tokens of
     /// <c>tokenizer_config.json</c> and <c>special_tokens_map.json</c>, of which the first wins.
     /// </summary>
-    /// <param name="folder">A model folder.</param>
-    /// <returns>The format, or null where the folder holds no template.</returns>
+    /// <param name="folder">A model folder, or the file of a template, which comes without special tokens.</param>
+    /// <param name="templateFile">A template to be used instead of the folder's, or null.</param>
+    /// <returns>The format, or null where there is no template.</returns>
     /// <exception cref="InvalidDataException">A file is broken; the message names file and field.</exception>
     /// <exception cref="TemplateException">The template is malformed.</exception>
-    public static ChatFormat? Load(string folder) => ChatFormatReader.Read(folder);
+    public static ChatFormat? Load(string folder, string? templateFile = null) => ChatFormatReader.Read(folder, templateFile);
 
     /// <summary>A format for a template that comes without a folder.</summary>
     /// <param name="template">The template.</param>
     /// <param name="specialTokens">Tokens by name, such as <c>bos_token</c>; null for none.</param>
     public static ChatFormat Of(ChatTemplate template, JsonObject? specialTokens = null) =>
         new(template, null, (JsonObject?)specialTokens?.DeepClone() ?? []);
+
+    /// <summary>The same special tokens with another template.</summary>
+    public ChatFormat With(ChatTemplate template) => new(template, null, _specialTokens);
+
+    /// <summary>The same template with more special tokens, for names that the folder does not give.</summary>
+    public ChatFormat WithFallback(JsonObject specialTokens)
+    {
+        JsonObject merged = SpecialTokens;
+        foreach ((string name, JsonNode? value) in specialTokens.Where(entry => !merged.ContainsKey(entry.Key)).ToList())
+        {
+            merged[name] = value?.DeepClone();
+        }
+
+        return new ChatFormat(Template, _forTools, merged);
+    }
 
     /// <summary>Renders a conversation.</summary>
     /// <param name="messages">

@@ -6,7 +6,7 @@ using Tessera.Models.Tokenizers;
 
 namespace Tessera.Models.Templates;
 
-/// <summary>Reads the files of a model folder that concern prompts.</summary>
+/// <summary>Reads the files of a model folder that concern prompts, or a template's own file.</summary>
 internal static class ChatFormatReader
 {
     private const string ConfigurationFile = "tokenizer_config.json";
@@ -18,8 +18,13 @@ internal static class ChatFormatReader
         "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token",
     ];
 
-    public static ChatFormat? Read(string folder)
+    public static ChatFormat? Read(string folder, string? templateFile)
     {
+        if (File.Exists(folder))
+        {
+            return ChatFormat.Of(ChatTemplate.Parse(ReadText(folder), folder));
+        }
+
         var tokens = new JsonObject();
         string map = Path.Combine(folder, "special_tokens_map.json");
         if (File.Exists(map))
@@ -30,8 +35,8 @@ internal static class ChatFormatReader
 
         var templates = new Dictionary<string, ChatTemplate>();
         string configuration = Path.Combine(folder, ConfigurationFile);
-        string separate = Path.Combine(folder, "chat_template.jinja");
-        bool isSeparate = File.Exists(separate);
+        string separate = templateFile ?? Path.Combine(folder, ChatFormat.TemplateName);
+        bool isSeparate = templateFile is not null || File.Exists(separate);
         if (File.Exists(configuration))
         {
             using JsonDocument document = JsonFile.Load(configuration);
@@ -61,7 +66,7 @@ internal static class ChatFormatReader
     }
 
     /// <summary>A template's source from a file of its own.</summary>
-    public static string ReadText(string path)
+    private static string ReadText(string path)
     {
         long most = new TemplateLimits().MaxSourceLength * 4L;
         if (new FileInfo(path).Length is var length && length > most)

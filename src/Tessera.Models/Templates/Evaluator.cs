@@ -182,11 +182,14 @@ internal sealed partial class Evaluator
         bool any = false;
         while (loop.MoveNext())
         {
-            any = true;
             var names = new Scope(scope);
             names.Set("loop", loop);
             Assign(statement.Target, loop.Current!, names);
-            if (Run(statement.Body, names) == Flow.Break)
+            Flow flow = Run(statement.Body, names);
+
+            // As in Jinja2, 'else' is for loops of which no iteration came to its end.
+            any |= flow == Flow.Normal;
+            if (flow == Flow.Break)
             {
                 break;
             }

@@ -27,7 +27,8 @@ internal static class PercentFormat
             Append(Directive());
         }
 
-        if (values is not DictionaryValue && used < listed.Count && (values is ListValue { IsTuple: true } || values is not ListValue))
+        // What could be asked by key need not be used up.
+        if (used < listed.Count && values is not (DictionaryValue or UndefinedValue or RangeValue or ListValue { IsTuple: false }))
         {
             throw state.Error("not all arguments converted during string formatting");
         }

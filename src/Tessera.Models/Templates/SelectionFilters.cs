@@ -12,6 +12,10 @@ internal static class SelectionFilters
         new("rejectattr", [], 0, call => Select(call, byAttribute: true, keeps: false)) { TakesAny = true },
     ];
 
+    /// <summary>The elements; whatever is false has none, even None.</summary>
+    private static IEnumerable<Value> Elements(BuiltinCall call) =>
+        Sequences.IsTrue(call.Self) ? Sequences.Iterate(call.Self, call.State) : [];
+
     private static Value Map(BuiltinCall call)
     {
         var (positional, named) = call.Arguments;
@@ -37,7 +41,7 @@ internal static class SelectionFilters
             throw call.State.Error("map requires a filter's name or an attribute");
         }
 
-        return Sequences.Lazily(call.Self, Sequences.Iterate(call.Self, call.State).Select(apply), call.State);
+        return Sequences.Lazily(call.Self, Elements(call).Select(apply), call.State);
     }
 
     private static Value Select(BuiltinCall call, bool byAttribute, bool keeps)
@@ -52,7 +56,7 @@ internal static class SelectionFilters
         string? test = positional.Count <= first ? null
             : (positional[first] as TextValue)?.Text ?? throw call.State.Error("the name of a test must be a string");
         Arguments rest = call.Arguments.Skip(first + 1);
-        return Sequences.Lazily(call.Self, Sequences.Iterate(call.Self, call.State).Where(Keeps), call.State);
+        return Sequences.Lazily(call.Self, Elements(call).Where(Keeps), call.State);
 
         bool Keeps(Value item)
         {

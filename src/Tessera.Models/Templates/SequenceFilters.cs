@@ -97,20 +97,17 @@ internal static class SequenceFilters
         return Value.Of(text.Text.ToLowerInvariant());
     }
 
-    /// <summary>What <c>sort(attribute='a,b')</c> and its like compare.</summary>
-    private static Value Key(BuiltinCall call, Value item, Value? attribute, bool caseSensitive)
-    {
-        if (attribute is TextValue { Text: var path } && path.Contains(',', StringComparison.Ordinal))
-        {
-            return new ListValue([.. path.Split(',').Select(part =>
-                Folded(Members.Path(item, Value.Of(part), call.Evaluator), caseSensitive, call.State))]);
-        }
+    private static Value Key(BuiltinCall call, Value item, Value? attribute, bool caseSensitive) =>
+        Folded(attribute is null ? item : Members.Path(item, attribute, call.Evaluator), caseSensitive, call.State);
 
-        return Folded(attribute is null ? item : Members.Path(item, attribute, call.Evaluator), caseSensitive, call.State);
-    }
+    /// <summary>What <c>sort(attribute='a,b')</c> compares: always a list, so that equal elements need no order between them.</summary>
+    private static ListValue SortKey(BuiltinCall call, Value item, Value? attribute, bool caseSensitive) =>
+        attribute is TextValue { Text: var path }
+            ? new ListValue([.. path.Split(',').Select(part => Key(call, item, Value.Of(part), caseSensitive))])
+            : new ListValue([Key(call, item, attribute, caseSensitive)]);
 
     private static Value Sort(BuiltinCall call) =>
-        new ListValue(Sorted(call, Sequences.ToList(call.Self, call.State), item => Key(call, item, call.Given(2), call.Flag(1)), call.Flag(0)));
+        new ListValue(Sorted(call, Sequences.ToList(call.Self, call.State), item => SortKey(call, item, call.Given(2), call.Flag(1)), call.Flag(0)));
 
     private static List<Value> Sorted(BuiltinCall call, List<Value> items, Func<Value, Value> key, bool descending)
     {

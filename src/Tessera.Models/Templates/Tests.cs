@@ -9,6 +9,8 @@ internal static class Tests
 {
     public static FrozenDictionary<string, Builtin> Table { get; } = All().ToFrozenDictionary(test => test.Name);
 
+    private static Value Two => Value.Of((BigInteger)2);
+
     private static IEnumerable<Builtin> All() =>
     [
         Plain("defined", value => value is not UndefinedValue),
@@ -36,11 +38,9 @@ internal static class Tests
         .. Compared(">=", "ge", ">="),
         .. Compared("in", "in"),
         new("sameas", ["other"], 1, call => Value.Of(ReferenceEquals(call.Self, call[0]))),
-        new("even", [], 0, call => Value.Of(Remainder(call, 2).IsZero)),
-        new("odd", [], 0, call => Value.Of(Remainder(call, 2).IsOne)),
-        new("divisibleby", ["num"], 1, call => Value.Of(Remainder(call, call[0] is { } by && Arithmetic.IsInteger(by)
-            ? Arithmetic.ToInteger(by)
-            : throw call.State.Error("divisibleby needs an integer")).IsZero)),
+        new("even", [], 0, call => Value.Of(IsRemainder(call, Two, 0))),
+        new("odd", [], 0, call => Value.Of(IsRemainder(call, Two, 1))),
+        new("divisibleby", ["num"], 1, call => Value.Of(IsRemainder(call, call[0]!, 0))),
         new("filter", [], 0, call => Value.Of(Filters.Table.ContainsKey(call.SelfText))),
         new("test", [], 0, call => Value.Of(Table!.ContainsKey(call.SelfText))),
     ];
@@ -50,10 +50,8 @@ internal static class Tests
     private static Builtin[] Compared(string sign, params string[] names) =>
         [.. names.Select(name => new Builtin(name, ["other"], 1, call => Value.Of(Comparison.Compare(sign, call.Self, call[0]!, call.State))))];
 
-    private static BigInteger Remainder(BuiltinCall call, BigInteger divisor) =>
-        !Arithmetic.IsInteger(call.Self) ? throw call.State.Error($"a value of type {call.Self.TypeName} is no integer")
-        : divisor.IsZero ? throw call.State.Error("division by zero")
-        : BigInteger.Abs(Arithmetic.ToInteger(call.Self) % divisor);
+    private static bool IsRemainder(BuiltinCall call, Value divisor, int rest) =>
+        Comparison.AreEqual(Arithmetic.Apply("%", call.Self, divisor, call.State), Value.Of((BigInteger)rest), call.State);
 
     /// <summary><c>str.isupper</c> and <c>str.islower</c>: at least one cased letter, and none of the other case.</summary>
     public static bool HasCase(string text, bool wantsUpper)

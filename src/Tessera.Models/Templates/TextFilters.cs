@@ -74,7 +74,8 @@ internal static class TextFilters
     {
         string indent = call[0] is TextValue given ? given.Text : Spaces(call, call.Integer(0, 4));
         bool blank = call.Flag(2);
-        var lines = PythonText.Lines(call.SelfText + "\n");
+        string source = (call.Self as TextValue)?.Text ?? throw call.State.Error($"indent: expected a string, found {call.Self.TypeName}");
+        var lines = PythonText.Lines(source + "\n");
         var text = new StringBuilder();
         for (int i = 0; i < lines.Count; i++)
         {
@@ -95,21 +96,22 @@ internal static class TextFilters
 
     private static Value Truncate(BuiltinCall call)
     {
-        string text = call.SelfText;
-        var characters = PythonText.Characters(text);
-        call.State.BuildList(characters.Count);
         int length = call.Integer(0, 255);
         string end = call.Text(2, "...");
+        int count = Sequences.Length(call.Self) ?? throw call.State.Error($"truncate: expected a string, found {call.Self.TypeName}");
         if (length < PythonText.Length(end))
         {
             throw call.State.Error($"truncate: the length {length} is shorter than the end");
         }
 
-        if (characters.Count <= (long)length + call.Integer(3, 5))
+        if (count <= (long)length + call.Integer(3, 5))
         {
             return call.Self;
         }
 
+        string text = (call.Self as TextValue)?.Text ?? throw call.State.Error($"truncate: expected a string, found {call.Self.TypeName}");
+        call.State.BuildList(count);
+        var characters = PythonText.Characters(text);
         string cut = string.Concat(characters.Take(length - PythonText.Length(end)));
         int blank = cut.LastIndexOf(' ');
         return Built(call, (call.Flag(1) || blank < 0 ? cut : cut[..blank]) + end);
@@ -119,9 +121,9 @@ internal static class TextFilters
     {
         int words = 0;
         bool inside = false;
-        foreach (char c in call.SelfText)
+        foreach (Rune rune in call.SelfText.EnumerateRunes())
         {
-            bool isWord = char.IsLetterOrDigit(c) || c == '_' || char.IsSurrogate(c);
+            bool isWord = Rune.IsLetter(rune) || Rune.IsNumber(rune) || rune.Value == '_';
             words += isWord && !inside ? 1 : 0;
             inside = isWord;
         }

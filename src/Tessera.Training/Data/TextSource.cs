@@ -1,4 +1,3 @@
-using Tessera.Devices;
 using Tessera.Models.Tokenizers;
 
 namespace Tessera.Training.Data;
@@ -6,13 +5,10 @@ namespace Tessera.Training.Data;
 /// <summary>
 /// Plain text cut into documents of at most a number of tokens, visited in a new seeded order each pass.
 /// </summary>
-/// <remarks>Order: pass p visits index permuted by a Fisher-Yates shuffle drawn from (seed, p).</remarks>
 public sealed class TextSource : IDocumentSource
 {
     private readonly List<int[]> _documents = [];
-    private readonly ulong _seed;
-    private long _pass = -1;
-    private int[] _order = [];
+    private readonly SeededOrder _order;
 
     /// <summary>Tokenises texts: each is one document, cut into pieces of <paramref name="maxLength"/> tokens.</summary>
     /// <param name="tokenizer">Tokenizer.</param>
@@ -25,7 +21,6 @@ public sealed class TextSource : IDocumentSource
     public TextSource(Tokenizer tokenizer, IEnumerable<string> texts, int? beginId, int maxLength, ulong seed)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(maxLength, 2);
-        _seed = seed;
         foreach (string text in texts)
         {
             int[] ids = tokenizer.Encode(text, addSpecialTokens: false);
@@ -47,34 +42,13 @@ public sealed class TextSource : IDocumentSource
         {
             throw new InvalidDataException("the text holds no document of at least two tokens");
         }
+
+        _order = new SeededOrder(_documents.Count, seed);
     }
 
     /// <summary>Documents of one pass.</summary>
     public int Count => _documents.Count;
 
     /// <inheritdoc />
-    public TokenDocument Get(long index)
-    {
-        long pass = index / _documents.Count;
-        if (pass != _pass)
-        {
-            _pass = pass;
-            _order = Shuffle(_documents.Count, _seed, (ulong)pass);
-        }
-
-        return TokenDocument.Uniform(_documents[_order[(int)(index % _documents.Count)]]);
-    }
-
-    private static int[] Shuffle(int count, ulong seed, ulong pass)
-    {
-        int[] order = [.. Enumerable.Range(0, count)];
-        var random = new CounterRandom(seed, pass);
-        for (int i = count - 1; i > 0; i--)
-        {
-            int j = random.Next(i + 1);
-            (order[i], order[j]) = (order[j], order[i]);
-        }
-
-        return order;
-    }
+    public TokenDocument Get(long index) => TokenDocument.Uniform(_documents[_order.At(index)]);
 }
