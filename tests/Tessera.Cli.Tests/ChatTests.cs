@@ -59,9 +59,5 @@ public sealed class ChatTests(TinyModel model)
         }
     }
 
-    private string WithTemplate()
-    {
-        File.WriteAllText(Path.Combine(model.Plain, "chat_template.jinja"), Template);
-        return model.Plain;
-    }
+    private string WithTemplate() => model.PlainWithTemplate("chatting", Template);
 }

@@ -14,10 +14,10 @@ public sealed class ServeTests(TinyModel model)
     {
         using var process = Start("--port", "0");
         string line = (await process.StandardOutput.ReadLineAsync().WaitAsync(Patience))!;
-        Assert.Matches(@"^plain at http://127\.0\.0\.1:\d+/ \(page\)", line);
+        Assert.Matches(@"^served at http://127\.0\.0\.1:\d+/ \(page\)", line);
         using var http = new HttpClient { BaseAddress = new Uri(line.Split(' ')[2]) };
         Assert.Equal(HttpStatusCode.OK, (await http.GetAsync("/health")).StatusCode);
-        Assert.Contains("\"plain\"", await http.GetStringAsync("/v1/models"));
+        Assert.Contains("\"served\"", await http.GetStringAsync("/v1/models"));
         Assert.Contains("<title>Tessera</title>", await http.GetStringAsync("/"));
         using var kill = Process.Start("kill", ["-TERM", $"{process.Id}"]);
         using var patience = new CancellationTokenSource(Patience);
@@ -43,9 +43,9 @@ public sealed class ServeTests(TinyModel model)
 
     private Process Start(params string[] arguments)
     {
-        File.WriteAllText(Path.Combine(model.Plain, "chat_template.jinja"), "<s>{{ messages[0].content }}<|assistant|>");
+        string folder = model.PlainWithTemplate("served", "<s>{{ messages[0].content }}<|assistant|>");
         string program = Path.Combine(AppContext.BaseDirectory, "tessera");
-        return Process.Start(new ProcessStartInfo(program, ["serve", model.Plain, "--threads", "1", .. arguments])
+        return Process.Start(new ProcessStartInfo(program, ["serve", folder, "--threads", "1", .. arguments])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
