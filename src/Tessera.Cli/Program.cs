@@ -80,6 +80,8 @@ namespace Tessera.Cli
             CompressCommand.Create(),
             RunCommand.Create(),
             QuickstartCommand.Create(),
+            ChatCommand.Create(),
+            ServeCommand.Create(),
         };
 
         private static string VerbOf(string[] args) => args.Length > 0 && !args[0].StartsWith('-') ? args[0] + " " : string.Empty;

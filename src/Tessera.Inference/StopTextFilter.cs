@@ -63,21 +63,19 @@ public sealed class StopTextFilter
         return first;
     }
 
-    /// <summary>Length of the longest end of <paramref name="text"/> that begins a stop text.</summary>
-    private int LongestBeginning(string text)
+    private int LongestBeginning(string text) => _stops.Length == 0 ? 0 : _stops.Max(stop => LongestBeginning(text, stop));
+
+    /// <summary>Length of the longest end of <paramref name="text"/> that begins <paramref name="marker"/> without being all of it.</summary>
+    internal static int LongestBeginning(string text, string marker)
     {
-        int longest = 0;
-        foreach (string stop in _stops)
+        for (int length = Math.Min(marker.Length - 1, text.Length); length > 0; length--)
         {
-            for (int length = Math.Min(stop.Length - 1, text.Length); length > longest; length--)
+            if (text.AsSpan(text.Length - length).SequenceEqual(marker.AsSpan(0, length)))
             {
-                if (text.AsSpan(text.Length - length).SequenceEqual(stop.AsSpan(0, length)))
-                {
-                    longest = length;
-                }
+                return length;
             }
         }
 
-        return longest;
+        return 0;
     }
 }

@@ -47,6 +47,19 @@ public sealed class TinyModel : IDisposable
         return At(name);
     }
 
+    /// <summary>A copy of <see cref="Plain"/> with a chat template beside it; the original has none.</summary>
+    public string PlainWithTemplate(string name, string template)
+    {
+        Directory.CreateDirectory(At(name));
+        foreach (string file in Directory.GetFiles(Plain))
+        {
+            File.Copy(file, Path.Combine(At(name), Path.GetFileName(file)), overwrite: true);
+        }
+
+        Write(Path.Combine(name, "chat_template.jinja"), template);
+        return At(name);
+    }
+
     public void Dispose() => Directory.Delete(Root, recursive: true);
 
     private static string Layer(int? kvHeads, int? width)

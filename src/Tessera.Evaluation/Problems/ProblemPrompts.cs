@@ -15,7 +15,7 @@ public sealed class ProblemPrompts(Tokenizer tokenizer, IReadOnlyList<int> begin
     public static JsonObject[] Messages(Problem problem, ThinkingMode mode) =>
     [
         new JsonObject { ["role"] = "system", ["content"] = ThinkingSwitch.Text(mode == ThinkingMode.On) },
-        new JsonObject { ["role"] = "user", ["content"] = problem.Question },
+        User(problem),
     ];
 
     /// <summary>The perfect answer in a mode: reasoning between tags where it is on, the bare answer.</summary>
@@ -46,10 +46,14 @@ public sealed class ProblemPrompts(Tokenizer tokenizer, IReadOnlyList<int> begin
         var chat = format ?? throw new InvalidDataException(
             "the model has no chat template, so reasoning can be switched neither on nor off: use plain prompts");
 
+        var (messages, variables) = ThinkingSwitch.Apply(
+            chat.Template.Source, [User(problem)], null, mode == PromptMode.On);
+
         // The date is fixed: a run that goes on another day asks the same.
         string text = chat.Render(
-            Messages(problem, mode == PromptMode.On ? ThinkingMode.On : ThinkingMode.Off),
-            new ChatRenderOptions { AddGenerationPrompt = true, Now = DateTime.UnixEpoch });
+            messages, new ChatRenderOptions { AddGenerationPrompt = true, Variables = variables, Now = DateTime.UnixEpoch });
         return tokenizer.Encode(text, addSpecialTokens: false);
     }
+
+    private static JsonObject User(Problem problem) => new() { ["role"] = "user", ["content"] = problem.Question };
 }

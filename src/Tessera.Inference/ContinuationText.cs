@@ -1,27 +1,42 @@
 using System.Text;
-using Tessera.Inference;
 using Tessera.Models.Tokenizers;
 
-namespace Tessera.Cli.Data;
+namespace Tessera.Inference;
 
 /// <summary>The text of one continuation as its tokens come, up to the first stop text.</summary>
 /// <remarks>
 /// The decoder has seen the prompt, because some vocabularies decode the first token of a text differently (its leading space
 /// is dropped).
 /// </remarks>
-internal sealed class ContinuationText
+public sealed class ContinuationText
 {
+    private readonly Tokenizer _tokenizer;
+    private readonly IReadOnlySet<int> _shown;
     private readonly StreamingDecoder _decoder;
     private readonly StopTextFilter _filter;
     private readonly StringBuilder _text = new();
     private string _heldOfPrompt;
 
-    public ContinuationText(Tokenizer tokenizer, int[] prompt, IReadOnlyList<string> stops)
+    /// <summary>A continuation without tokens yet.</summary>
+    /// <param name="tokenizer">Gives the tokens' text.</param>
+    /// <param name="prompt">Ids in front of the continuation.</param>
+    /// <param name="stops">Texts that end the continuation and are not part of it.</param>
+    /// <param name="shownTokens">Control tokens whose text belongs to the continuation; null for none.</param>
+    public ContinuationText(
+        Tokenizer tokenizer, ReadOnlySpan<int> prompt, IReadOnlyList<string> stops, IReadOnlySet<int>? shownTokens = null)
     {
-        _decoder = new StreamingDecoder(tokenizer, skipSpecialTokens: true);
+        _tokenizer = tokenizer;
+        _shown = shownTokens ?? new HashSet<int>();
+        _decoder = new StreamingDecoder(tokenizer, skipSpecialTokens: false);
         _filter = new StopTextFilter(stops);
-        int shown = prompt.Sum(id => _decoder.Append(id).Length);
-        _heldOfPrompt = tokenizer.Decode(prompt, skipSpecialTokens: true)[shown..];
+        var whole = new StreamingDecoder(tokenizer, skipSpecialTokens: false);
+        foreach (int id in prompt)
+        {
+            Decode(_decoder, id);
+            Decode(whole, id);
+        }
+
+        _heldOfPrompt = whole.Flush();
     }
 
     /// <summary>Whether a stop text has occurred.</summary>
@@ -31,10 +46,13 @@ internal sealed class ContinuationText
     public string Text => _text.ToString();
 
     /// <summary>Takes a token and returns the text that is certain now.</summary>
-    public string Append(int id) => Keep(_filter.Append(WithoutPrompt(_decoder.Append(id))));
+    public string Append(int id) => Keep(_filter.Append(WithoutPrompt(Decode(_decoder, id))));
 
     /// <summary>Ends the text and returns what was held back.</summary>
     public string End() => Keep(_filter.Append(WithoutPrompt(_decoder.Flush())) + _filter.Flush());
+
+    private string Decode(StreamingDecoder decoder, int id) =>
+        _tokenizer.IsSpecial(id) && !_shown.Contains(id) ? string.Empty : decoder.Append(id);
 
     private string WithoutPrompt(string text)
     {
