@@ -32,7 +32,7 @@ internal static class LearnedText
                 end++;
             }
 
-            string part = tokenizer.Decode(document.Ids[start..end], skipSpecialTokens: false);
+            string part = tokenizer.Decode(document.Ids.AsSpan(start, end - start), skipSpecialTokens: false);
             text.Append(isLearned ? (colours ? Green : "«") : colours ? Dim : string.Empty)
                 .Append(part)
                 .Append(colours ? Plain : isLearned ? "»" : string.Empty);

@@ -49,7 +49,7 @@ public sealed class ChatEncoderTests
                 Assert.All(document.Weights[..prompt.Length], weight => Assert.Equal(0, weight));
                 Assert.All(document.Weights[prompt.Length..], weight => Assert.Equal(1, weight));
                 Assert.Equal(EndOfTurn, document.Ids[^1]);
-                string reply = _tokenizer.Decode(document.Ids[prompt.Length..^1], skipSpecialTokens: false);
+                string reply = _tokenizer.Decode(document.Ids.AsSpan()[prompt.Length..^1], skipSpecialTokens: false);
                 Assert.True(ThinkingFormat.IsObeyed(reply, mode));
                 Assert.Equal(problem.Answer, ThinkingFormat.Answer(reply));
             }
