@@ -110,6 +110,39 @@ public unsafe class AttentionTests
         AssertSameBits(problem.Forward(one), problem.Forward(three, reversed));
     }
 
+    [Theory]
+    [InlineData(DType.F32, 16)]
+    [InlineData(DType.F32, 20)]
+    [InlineData(DType.BF16, 32)]
+    public void Keys_in_scattered_pages_give_the_bits_of_keys_in_a_row(DType type, int headDim)
+    {
+        using var device = new CpuDevice(2);
+        using var problem = new AttentionProblem(new(4, 2, headDim), [(1, 200), (70, 130), (64, 64), (3, 1 + (3 * 64))], type);
+        long pageBytes = (long)AttentionSegment.PagePositions * problem.KvWidth * type.Bytes();
+        using var pages = new Arena("pages");
+        AttentionSegment[] scattered = [.. problem.Segments];
+        for (int s = 0; s < scattered.Length; s++)
+        {
+            // Page i of a sequence goes where page 7·i + 3 modulo 5 would be: neither in order nor side by side.
+            ref var segment = ref scattered[s];
+            int count = (segment.KeyCount + AttentionSegment.PagePositions - 1) / AttentionSegment.PagePositions;
+            byte* keys = (byte*)pages.AllocateZeroed(5 * pageBytes), values = (byte*)pages.AllocateZeroed(5 * pageBytes);
+            segment.Pages = (int*)pages.Allocate(count * sizeof(int));
+            for (int i = 0; i < count; i++)
+            {
+                int page = ((7 * i) + 3) % 5;
+                long bytes = Math.Min(pageBytes, ((long)segment.KeyCount * problem.KvWidth * type.Bytes()) - (i * pageBytes));
+                Buffer.MemoryCopy((byte*)segment.Keys + (i * pageBytes), keys + (page * pageBytes), pageBytes, bytes);
+                Buffer.MemoryCopy((byte*)segment.Values + (i * pageBytes), values + (page * pageBytes), pageBytes, bytes);
+                segment.Pages[i] = page;
+            }
+
+            (segment.Keys, segment.Values) = ((nint)keys, (nint)values);
+        }
+
+        AssertSameBits(problem.Forward(device), problem.Forward(device, scattered));
+    }
+
     [Fact]
     public void Rows_outside_the_segments_are_not_touched()
     {

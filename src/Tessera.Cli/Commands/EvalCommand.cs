@@ -6,6 +6,7 @@ using Tessera.Devices;
 using Tessera.Evaluation.Problems;
 using Tessera.Evaluation.Statistics;
 using Tessera.Inference;
+using Tessera.Inference.Chat;
 using Tessera.Runs;
 using Tessera.Tasks;
 
@@ -33,6 +34,11 @@ internal static class EvalCommand
     {
         var modes = options.Modes(result);
         int[] hard = options.Hard(result);
+        if (result.GetValue(options.ThinkingBudget) is < 0)
+        {
+            throw new ArgumentException($"--thinking-budget {result.GetValue(options.ThinkingBudget)}: expected 0 or more");
+        }
+
         foreach (var mode in modes)
         {
             options.Sampling(result, mode);
@@ -95,6 +101,9 @@ internal static class EvalCommand
             });
         var prompts = new ProblemPrompts(tokenizer, source.BeginIds(tokenizer), source.LoadChatFormat());
         var sampler = new ProblemSampler(generator, tokenizer, prompts, source.StopIds());
+        Func<int[], SequenceGuide>? guide = result.GetValue(options.ThinkingBudget) is { } budget
+            ? prompt => new ThinkingBudget(tokenizer, prompt, budget)
+            : null;
         var groups = new List<SampleGroup>();
         foreach (var mode in modes)
         {
@@ -110,7 +119,7 @@ internal static class EvalCommand
             });
             foreach (var part in missing.Chunk(ProblemsAtOnce))
             {
-                var more = sampler.Sample(part, mode, count, settings, onSample: _ => progress.Advance());
+                var more = sampler.Sample(part, mode, count, settings, guide, _ => progress.Advance());
                 folder.Append(label, mode, more);
                 samples.AddRange(more);
             }

@@ -30,6 +30,8 @@ internal sealed class EvalOptions
 
     public Option<int> MaxNewTokens { get; } = new("--max-new-tokens") { Description = "Most tokens of an answer, reasoning included.", DefaultValueFactory = _ => 256 };
 
+    public Option<int?> ThinkingBudget { get; } = new("--thinking-budget") { Description = "Most tokens of reasoning; then it is closed and the answer follows." };
+
     public Option<string?> Output { get; } = new("--out") { Description = "Folder for every sample and the result; a killed evaluation goes on there." };
 
     public Option<bool> Invariant { get; } = new("--invariant") { Description = "Kernels whose sums do not depend on the batch." };
@@ -46,7 +48,7 @@ internal sealed class EvalOptions
 
     public IEnumerable<Option> All =>
     [
-        Tasks, Levels, HardLevels, Count, Thinking, Samples, Temperature, TopP, OffTemperature, MaxNewTokens, Output, Invariant, Seed,
+        Tasks, Levels, HardLevels, Count, Thinking, Samples, Temperature, TopP, OffTemperature, MaxNewTokens, ThinkingBudget, Output, Invariant, Seed,
         DataType, Device, Threads, Json,
     ];
 

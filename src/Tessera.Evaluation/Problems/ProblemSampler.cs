@@ -20,23 +20,24 @@ public sealed class ProblemSampler(Generator generator, Tokenizer tokenizer, Pro
     /// <param name="mode">How to put them.</param>
     /// <param name="samples">Attempts a problem.</param>
     /// <param name="settings">How to choose tokens; stop tokens are added.</param>
-    /// <param name="guide">Makes the guide of an attempt, or null for none.</param>
+    /// <param name="guide">Makes the guide of an attempt behind a prompt, or null for none.</param>
     /// <param name="onSample">Called with every attempt as it ends, if not null.</param>
     /// <returns>The attempts in order of problem and number.</returns>
     public IReadOnlyList<ProblemSample> Sample(
         IReadOnlyList<(int Index, Problem Problem)> problems, PromptMode mode, int samples, GenerationSettings settings,
-        Func<SequenceGuide?>? guide = null, Action<ProblemSample>? onSample = null)
+        Func<int[], SequenceGuide>? guide = null, Action<ProblemSample>? onSample = null)
     {
         var requests = new GenerationRequest[problems.Count * samples];
         for (int i = 0; i < requests.Length; i++)
         {
             var (index, problem) = problems[i / samples];
             ulong seed = GenerationSettings.SequenceSeed(settings.Seed, (ulong)index);
-            requests[i] = new GenerationRequest(prompts.Encode(problem, mode), settings with
+            int[] prompt = prompts.Encode(problem, mode);
+            requests[i] = new GenerationRequest(prompt, settings with
             {
                 Seed = GenerationSettings.SequenceSeed(seed, (ulong)(i % samples)),
                 StopIds = stopIds,
-            }, guide?.Invoke());
+            }, guide?.Invoke(prompt));
         }
 
         var ids = requests.Select(_ => new List<int>()).ToArray();
