@@ -74,8 +74,8 @@ public sealed class ServedModel : IAsyncLifetime
         RmsNormEpsilon = 1e-5,
         RopeTheta = 10_000,
         MaxPositions = Positions,
-        BosTokenId = 267,
-        EosTokenIds = [268],
+        BosTokenId = 1,
+        EosTokenIds = [2],
         Layers = [new LayerConfiguration(new AttentionConfiguration(2), new SwiGluConfiguration(64))],
     };
 }
