@@ -1,3 +1,4 @@
+using Tessera.Evaluation.Problems;
 using Tessera.Inference;
 using Tessera.Models.Tokenizers;
 using Tessera.Tasks;
@@ -20,49 +21,38 @@ public sealed record AccuracyResult(int Correct, int Count, IReadOnlyDictionary<
 /// <summary>A problem with the model's continuation and the verdict on it.</summary>
 public sealed record ScoredSample(Problem Problem, string Completion, string? Answer, bool IsCorrect);
 
-/// <summary>Lets a model solve problems and verifies its final answers.</summary>
+/// <summary>Lets a model solve problems in plain text and verifies its final answers.</summary>
 public static class TaskAccuracy
 {
     private const int ProblemsAtOnce = 256;
-    private const int MaxAnswerTokens = 224;
+    private const int MaxAnswerTokens = 256;
 
-    /// <summary>Solves problems greedily.</summary>
+    /// <summary>Solves problems greedily, as <see cref="ProblemSampler"/> does in <see cref="PromptMode.Plain"/>.</summary>
     /// <param name="generator">The model.</param>
     /// <param name="tokenizer">Its tokenizer.</param>
-    /// <param name="beginId">Token in front of every prompt, or null.</param>
+    /// <param name="beginIds">Tokens in front of every prompt.</param>
     /// <param name="stopIds">Tokens that end an answer.</param>
     /// <param name="problems">Unseen problems.</param>
-    /// <param name="onSample">Called with every sample, if not null.</param>
+    /// <param name="onSample">Called with every sample, in order, if not null.</param>
     public static AccuracyResult Measure(
-        Generator generator, Tokenizer tokenizer, int? beginId, IReadOnlyList<int> stopIds, IReadOnlyList<Problem> problems,
+        Generator generator, Tokenizer tokenizer, IReadOnlyList<int> beginIds, IReadOnlyList<int> stopIds, IReadOnlyList<Problem> problems,
         Action<ScoredSample>? onSample = null)
     {
+        var sampler = new ProblemSampler(generator, tokenizer, new ProblemPrompts(tokenizer, beginIds, null), stopIds);
         var byTask = new SortedDictionary<string, (int Correct, int Count)>(StringComparer.Ordinal);
         int correct = 0;
-        foreach (var chunk in problems.Chunk(ProblemsAtOnce))
+        foreach (var group in problems.Select((problem, i) => (Index: i, Problem: problem)).Chunk(ProblemsAtOnce))
         {
-            var prompts = chunk.Select(problem => Prompt(tokenizer, problem, beginId)).ToArray();
-            var outputs = generator.Generate(
-                prompts, new GenerationSettings { MaxNewTokens = MaxAnswerTokens, StopIds = stopIds });
-            for (int i = 0; i < chunk.Length; i++)
+            foreach (var sample in sampler.Sample(group, PromptMode.Plain, 1, new GenerationSettings { MaxNewTokens = MaxAnswerTokens }))
             {
-                string text = tokenizer.Decode(outputs[i].Ids, skipSpecialTokens: true);
-                string? answer = AnswerExtractor.Extract(text);
-                bool right = answer is not null && TaskCatalog.Get(chunk[i].Task).Verify(chunk[i], answer);
-                string key = $"{chunk[i].Task} {chunk[i].Level}";
+                string key = $"{sample.Task} {sample.Level}";
                 var (c, n) = byTask.GetValueOrDefault(key);
-                byTask[key] = (c + (right ? 1 : 0), n + 1);
-                correct += right ? 1 : 0;
-                onSample?.Invoke(new ScoredSample(chunk[i], text, answer, right));
+                byTask[key] = (c + (sample.IsCorrect ? 1 : 0), n + 1);
+                correct += sample.IsCorrect ? 1 : 0;
+                onSample?.Invoke(new ScoredSample(problems[sample.Index], sample.Completion, sample.Answer, sample.IsCorrect));
             }
         }
 
         return new AccuracyResult(correct, problems.Count, byTask);
-    }
-
-    private static int[] Prompt(Tokenizer tokenizer, Problem problem, int? beginId)
-    {
-        int[] ids = tokenizer.Encode(problem.Prompt, addSpecialTokens: false);
-        return beginId is { } begin ? [begin, .. ids] : ids;
     }
 }

@@ -13,6 +13,9 @@ namespace Tessera.Serving;
 /// <param name="stopping">Cancelled when running requests have to end.</param>
 internal sealed class Endpoints(ChatEngine engine, long mostBodyBytes, ILogger log, CancellationToken stopping)
 {
+    private const int LoggedNames = 10;
+    private const int LoggedCharacters = 60;
+
     private readonly long _started = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
 
     public async Task ChatAsync(HttpContext context)
@@ -83,12 +86,15 @@ internal sealed class Endpoints(ChatEngine engine, long mostBodyBytes, ILogger l
         await EventStream.WriteDocumentAsync(context.Response, answer.Status, answer.ToJson(), context.RequestAborted);
     }
 
+    private static string Printable(string name) =>
+        new([.. name.Take(LoggedCharacters).Select(character => char.IsControl(character) ? ' ' : character)]);
+
     private void TellIgnored(ApiRequest request)
     {
         if (request.Ignored.Count > 0)
         {
-            // Names come from strangers: no line breaks of theirs in our log.
-            string names = string.Join(", ", request.Ignored.Select(name => name.ReplaceLineEndings(" ")));
+            // Names come from strangers: few of them, short, and no control characters of theirs in our log.
+            string names = string.Join(", ", request.Ignored.Take(LoggedNames).Select(Printable));
             log.LogInformation("ignored fields of a request: {Names}", names);
         }
     }

@@ -14,6 +14,9 @@ public sealed class ProblemSource
     // probability (15/16)^10000 < 1e-280 and means that the level holds no such question.
     private const int MostDraws = 10_000;
 
+    // A run of this many problems in a row that were seen before means that there are no others.
+    private const int MostRepeats = 2000;
+
     // Indices are not negative, so their top bit is free to keep the random states of the two sides apart.
     private const ulong EvaluationSpace = 1UL << 63;
 
@@ -80,6 +83,32 @@ public sealed class ProblemSource
         {
             yield return Create(index);
         }
+    }
+
+    /// <summary>The first problems with different questions, with their indices.</summary>
+    /// <param name="count">How many.</param>
+    /// <exception cref="ArgumentException">There are not so many.</exception>
+    public IReadOnlyList<(long Index, Problem Problem)> Distinct(int count)
+    {
+        var found = new List<(long, Problem)>(count);
+        var seen = new HashSet<(string, string)>();
+        int repeats = 0;
+        for (long index = 0; found.Count < count; index++)
+        {
+            var problem = Create(index);
+            if (seen.Add((problem.Task, problem.Question)))
+            {
+                repeats = 0;
+                found.Add((index, problem));
+            }
+            else if (++repeats == MostRepeats)
+            {
+                throw new ArgumentException(
+                    $"the tasks and levels asked for hold {found.Count} different problems, {count} are needed: ask for more levels, or fewer problems");
+            }
+        }
+
+        return found;
     }
 
     private static int[] LevelsOf(IProblemTask task, IReadOnlyList<int>? levels)

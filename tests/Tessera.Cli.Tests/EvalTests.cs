@@ -47,6 +47,34 @@ public sealed class EvalTests(TinyModel files)
     }
 
     [Fact]
+    public void An_evaluation_killed_within_a_group_of_problems_ends_with_the_same_bytes()
+    {
+        string model = WithTemplate("eval-groups");
+        string output = files.At("eval-groups-out");
+        string[] arguments = ["eval", model, "--count", "300", "--max-new-tokens", "6", "--thinking", "on", "--out", output];
+        CliRun.Good(arguments);
+        string file = Path.Combine(output, "eval-groups.on.jsonl");
+        string[] lines = File.ReadAllLines(file);
+        Assert.Equal(300, lines.Select(line => JsonDocument.Parse(line).RootElement.GetProperty("question").GetString()).Distinct().Count());
+        foreach (int kept in (int[])[0, 70, 256, 280])
+        {
+            File.WriteAllLines(file, lines[..kept]);
+            CliRun.Good(arguments);
+            Assert.Equal(lines, File.ReadAllLines(file));
+        }
+    }
+
+    [Fact]
+    public void Another_template_is_another_evaluation()
+    {
+        string model = WithTemplate("eval-template");
+        string[] arguments = ["eval", model, .. Small, "--thinking", "on", "--out", files.At("eval-template-out")];
+        CliRun.Good(arguments);
+        File.AppendAllText(Path.Combine(model, "chat_template.jinja"), "{# changed #}");
+        CliRun.Refused(arguments, "protocol.json", "model eval-template");
+    }
+
+    [Fact]
     public void Two_models_are_compared_problem_by_problem()
     {
         string left = WithTemplate("left"), right = WithTemplate("right");

@@ -40,6 +40,12 @@ public sealed class SftTests(TinyModel files)
 
         Assert.True(last < first / 4, $"the loss went from {first} to {last}");
         Assert.Equal(File.ReadAllText(Template), File.ReadAllText(Path.Combine(output, ChatFormat.TemplateName)));
+
+        // The template that was trained with stays with the model, also in place of an older one.
+        string other = files.Write("other.jinja", "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}");
+        string again = files.At("sft-again");
+        CliRun.Good("sft", output, "--data", rows, "--template", other, "--steps", "1", "--warmup", "0", "--batch-tokens", "512", "--max-length", "96", "--out", again);
+        Assert.Equal(File.ReadAllText(other), File.ReadAllText(Path.Combine(again, ChatFormat.TemplateName)));
         CliRun.Refused(["sft", files.Plain, "--data", rows, "--template", Template, "--steps", "30", "--max-length", "96", "--batch-tokens", "512", "--warmup", "2", "--out", output], "other settings");
     }
 

@@ -26,7 +26,7 @@ public sealed class TemplateTests(TinyModel files)
         Assert.Equal("[user]hi\n[assistant]", CliRun.Good("template", template, "--messages", messages).Output);
         Assert.Equal("[user]hi\n", CliRun.Good("template", template, "--messages", messages, "--add-generation-prompt", "false").Output);
         Assert.Equal(
-            "[system]detailed thinking off\n[user]hi\n(False)\n[assistant]",
+            "[user]hi\n(False)\n[assistant]",
             CliRun.Good("template", template, "--messages", messages, "--thinking", "off").Output);
         Assert.Equal("<s>[user]\n", CliRun.Good("template", template, "--messages", whole).Output);
         Assert.Equal("<s>[user]\n[assistant]", CliRun.Good("template", template, "--messages", whole, "--add-generation-prompt").Output);
@@ -85,7 +85,7 @@ public sealed class TemplateTests(TinyModel files)
         string good = files.Write("good.json", """[{"role": "system", "content": "Be kind."}]""");
         string output = files.Write("old.jsonl", "old");
 
-        CliRun.Refused(["template", template, "--messages", good, "--thinking", "on"], "system message");
+        Assert.Equal("detailed thinking on", CliRun.Good("template", template, "--messages", good, "--thinking", "on").Output.TrimEnd('\n'));
         CliRun.Refused(["template", template, "--messages", files.Write("bad.json", "{\"messages\": 7}")], "bad.json", "messages");
         CliRun.Refused(["template", template, "--messages", files.Write("cut.json", "[{")], "cut.json", "JSON");
         CliRun.Refused(["template", template, "--messages", files.At("none.json")], "none.json");

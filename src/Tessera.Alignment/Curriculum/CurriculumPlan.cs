@@ -99,7 +99,7 @@ public static class CurriculumPlan
         return
         [
             .. Enumerable.Range(0, settings.Steps).Select(
-                t => Batch(t, null, [.. Enumerable.Range(0, settings.BatchPrompts).Select(_ => pool.Dequeue())], settings.Seed)),
+                t => Batch(t, null, Take([pool], [settings.BatchPrompts], settings.BatchPrompts), settings.Seed)),
         ];
     }
 
@@ -163,20 +163,42 @@ public static class CurriculumPlan
     private static List<PassRate> Take(Queue<PassRate>[] pools, int[] quotas, int total)
     {
         var taken = new List<PassRate>(total);
+        var names = new HashSet<string>(StringComparer.Ordinal);
         for (int k = 0; k < pools.Length; k++)
         {
-            for (int i = Math.Min(quotas[k], pools[k].Count); i > 0; i--)
-            {
-                taken.Add(pools[k].Dequeue());
-            }
+            TakeFrom(pools[k], quotas[k], taken, names);
         }
 
+        foreach (var pool in pools.OrderByDescending(pool => pool.Count).ToArray())
+        {
+            TakeFrom(pool, total - taken.Count, taken, names);
+        }
+
+        // Fewer different prompts are left than a batch has: some come twice.
         while (taken.Count < total)
         {
             taken.Add(pools.MaxBy(pool => pool.Count)!.Dequeue());
         }
 
         return taken;
+    }
+
+    /// <summary>Takes up to so many prompts that the batch does not have yet; those it has go back to the end.</summary>
+    private static void TakeFrom(Queue<PassRate> pool, int count, List<PassRate> taken, HashSet<string> names)
+    {
+        for (int tries = pool.Count; tries > 0 && count > 0; tries--)
+        {
+            var prompt = pool.Dequeue();
+            if (names.Add(prompt.Id))
+            {
+                taken.Add(prompt);
+                count--;
+            }
+            else
+            {
+                pool.Enqueue(prompt);
+            }
+        }
     }
 
     private static PlannedBatch Batch(int step, double? centre, List<PassRate> prompts, ulong seed)

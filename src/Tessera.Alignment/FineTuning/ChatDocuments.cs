@@ -1,4 +1,5 @@
 using Tessera.Evaluation.Problems;
+using Tessera.Models.Templates;
 using Tessera.Tasks;
 using Tessera.Training.Data;
 
@@ -58,10 +59,13 @@ public sealed class ChatDocuments : IDocumentSource
 public sealed class PairedConversations(ChatEncoder encoder, ProblemSource problems, IReadOnlyList<ThinkingMode> modes) : IDocumentSource
 {
     /// <summary>The conversation of a problem in a mode, answered perfectly.</summary>
-    public static ChatRow Row(Problem problem, ThinkingMode mode) =>
-        new([.. ProblemPrompts.Messages(problem, mode), ProblemPrompts.Reply(problem, mode)], $"problem '{problem.Question}'");
+    public static ChatRow Row(ChatTemplate template, Problem problem, ThinkingMode mode)
+    {
+        var (messages, variables) = ProblemPrompts.Conversation(template, problem, mode);
+        return new ChatRow([.. messages, ProblemPrompts.Reply(problem, mode)], $"problem '{problem.Question}'") { Variables = variables };
+    }
 
     /// <inheritdoc />
     public TokenDocument Get(long index) =>
-        encoder.Encode(Row(problems.Create(index / modes.Count), modes[(int)(index % modes.Count)]));
+        encoder.Encode(Row(encoder.Format.Template, problems.Create(index / modes.Count), modes[(int)(index % modes.Count)]));
 }

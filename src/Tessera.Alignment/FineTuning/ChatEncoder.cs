@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using Tessera.Models.Templates;
 using Tessera.Models.Tokenizers;
 using Tessera.Training.Data;
@@ -19,8 +18,8 @@ namespace Tessera.Alignment.FineTuning;
 /// <param name="stopIds">Tokens that end a turn.</param>
 public sealed class ChatEncoder(Tokenizer tokenizer, ChatFormat format, IReadOnlyList<int> stopIds)
 {
-    private static readonly ChatRenderOptions Whole = new() { AddGenerationPrompt = false };
-    private static readonly ChatRenderOptions UpToAnswer = new() { AddGenerationPrompt = true };
+    /// <summary>The conversation format.</summary>
+    public ChatFormat Format => format;
 
     /// <summary>A conversation as tokens with weights: 1 for the assistant's, 0 for the rest.</summary>
     /// <exception cref="InvalidDataException">No turn can be learned from; the sentence says why.</exception>
@@ -50,7 +49,7 @@ public sealed class ChatEncoder(Tokenizer tokenizer, ChatFormat format, IReadOnl
     /// <summary>The rendering in pieces that are or are not learned.</summary>
     public IReadOnlyList<(string Text, bool IsLearned)> Pieces(ChatRow row)
     {
-        string whole = format.Render(row.Messages, Whole);
+        string whole = Render(row, row.Messages.Count, toAnswer: false);
         var pieces = new List<(string, bool)>();
         int done = 0;
         for (int k = 0; k < row.Messages.Count; k++)
@@ -60,8 +59,8 @@ public sealed class ChatEncoder(Tokenizer tokenizer, ChatFormat format, IReadOnl
                 continue;
             }
 
-            string before = Render(row.Messages.Take(k), UpToAnswer);
-            string after = k == row.Messages.Count - 1 ? whole : Render(row.Messages.Take(k + 1), Whole);
+            string before = Render(row, k, toAnswer: true);
+            string after = k == row.Messages.Count - 1 ? whole : Render(row, k + 1, toAnswer: false);
             if (before.Length >= done && after.Length > before.Length && after.StartsWith(before, StringComparison.Ordinal)
                 && whole.StartsWith(after, StringComparison.Ordinal))
             {
@@ -79,7 +78,13 @@ public sealed class ChatEncoder(Tokenizer tokenizer, ChatFormat format, IReadOnl
         return pieces;
     }
 
-    private string Render(IEnumerable<JsonObject> messages, ChatRenderOptions options) => format.Render([.. messages], options);
+    // The date is fixed: a run that goes on another day learns the same tokens.
+    private string Render(ChatRow row, int turns, bool toAnswer) => format.Render([.. row.Messages.Take(turns)], new ChatRenderOptions
+    {
+        AddGenerationPrompt = toAnswer,
+        Variables = row.Variables,
+        Now = DateTime.UnixEpoch,
+    });
 
     /// <summary>One past the last stop token; the whole piece where there is none.</summary>
     private int LastStop(int[] piece)

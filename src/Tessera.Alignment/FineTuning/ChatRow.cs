@@ -11,6 +11,9 @@ public sealed record ChatRow(IReadOnlyList<JsonObject> Messages, string Source)
     private const int MostMessages = 1000;
     private static readonly string[] Roles = ["system", "developer", "user", "assistant", "tool"];
 
+    /// <summary>Variables of the template, such as a switch; null for none.</summary>
+    public JsonObject? Variables { get; init; }
+
     /// <summary>The rows of a JSON-lines file.</summary>
     /// <exception cref="InvalidDataException">A line is no row; one sentence with file, line and field.</exception>
     public static IEnumerable<ChatRow> Read(string path)

@@ -14,37 +14,14 @@ namespace Tessera.Alignment.Rollouts;
 public sealed class ProblemEnvironment(
     ProblemSource problems, Tokenizer tokenizer, ProblemPrompts prompts, OverlongPenalty penalty) : IRolloutEnvironment
 {
-    // A run of this many problems in a row that were seen before means that there are no others.
-    private const int MostRepeats = 2000;
-
     /// <summary>Names of the first problems with different questions, each in every mode.</summary>
     /// <param name="count">How many names.</param>
     /// <param name="modes">The modes, in the order of the names of a problem.</param>
     /// <exception cref="ArgumentException">There are not so many different problems.</exception>
     public IReadOnlyList<string> Names(int count, IReadOnlyList<ThinkingMode> modes)
     {
-        var names = new List<string>(count);
-        var seen = new HashSet<(string, string)>();
-        int repeats = 0;
-        for (long index = 0; names.Count < count; index++)
-        {
-            var problem = problems.Create(index);
-            if (!seen.Add((problem.Task, problem.Question)))
-            {
-                if (++repeats == MostRepeats)
-                {
-                    throw new ArgumentException(
-                        $"the tasks and levels asked for hold {names.Count} different prompts, {count} are needed: ask for more levels, or fewer prompts");
-                }
-
-                continue;
-            }
-
-            repeats = 0;
-            names.AddRange(modes.Select(mode => Name(index, mode)).Take(count - names.Count));
-        }
-
-        return names;
+        int needed = (count + modes.Count - 1) / modes.Count;
+        return [.. problems.Distinct(needed).SelectMany(item => modes.Select(mode => Name(item.Index, mode))).Take(count)];
     }
 
     /// <summary>The problem and the mode of a name.</summary>
@@ -73,7 +50,8 @@ public sealed class ProblemEnvironment(
     public Reward Judge(string id, SampledResponse response, string text)
     {
         var (problem, mode) = Find(id);
-        return ProblemReward.Of(problem, mode, text, response.IsFinished, response.Ids.Length, penalty);
+        return ProblemReward.Of(
+            problem, mode, prompts.Completion(Prompt(id).Ids, text), response.IsFinished, response.Ids.Length, penalty);
     }
 
     private static string Name(long index, ThinkingMode mode) =>

@@ -30,23 +30,12 @@ public interface IResponseSampler
 /// <param name="maxNewTokens">Most tokens of a response, the stop token included.</param>
 public sealed class EngineSampler(Generator generator, IReadOnlyList<int> stopIds, int maxNewTokens) : IResponseSampler
 {
-    /// <summary>Called with the number of sequences that have ended, if not null.</summary>
-    public Action<int>? OnFinished { get; init; }
-
     /// <inheritdoc />
     public IReadOnlyList<SampledResponse> Sample(IReadOnlyList<SampleRequest> requests)
     {
         var settings = new GenerationSettings { MaxNewTokens = maxNewTokens, Temperature = 1f, StopIds = stopIds };
-        int finished = 0;
         var sequences = generator.Generate(
-            [.. requests.Select(request => new GenerationRequest(request.Prompt, settings with { Seed = request.Seed }))],
-            (_, token) =>
-            {
-                if (token.Finish is not null)
-                {
-                    OnFinished?.Invoke(++finished);
-                }
-            });
+            [.. requests.Select(request => new GenerationRequest(request.Prompt, settings with { Seed = request.Seed }))]);
         return
         [
             .. sequences.Select(sequence => new SampledResponse(

@@ -149,7 +149,10 @@ internal static class ChatCommand
             }
             catch (PromptTooLongException error)
             {
-                Console.Error.WriteLine($"{error.Message}; /new begins another conversation");
+                // The conversation stays as it was, so that a shorter message still fits.
+                _messages.RemoveAt(_messages.Count - 1);
+                Console.Error.WriteLine($"{error.Message}; the message is dropped, /new begins another conversation");
+                return;
             }
             finally
             {

@@ -53,6 +53,9 @@ internal sealed class ChatOptions
             {
                 CacheType = type,
                 MaxRunning = maxRunning,
+
+                // Every running sequence has its turn in every step.
+                StepTokens = Math.Max(512, maxRunning),
                 Pages = pages == 0 ? null : pages,
                 Invariant = result.GetValue(Invariant),
             };

@@ -46,7 +46,7 @@ internal static class EvalCommand
 
         var problems = TasksCommand.Source(
                 ProblemSplit.Evaluation, result.GetValue(options.Seed), result.GetValue(options.Tasks), result.GetValue(options.Levels))
-            .Stream().Take(OptionChecks.AtLeast(result, options.Count, 1)).ToList();
+            .Distinct(OptionChecks.AtLeast(result, options.Count, 1)).Select(item => item.Problem).ToList();
         int workers = OptionChecks.Threads(result, options.Threads);
         var sources = result.GetValue(options.Models)!.Select(ModelSource.Open).ToList();
         string[] labels = Labels(sources);
@@ -109,19 +109,25 @@ internal static class EvalCommand
         {
             var (settings, count) = options.Sampling(result, mode);
             var samples = folder.Read(label, mode, count, problems);
-            var missing = problems.Select((problem, i) => (Index: i, Problem: problem)).Skip(samples.Count / count).ToArray();
             using var progress = new ProgressReporter(Console.Error, new ProgressOptions
             {
                 Label = $"{label} {mode.ToString().ToLowerInvariant()}",
                 Unit = "samples",
                 Total = problems.Count * count,
-                Done = samples.Count,
+                Done = samples.Count / (ProblemsAtOnce * count) * (ProblemsAtOnce * count),
             });
-            foreach (var part in missing.Chunk(ProblemsAtOnce))
+            foreach (var group in problems.Select((problem, i) => (Index: i, Problem: problem)).Chunk(ProblemsAtOnce))
             {
-                var more = sampler.Sample(part, mode, count, settings, guide, _ => progress.Advance());
-                folder.Append(label, mode, more);
-                samples.AddRange(more);
+                // Groups have fixed borders and are drawn as a whole, since the last bits of a sample may depend on its neighbours: a
+                // killed evaluation draws the group it died in again, and keeps what it lacks.
+                int known = samples.Count - (group[0].Index * count);
+                if (known < group.Length * count)
+                {
+                    var drawn = sampler.Sample(group, mode, count, settings, guide, _ => progress.Advance());
+                    ProblemSample[] more = [.. drawn.Skip(known)];
+                    folder.Append(label, mode, more);
+                    samples.AddRange(more);
+                }
             }
 
             groups.Add(new SampleGroup(label, mode, samples));

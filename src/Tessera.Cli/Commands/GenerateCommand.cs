@@ -4,6 +4,7 @@ using Tessera.Cli.Data;
 using Tessera.Cli.Output;
 using Tessera.Devices;
 using Tessera.Inference;
+using Tessera.Inference.Chat;
 using Tessera.Models.Tokenizers;
 
 namespace Tessera.Cli.Commands;
@@ -28,9 +29,10 @@ internal static class GenerateCommand
     {
         string? prompt = result.GetValue(options.Prompt);
         string? idFile = result.GetValue(options.Ids);
-        if (prompt is null == idFile is null)
+        string? messages = result.GetValue(options.Messages);
+        if (((string?[])[prompt, idFile, messages]).Count(given => given is not null) != 1)
         {
-            throw new ArgumentException("give either --prompt TEXT or --ids FILE to continue");
+            throw new ArgumentException("give one of --prompt TEXT, --messages FILE or --ids FILE to continue");
         }
 
         string[] stops = result.GetValue(options.Stop) ?? [];
@@ -43,12 +45,14 @@ internal static class GenerateCommand
         var source = ModelSource.Open(result.GetValue(options.Model)!);
         var settings = options.ToSettings(result, source.StopIds());
         var tokenizer = prompt is not null ? source.RequireTokenizer("--prompt")
+            : messages is not null ? source.RequireTokenizer("--messages")
             : stops.Length > 0 ? source.RequireTokenizer("--stop") : source.LoadTokenizer();
         var prompts = prompt is not null
             ? [PromptIds(source, tokenizer!, prompt)]
+            : messages is not null ? [ConversationIds(source, tokenizer!, messages, result.GetValue(options.Thinking))]
             : TokenLists.Read(idFile!, source.Configuration.VocabularySize);
-        RequireRoom(prompts, idFile ?? "--prompt", source.Configuration.MaxPositions);
-        bool streams = prompt is not null && !result.GetValue(options.Json);
+        RequireRoom(prompts, idFile ?? messages ?? "--prompt", source.Configuration.MaxPositions);
+        bool streams = idFile is null && !result.GetValue(options.Json);
         var type = SharedOptions.ParseDataType(result.GetValue(options.DataType)!);
         using var device = Tessera.Devices.Device.Open(result.GetValue(options.Device)!, threads);
         using var model = source.Load(type);
@@ -64,6 +68,25 @@ internal static class GenerateCommand
         return ids.Length > 0 ? ids : throw new ArgumentException("--prompt: the text is empty and the model has no begin token");
     }
 
+    /// <summary>The tags of reasoning, where they are control tokens: they belong to what is read.</summary>
+    private static HashSet<int> Tags(Tokenizer tokenizer) =>
+        [.. ((string[])[ReasoningSplitter.OpenTag, ReasoningSplitter.CloseTag]).Select(tokenizer.TokenId).OfType<int>()];
+
+    private static int[] ConversationIds(ModelSource source, Tokenizer tokenizer, string file, string? thinking)
+    {
+        var format = source.RequireChatFormat("--messages");
+        var conversation = Conversation.Read(file, null);
+        if (thinking is not null)
+        {
+            conversation = conversation.WithThinking(format.Template, thinking == "on");
+        }
+
+        string text = format.Render(conversation.Messages, conversation.Options(null));
+        return tokenizer.Encode(text, addSpecialTokens: false) is { Length: > 0 } ids
+            ? ids
+            : throw new InvalidDataException($"{file}: the template makes an empty prompt of it");
+    }
+
     private static void RequireRoom(List<int[]> prompts, string name, int positions)
     {
         int bad = prompts.FindIndex(prompt => prompt.Length > positions);
@@ -77,7 +100,7 @@ internal static class GenerateCommand
     private static List<Continuation> Continue(
         Generator generator, Tokenizer? tokenizer, List<int[]> prompts, GenerationSettings settings, string[] stops, bool streams)
     {
-        var texts = tokenizer is null ? null : prompts.Select(prompt => new ContinuationText(tokenizer, prompt, stops)).ToArray();
+        var texts = tokenizer is null ? null : prompts.Select(prompt => new ContinuationText(tokenizer, prompt, stops, Tags(tokenizer))).ToArray();
         var sequences = generator.Generate([.. prompts.Select((prompt, i) => new GenerationRequest(
             prompt, settings with { Seed = GenerationSettings.SequenceSeed(settings.Seed, (ulong)i) },
             texts is null ? null : new TextGuide(texts[i], streams)))]);

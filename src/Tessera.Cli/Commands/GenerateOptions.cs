@@ -10,6 +10,10 @@ internal sealed class GenerateOptions
 
     public Option<string?> Prompt { get; } = new("--prompt") { Description = "Text to continue." };
 
+    public Option<string?> Messages { get; } = new("--messages") { Description = "File with a conversation to answer: a JSON list of messages, or an object with one under messages." };
+
+    public Option<string?> Thinking { get; } = ThinkingOption();
+
     public Option<string?> Ids { get; } = new("--ids") { Description = "File with a JSON list of ids, or one list a line; prints the new ids, one list a prompt." };
 
     public Option<int> MaxNewTokens { get; } = new("--max-new-tokens") { Description = "Most tokens to add.", DefaultValueFactory = _ => 256 };
@@ -35,7 +39,7 @@ internal sealed class GenerateOptions
     public Option<bool> Json { get; } = SharedOptions.Json();
 
     public IEnumerable<Option> All =>
-        [Prompt, Ids, MaxNewTokens, Temperature, TopP, TopK, IgnoreEos, Stop, Seed, DataType, Device, Threads, Json];
+        [Prompt, Messages, Thinking, Ids, MaxNewTokens, Temperature, TopP, TopK, IgnoreEos, Stop, Seed, DataType, Device, Threads, Json];
 
     /// <summary>The options as settings; every number is checked.</summary>
     public GenerationSettings ToSettings(ParseResult result, IReadOnlyList<int> stopIds) => new()
@@ -47,4 +51,11 @@ internal sealed class GenerateOptions
         Seed = result.GetValue(Seed),
         StopIds = result.GetValue(IgnoreEos) ? [] : stopIds,
     };
+
+    private static Option<string?> ThinkingOption()
+    {
+        var option = new Option<string?>("--thinking") { Description = "With --messages: sets the reasoning switch, on or off." };
+        option.AcceptOnlyFromAmong("on", "off");
+        return option;
+    }
 }

@@ -20,7 +20,7 @@ internal static class SftCommand
         var options = new TrainOptions();
         var rows = new Option<string[]>("--data") { Description = "JSON-lines files of rows with messages.", AllowMultipleArgumentsPerToken = true };
         var thinking = new Option<string>("--thinking") { Description = "Generated problems with reasoning on, off or both: every problem is put in each.", DefaultValueFactory = _ => "both" };
-        var template = new Option<string?>("--template") { Description = "Chat template for a model that has none; it is written beside the model." };
+        var template = new Option<string?>("--template") { Description = "Chat template, for a model that has none or in place of its own; it is written beside the model." };
         var preview = new Option<int>("--preview") { Description = "Show so many conversations with what is learned marked, and stop." };
         thinking.AcceptOnlyFromAmong("on", "off", "both");
         var command = new Command("sft", "Fine-tune on conversations; only what the assistant writes is learned.") { options.Model, rows, thinking, template, preview };
@@ -57,7 +57,7 @@ internal static class SftCommand
                     new("thinking", string.Join(',', modes)),
                     new("template", ContentHash.OfText(format.Template.Source)),
                 ],
-                BeforeSaving = output =>
+                WithModel = output =>
                 {
                     if (templateFile is not null)
                     {
@@ -113,7 +113,7 @@ internal static class SftCommand
         var rows = files.Length > 0
             ? files.SelectMany(ChatRow.Read)
             : TasksCommand.Source(ProblemSplit.Training, result.GetValue(options.Seed), result.GetValue(options.Tasks), result.GetValue(options.Levels))
-                .Stream().SelectMany(problem => modes.Select(mode => PairedConversations.Row(problem, mode)));
+                .Stream().SelectMany(problem => modes.Select(mode => PairedConversations.Row(format.Template, problem, mode)));
         foreach (var row in rows.Take(count))
         {
             LearnedText.Print(tokenizer, encoder.Encode(row), row.Source);

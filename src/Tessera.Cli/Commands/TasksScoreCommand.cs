@@ -40,7 +40,7 @@ internal static class TasksScoreCommand
             using var log = result.GetValue(samples) is { } path ? new StreamWriter(path) : null;
             using var progress = new ProgressReporter(Console.Error, new ProgressOptions { Label = "tasks", Unit = "problems", Total = wanted });
             var accuracy = TaskAccuracy.Measure(
-                generator, tokenizer, source.Configuration.BosTokenId, source.StopIds(), problems,
+                generator, tokenizer, source.BeginIds(tokenizer), source.StopIds(), problems,
                 sample =>
                 {
                     log?.WriteLine(Row(sample));

@@ -66,7 +66,7 @@ internal static class TemplateCommand
             var conversation = Conversation.Read(result.GetValue(messages)!, result.GetValue(tools));
             if (result.GetValue(thinking) is { } choice)
             {
-                conversation = conversation.WithThinking(choice == "on");
+                conversation = conversation.WithThinking(format.Template, choice == "on");
             }
 
             bool? asked = result.GetResult(prompt) is { Implicit: false } ? result.GetValue(prompt) ?? true : null;

@@ -73,10 +73,9 @@ internal static class TrainCommand
             OnValidation = (step, loss) => Console.Error.WriteLine($"step {step}: validation {Describe(loss, weights)}"),
         };
         var loss = run.Run(new ProgressOptions { Label = result.CommandResult.Command.Name, Unit = "steps" });
-        plan.BeforeSaving?.Invoke(output);
         ModelFolder.Save(
             output, student, SharedOptions.ParseDataType(result.GetValue(options.DataType)!), source,
-            Provenance(sourceHash, teacherHash, layerMap, student));
+            Provenance(sourceHash, teacherHash, layerMap, student), () => plan.WithModel?.Invoke(output));
         Console.WriteLine(result.GetValue(options.Json)
             ? FormattableString.Invariant($$"""{"model": {{System.Text.Json.JsonSerializer.Serialize(output)}}, "steps": {{trainer.Steps}}, "cross_entropy": {{loss.CrossEntropy}}, "divergence": {{loss.Divergence}}, "cosine": {{loss.Cosine}}}""")
             : $"{output}: {trainer.Steps} steps, {Describe(loss, weights)}");

@@ -21,8 +21,8 @@ internal sealed record TrainingPlan
     /// <summary>For every student layer the teacher layer it is compared with; null for the identity.</summary>
     public IReadOnlyList<int>? LayerMap { get; init; }
 
-    /// <summary>Called with the run's folder before the model is written there, or null.</summary>
-    public Action<string>? BeforeSaving { get; init; }
+    /// <summary>Called with the run's folder when the model is written there, before its configuration makes it complete; or null.</summary>
+    public Action<string>? WithModel { get; init; }
 }
 
 /// <summary>What data is made from.</summary>

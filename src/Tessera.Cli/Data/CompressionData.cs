@@ -87,7 +87,7 @@ internal static class CompressionData
                 Documents = streams.Healing,
                 Accuracy = options.Tasks is null || options.Problems == 0
                     ? null
-                    : model => Score(device, model, tokenizer, source.StopIds(), options),
+                    : model => Score(device, model, tokenizer, source, options),
             };
         }
         catch
@@ -98,12 +98,12 @@ internal static class CompressionData
     }
 
     private static AccuracyResult Score(
-        Device device, Decoder model, Tokenizer tokenizer, IReadOnlyList<int> stopIds, CompressionDataOptions options)
+        Device device, Decoder model, Tokenizer tokenizer, ModelSource source, CompressionDataOptions options)
     {
         var problems = Source(ProblemSplit.Evaluation, options.Seed, options).Stream().Take(options.Problems).ToList();
         using var generator = new Generator(device, model, EngineSettings.Throughput with { CacheType = model.Embedding.Type });
         return TaskAccuracy.Measure(
-            generator, tokenizer, model.Configuration.BosTokenId, stopIds, problems);
+            generator, tokenizer, source.BeginIds(tokenizer), source.StopIds(), problems);
     }
 
     private static Streams FromTasks(Decoder parent, Tokenizer tokenizer, CompressionDataOptions options)

@@ -52,12 +52,11 @@ internal sealed record Conversation
         }
     }
 
-    /// <summary>The same with the reasoning switch set.</summary>
-    public Conversation WithThinking(bool on)
+    /// <summary>The same with the reasoning switch set, in the way that the template understands.</summary>
+    public Conversation WithThinking(ChatTemplate template, bool on)
     {
-        var rest = (JsonObject)Rest.DeepClone();
-        rest[ThinkingSwitch.Variable] = on;
-        return this with { Messages = ThinkingSwitch.Set(Messages, on), Rest = rest };
+        var (messages, variables) = ThinkingSwitch.Apply(template.Source, Messages, Rest, on);
+        return this with { Messages = messages, Rest = variables ?? [] };
     }
 
     /// <summary>What the file says besides messages.</summary>

@@ -1,17 +1,18 @@
+using Tessera.Models.Checkpoints;
 using Tessera.Models.Safetensors;
 using Tessera.Runs;
 
 namespace Tessera.Cli.Data;
 
-/// <summary>One hash for configuration and weights of a model folder.</summary>
+/// <summary>One hash for everything in a model folder that decides what the model answers.</summary>
 internal static class ModelHash
 {
-    /// <summary>Hash of <c>config.json</c>, the tokenizer, and every weights file that a loader would open.</summary>
+    /// <summary>Hash of <c>config.json</c>, tokenizer, template and generation files, and every weights file that a loader would open.</summary>
     public static string Of(string folder)
     {
         using var checkpoint = SafetensorsCheckpoint.Open(folder);
         return ContentHash.OfNamed(checkpoint.Files.Select(file => file.FilePath).Append(Path.Combine(folder, "config.json"))
-            .Concat(new[] { Path.Combine(folder, "tokenizer.json") }.Where(File.Exists))
+            .Concat(ModelFolder.CompanionFiles.Select(name => Path.Combine(folder, name)).Where(File.Exists))
             .Select(path => KeyValuePair.Create(Path.GetFileName(path), ContentHash.OfFile(path))));
     }
 }

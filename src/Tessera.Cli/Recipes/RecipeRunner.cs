@@ -72,7 +72,10 @@ internal sealed class RecipeRunner(RecipePlan plan, Func<string[], int> verb, Ti
 
     private StageOutcome Skip(PlannedStage stage, RunFolder folder, string title)
     {
-        Console.Error.WriteLine($"{title}: complete already, skipped, {plan.FolderOf(stage)}");
+        string made = folder.Manifest.ToolVersion == stage.Identity.ToolVersion
+            ? string.Empty
+            : $" (made by version {folder.Manifest.ToolVersion}, this is {stage.Identity.ToolVersion}: remove the folder to make it anew)";
+        Console.Error.WriteLine($"{title}: complete already, skipped, {plan.FolderOf(stage)}{made}");
         return new StageOutcome(stage, folder.Manifest, 0, Skipped: true, 0);
     }
 

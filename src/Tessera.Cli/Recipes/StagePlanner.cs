@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Reflection;
 using Tessera.Runs;
 
 namespace Tessera.Cli.Recipes;
@@ -7,7 +8,8 @@ namespace Tessera.Cli.Recipes;
 /// <summary>Turns one stage of a recipe into a command line and the hash of what decides its result.</summary>
 internal sealed class StagePlanner(RecipeStage stage, Substitution substitution, RecipePaths paths, RootCommand root)
 {
-    private static readonly string ToolVersion = typeof(StagePlanner).Assembly.GetName().Version?.ToString(3) ?? "0";
+    private static readonly string ToolVersion = typeof(StagePlanner).Assembly
+        .GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0";
 
     private readonly string _verb = stage.Verb.Text;
     private readonly Command _command = StageVerbs.Find(root, stage.Verb);

@@ -10,8 +10,20 @@ namespace Tessera.Evaluation.Problems;
 /// <param name="Count">Problems or samples.</param>
 public sealed record Estimate(double Value, double? StandardError, double Low, double High, long Count)
 {
-    /// <summary>From a mean over problems.</summary>
+    /// <summary>From a mean over problems of numbers of either sign.</summary>
     public static Estimate From(ClusteredMean mean) => new(mean.Mean, mean.StandardError, mean.Low, mean.High, mean.Count);
+
+    /// <summary>
+    /// From a mean over problems of shares, within 0 and 1. Where all problems agree, the spread says nothing and Wilson's interval
+    /// stands in.
+    /// </summary>
+    public static Estimate FromShares(IReadOnlyList<double> values)
+    {
+        var mean = ClusteredMean.Of(values);
+        return mean.StandardError > 0 || mean.Count == 0
+            ? new Estimate(mean.Mean, mean.StandardError, Math.Max(0, mean.Low), Math.Min(1, mean.High), mean.Count)
+            : From(new Proportion((long)Math.Round(mean.Mean * mean.Count), mean.Count)) with { Value = mean.Mean };
+    }
 
     /// <summary>From a share of samples.</summary>
     public static Estimate From(Proportion share) => new(share.Value, null, share.Low, share.High, share.Trials);
@@ -55,9 +67,8 @@ public sealed record ModeResult(
 
         return new ModeResult(
             model, mode, problems.Count, count, Mean(average), pass,
-            Mean(problems.Select(group => SampleScores.Majority([.. group.Select(s => (s.Answer, s.IsCorrect))]))),
-            Estimate.From(new Proportion(samples.Count(s => s.IsObeyed), samples.Count)),
-            Estimate.From(new Proportion(samples.Count(s => s.IsTruncated), samples.Count)),
+            Mean(problems.Select(group => SampleScores.Majority([.. group.Select(s => (s.Answer?.Replace(" ", "", StringComparison.Ordinal), s.IsCorrect))]))),
+            Share(problems, s => s.IsObeyed), Share(problems, s => s.IsTruncated),
             samples.Count == 0 ? 0 : samples.Average(s => s.Tokens), levels);
     }
 
@@ -70,7 +81,13 @@ public sealed record ModeResult(
 
     private static double Mean(ProblemSample[] group) => (double)group.Count(s => s.IsCorrect) / group.Length;
 
-    private static Estimate Mean(IEnumerable<double> values) => Estimate.From(ClusteredMean.Of([.. values]));
+    private static Estimate Mean(IEnumerable<double> values) => Estimate.FromShares([.. values]);
+
+    /// <summary>Wilson's interval where every problem has one sample; else problems, not samples, are independent.</summary>
+    private static Estimate Share(List<ProblemSample[]> problems, Func<ProblemSample, bool> holds) =>
+        problems.All(group => group.Length == 1)
+            ? Estimate.From(new Proportion(problems.Count(group => holds(group[0])), problems.Count))
+            : Mean(problems.Select(group => (double)group.Count(holds) / group.Length));
 }
 
 /// <summary>A paired difference on the same problems.</summary>
@@ -78,11 +95,7 @@ public sealed record ModeResult(
 /// <param name="Right">Model and mode it is compared with.</param>
 /// <param name="Levels">Which levels; <c>all</c> or a list.</param>
 /// <param name="Difference">Left − right.</param>
-public sealed record PairedResult(string Left, string Right, string Levels, Estimate Difference)
-{
-    /// <summary>Whether the interval lies on one side of zero.</summary>
-    public bool IsDecided => Difference.Low > 0 || Difference.High < 0;
-}
+public sealed record PairedResult(string Left, string Right, string Levels, Estimate Difference);
 
 /// <summary>Everything an evaluation found.</summary>
 /// <param name="Protocol">The settings, by name.</param>

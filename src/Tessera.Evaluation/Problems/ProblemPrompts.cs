@@ -11,12 +11,16 @@ namespace Tessera.Evaluation.Problems;
 /// <param name="format">The model's conversation format; null where it has none, which leaves plain text.</param>
 public sealed class ProblemPrompts(Tokenizer tokenizer, IReadOnlyList<int> beginIds, ChatFormat? format)
 {
-    /// <summary>The messages of a problem: the switch as system text, the question as the user's turn.</summary>
-    public static JsonObject[] Messages(Problem problem, ThinkingMode mode) =>
-    [
-        new JsonObject { ["role"] = "system", ["content"] = ThinkingSwitch.Text(mode == ThinkingMode.On) },
-        User(problem),
-    ];
+    // More than any vocabulary needs for the tag and the line break behind it.
+    private const int TagTokens = 16;
+
+    /// <summary>
+    /// A problem as a conversation, the question as the user's turn, with the switch set in the way that the template
+    /// understands: as system text, or as a variable.
+    /// </summary>
+    public static (IReadOnlyList<JsonObject> Messages, JsonObject? Variables) Conversation(
+        ChatTemplate template, Problem problem, ThinkingMode mode) => ThinkingSwitch.Apply(
+        template.Source, [new JsonObject { ["role"] = "user", ["content"] = problem.Question }], null, mode == ThinkingMode.On);
 
     /// <summary>The perfect answer in a mode: reasoning between tags where it is on, the bare answer.</summary>
     public static JsonObject Reply(Problem problem, ThinkingMode mode) => new()
@@ -46,8 +50,8 @@ public sealed class ProblemPrompts(Tokenizer tokenizer, IReadOnlyList<int> begin
         var chat = format ?? throw new InvalidDataException(
             "the model has no chat template, so reasoning can be switched neither on nor off: use plain prompts");
 
-        var (messages, variables) = ThinkingSwitch.Apply(
-            chat.Template.Source, [User(problem)], null, mode == PromptMode.On);
+        var (messages, variables) = Conversation(
+            chat.Template, problem, mode == PromptMode.On ? ThinkingMode.On : ThinkingMode.Off);
 
         // The date is fixed: a run that goes on another day asks the same.
         string text = chat.Render(
@@ -55,5 +59,13 @@ public sealed class ProblemPrompts(Tokenizer tokenizer, IReadOnlyList<int> begin
         return tokenizer.Encode(text, addSpecialTokens: false);
     }
 
-    private static JsonObject User(Problem problem) => new() { ["role"] = "user", ["content"] = problem.Question };
+    /// <summary>
+    /// What a model wrote behind a prompt, with the opening tag in front where the prompt itself has opened the reasoning, as some
+    /// templates do: the form that verdicts are given on.
+    /// </summary>
+    public string Completion(ReadOnlySpan<int> prompt, string written)
+    {
+        string end = tokenizer.Decode(prompt[^Math.Min(prompt.Length, TagTokens)..], skipSpecialTokens: false);
+        return end.AsSpan().TrimEnd().EndsWith(ThinkingFormat.Open, StringComparison.Ordinal) ? ThinkingFormat.Open + written : written;
+    }
 }

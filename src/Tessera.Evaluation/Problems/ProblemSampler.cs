@@ -52,16 +52,17 @@ public sealed class ProblemSampler(Generator generator, Tokenizer tokenizer, Pro
             if (item.Finish is { } reason)
             {
                 var (index, problem) = problems[i / samples];
-                results[i] = Verify(index, problem, mode, i % samples, ids[i], reason);
+                results[i] = Verify(index, problem, mode, i % samples, requests[i].Prompt, ids[i], reason);
                 onSample?.Invoke(results[i]);
             }
         });
         return results;
     }
 
-    private ProblemSample Verify(int index, Problem problem, PromptMode mode, int number, List<int> ids, FinishReason reason)
+    private ProblemSample Verify(
+        int index, Problem problem, PromptMode mode, int number, int[] prompt, List<int> ids, FinishReason reason)
     {
-        string text = tokenizer.Decode([.. ids], skipSpecialTokens: false);
+        string text = prompts.Completion(prompt, tokenizer.Decode([.. ids], skipSpecialTokens: false));
         bool truncated = reason == FinishReason.Length;
         string? answer = mode == PromptMode.Plain ? AnswerExtractor.Extract(text) : ThinkingFormat.Answer(text);
         return new ProblemSample(

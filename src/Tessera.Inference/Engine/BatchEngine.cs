@@ -94,6 +94,7 @@ public sealed unsafe class BatchEngine : IDisposable
 
     /// <summary>Runs one step.</summary>
     /// <returns>The tokens it chose, and the ends of sequences that were cancelled since the last step.</returns>
+    /// <exception cref="InvalidDataException">The model's output is not a number.</exception>
     public IReadOnlyList<TokenEvent> Step()
     {
         var events = new List<TokenEvent>(_cancelled);
@@ -184,6 +185,12 @@ public sealed unsafe class BatchEngine : IDisposable
         int token = sequence.TakeForced()
             ?? Sampler.Choose(new ReadOnlySpan<float>(logits, vocabulary), settings, sequence.Ids.Count);
         var (logProb, top) = Sampler.LogProbs(logits, vocabulary, token, settings.TopLogProbs);
+        if (float.IsNaN(logProb))
+        {
+            throw new InvalidDataException(
+                $"the model gives no number as the probability of token {sequence.Ids.Count + 1} of a sequence: its weights are damaged or have diverged");
+        }
+
         _generatedTokens++;
         var finish = settings.StopIds.Contains(token) ? FinishReason.Stop : sequence.Append(token, Capacity);
         if (finish is not null)

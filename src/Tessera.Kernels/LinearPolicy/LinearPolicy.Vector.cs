@@ -42,7 +42,7 @@ public static unsafe partial class LinearPolicy
         var (loss, slope, kl, clip) = a.Terms.At(
             logProb,
             a.Tokens.OldLogProb is null ? logProb : a.Tokens.OldLogProb[t],
-            a.Tokens.ReferenceLogProb is null ? double.NaN : a.Tokens.ReferenceLogProb[t],
+            a.Tokens.ReferenceLogProb is null ? null : a.Tokens.ReferenceLogProb[t],
             a.Tokens.Advantages[t],
             a.Tokens.Correction is null ? 1 : a.Tokens.Correction[t]);
         a.Results.Loss[t] = (float)loss;

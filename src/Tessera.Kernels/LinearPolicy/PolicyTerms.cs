@@ -13,11 +13,11 @@ internal readonly struct PolicyTerms(PolicySettings settings)
     /// <summary>Loss, dloss/dlogπ, k3 and what became of the ratio.</summary>
     /// <param name="logProb">logπ.</param>
     /// <param name="old">logπ_old.</param>
-    /// <param name="reference">logπ_ref; NaN for none.</param>
+    /// <param name="reference">logπ_ref, or null for none.</param>
     /// <param name="advantage">A.</param>
     /// <param name="correction">ρ.</param>
     public (double Loss, double Slope, double Kl, PolicyClip Clip) At(
-        double logProb, double old, double reference, double advantage, double correction)
+        double logProb, double old, double? reference, double advantage, double correction)
     {
         double ratio = Math.Exp(logProb - old);
         var clip = Clipped(ratio, advantage);
@@ -31,9 +31,9 @@ internal readonly struct PolicyTerms(PolicySettings settings)
         double loss = -correction * bound * advantage;
         double slope = clip == PolicyClip.None ? loss : 0;
         double kl = 0;
-        if (!double.IsNaN(reference))
+        if (reference is { } wanted)
         {
-            double difference = reference - logProb;
+            double difference = wanted - logProb;
             double bounded = Math.Clamp(difference, -PolicySettings.LargestDifference, PolicySettings.LargestDifference);
             double excess = Math.Exp(bounded) - 1;
             kl = Math.Min(excess - bounded, PolicySettings.LargestKl);

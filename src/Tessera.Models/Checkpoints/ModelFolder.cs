@@ -12,7 +12,8 @@ namespace Tessera.Models.Checkpoints;
 public static class ModelFolder
 {
     private const string ConfigurationName = "config.json";
-    private static readonly string[] CompanionFiles =
+    /// <summary>Files of a model's folder that decide how it is used, weights and config.json apart.</summary>
+    public static IReadOnlyList<string> CompanionFiles { get; } =
         ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "generation_config.json"];
 
     /// <summary>The configuration alone.</summary>
@@ -66,9 +67,10 @@ public static class ModelFolder
     /// <param name="type">Storage of matrices on disk.</param>
     /// <param name="companionsFrom">Folder whose tokenizer files are copied along, or null.</param>
     /// <param name="metadata">Further strings for the weights' file, or null.</param>
+    /// <param name="beforeConfiguration">Called when all but config.json is there, to put something in its place; null for nothing.</param>
     public static void Save(
         string folder, Decoder model, DType type, string? companionsFrom = null,
-        IReadOnlyDictionary<string, string>? metadata = null)
+        IReadOnlyDictionary<string, string>? metadata = null, Action? beforeConfiguration = null)
     {
         Directory.CreateDirectory(folder);
         // An older model's configuration must not meet the new weights if the process dies in between.
@@ -78,6 +80,7 @@ public static class ModelFolder
         var merged = new Dictionary<string, string>(metadata ?? new Dictionary<string, string>()) { ["format"] = "pt" };
         SafetensorsWriter.WriteSharded(folder, tensors, merged);
         CopyCompanions(companionsFrom, folder);
+        beforeConfiguration?.Invoke();
         ConfigurationWriter.Write(
             model.Configuration with { StorageType = type }, Path.Combine(folder, ConfigurationName));
     }

@@ -27,7 +27,7 @@ internal static class SequenceFilters
         new("groupby", ["attribute", "default", "case_sensitive"], 1, Group),
     ];
 
-    private static Value Length(BuiltinCall call) => Sequences.Length(call.Self) is { } count
+    private static Value Length(BuiltinCall call) => Sequences.Length(call.Self, call.State) is { } count
         ? Value.Of((BigInteger)count)
         : throw call.State.Error($"object of type '{call.Self.TypeName}' has no len()");
 

@@ -20,11 +20,11 @@ internal static class Sequences
         _ => true,
     };
 
-    /// <summary>Python's <c>len()</c>, or null where it has none.</summary>
-    public static int? Length(Value value) => value switch
+    /// <summary>Python's <c>len()</c>, or null where it has none. Characters of a text have to be counted, which takes steps.</summary>
+    public static int? Length(Value value, RenderState state) => value switch
     {
         UndefinedValue => 0,
-        TextValue text => PythonText.Length(text.Text),
+        TextValue text => Count(text.Text, state),
         ListValue list => list.Items.Count,
         DictionaryValue dictionary => dictionary.Items.Count,
         ViewValue view => view.Items.Count,
@@ -32,6 +32,12 @@ internal static class Sequences
         LoopValue loop => (int)loop.Length(),
         _ => null,
     };
+
+    private static int Count(string text, RenderState state)
+    {
+        state.Scan(text.Length);
+        return PythonText.Length(text);
+    }
 
     /// <summary>Whether <see cref="Iterate"/> takes the value.</summary>
     public static bool IsIterable(Value value) => value is UndefinedValue or TextValue or ListValue or DictionaryValue or ViewValue
@@ -100,7 +106,7 @@ internal static class Sequences
             return null;
         }
 
-        int count = Length(value)!.Value;
+        int count = Length(value, state)!.Value;
         BigInteger at = Arithmetic.ToInteger(index);
         at += at.Sign < 0 ? count : 0;
         if (at.Sign < 0 || at >= count)
@@ -134,7 +140,7 @@ internal static class Sequences
             throw state.Error($"'{value.TypeName}' object cannot be sliced");
         }
 
-        int count = Length(value)!.Value;
+        int count = Length(value, state)!.Value;
         BigInteger by = Part(step, state) ?? 1;
         if (by.IsZero)
         {

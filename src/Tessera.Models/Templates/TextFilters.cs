@@ -98,7 +98,7 @@ internal static class TextFilters
     {
         int length = call.Integer(0, 255);
         string end = call.Text(2, "...");
-        int count = Sequences.Length(call.Self) ?? throw call.State.Error($"truncate: expected a string, found {call.Self.TypeName}");
+        int count = Sequences.Length(call.Self, call.State) ?? throw call.State.Error($"truncate: expected a string, found {call.Self.TypeName}");
         if (length < PythonText.Length(end))
         {
             throw call.State.Error($"truncate: the length {length} is shorter than the end");
@@ -119,6 +119,7 @@ internal static class TextFilters
 
     private static Value WordCount(BuiltinCall call)
     {
+        call.State.Scan(call.SelfText.Length);
         int words = 0;
         bool inside = false;
         foreach (Rune rune in call.SelfText.EnumerateRunes())

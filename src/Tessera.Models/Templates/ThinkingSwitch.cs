@@ -20,23 +20,10 @@ public static class ThinkingSwitch
     /// <summary>The system message's text.</summary>
     public static string Text(bool on) => on ? OnText : OffText;
 
-    /// <summary>A conversation with the switch set: as a new first message, or in place of a system message that is a switch.</summary>
-    /// <param name="messages">Messages in OpenAI's form; they are not changed.</param>
-    /// <param name="on">Whether the model is to reason.</param>
-    /// <exception cref="ArgumentException">The conversation begins with a system message of other content.</exception>
-    public static IReadOnlyList<JsonObject> Set(IReadOnlyList<JsonObject> messages, bool on)
-    {
-        bool hasSystem = messages.Count > 0 && TextOf(messages[0]["role"]) == "system";
-        if (hasSystem && TextOf(messages[0]["content"])?.Trim() is not (OnText or OffText))
-        {
-            throw new ArgumentException(
-                "the conversation has a system message of its own, so the switch 'detailed thinking' has no place; move its text into the user's message");
-        }
-
-        return [System(Text(on)), .. messages.Skip(hasSystem ? 1 : 0)];
-    }
-
-    /// <summary>The conversation and the variables with the switch set; unchanged where the messages set it themselves.</summary>
+    /// <summary>
+    /// The conversation and the variables with the switch set; unchanged where the messages set it themselves. Where the system text
+    /// is the switch, instructions that stood there go to the front of the first user's turn.
+    /// </summary>
     /// <param name="template">The template's source.</param>
     /// <param name="messages">The conversation.</param>
     /// <param name="variables">Further variables, or null.</param>
@@ -85,6 +72,12 @@ public static class ThinkingSwitch
             changed["content"] = $"{instructions}\n\n{TextOf(message["content"])}";
             instructions = string.Empty;
             yield return changed;
+        }
+
+        if (!string.IsNullOrWhiteSpace(instructions))
+        {
+            // No user's turn to put them into: they become one.
+            yield return new JsonObject { ["role"] = "user", ["content"] = instructions };
         }
     }
 

@@ -29,7 +29,7 @@ public sealed class ChatEncoderTests
     [Fact]
     public void Reasoning_is_learned_with_both_tags()
     {
-        var row = PairedConversations.Row(new Problem("add", 1, "4+5", "4+5+0=09;", "9"), ThinkingMode.On);
+        var row = PairedConversations.Row(Encoder().Format.Template, new Problem("add", 1, "4+5", "4+5+0=09;", "9"), ThinkingMode.On);
         Assert.Equal("<think>4+5+0=09;</think>9</s>", Learned(Encoder().Encode(row)));
     }
 
@@ -43,7 +43,7 @@ public sealed class ChatEncoderTests
             var problem = source.Create(i);
             foreach (var mode in Enum.GetValues<ThinkingMode>())
             {
-                var document = Encoder().Encode(PairedConversations.Row(problem, mode));
+                var document = Encoder().Encode(PairedConversations.Row(Encoder().Format.Template, problem, mode));
                 int[] prompt = prompts.Encode(problem, mode == ThinkingMode.On ? Evaluation.Problems.PromptMode.On : Evaluation.Problems.PromptMode.Off);
                 Assert.Equal(prompt, document.Ids[..prompt.Length]);
                 Assert.All(document.Weights[..prompt.Length], weight => Assert.Equal(0, weight));
@@ -73,6 +73,32 @@ public sealed class ChatEncoderTests
             + "{% if add_generation_prompt %}<|assistant|>{% endif %}");
         var row = Row("""{"messages":[{"role":"user","content":"1"},{"role":"assistant","content":"2"},{"role":"user","content":"3"},{"role":"assistant","content":"4"}]}""");
         Assert.Equal("2</s>4</s>", Learned(encoder.Encode(row)));
+    }
+
+    [Fact]
+    public void A_template_with_a_variable_for_the_switch_is_taught_by_that_variable()
+    {
+        const string Template = "{% if enable_thinking is false %}/{% endif %}{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
+            + "{% if add_generation_prompt %}[assistant]{% endif %}";
+        var encoder = Encoder(Template);
+        var problem = new Problem("add", 1, "4+5", "4+5+0=09;", "9");
+        var prompts = new Evaluation.Problems.ProblemPrompts(_tokenizer, [], encoder.Format);
+        foreach (var (mode, text) in ((ThinkingMode, string)[])[(ThinkingMode.On, "[user]4+5[assistant]"), (ThinkingMode.Off, "/[user]4+5[assistant]")])
+        {
+            int[] asked = prompts.Encode(problem, prompts.ModeOf(mode));
+            Assert.Equal(text, _tokenizer.Decode(asked, skipSpecialTokens: false));
+            Assert.Equal(asked, encoder.Encode(PairedConversations.Row(encoder.Format.Template, problem, mode)).Ids[..asked.Length]);
+        }
+    }
+
+    [Fact]
+    public void A_prompt_that_has_opened_the_reasoning_counts_for_the_verdict()
+    {
+        var prompts = new Evaluation.Problems.ProblemPrompts(_tokenizer, [], null);
+        int[] Ids(string text) => _tokenizer.Encode(text, addSpecialTokens: false);
+        Assert.Equal("<think>4+5=9</think>9", prompts.Completion(Ids("<|assistant|><think>\n"), "4+5=9</think>9"));
+        Assert.Equal("9", prompts.Completion(Ids("<|assistant|>"), "9"));
+        Assert.Equal("9", prompts.Completion(Ids("<think></think>"), "9"));
     }
 
     [Fact]

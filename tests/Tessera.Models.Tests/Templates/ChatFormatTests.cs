@@ -106,18 +106,4 @@ public sealed class ChatFormatTests : IDisposable
         Assert.Equal("bFalse02025", format.Render([], new ChatRenderOptions { Variables = variables, Now = Rendering.Now }));
         Assert.Equal("aNone0".Replace("None", string.Empty, StringComparison.Ordinal) + "2025", format.Render([], new ChatRenderOptions { Now = Rendering.Now }));
     }
-
-    [Fact]
-    public void The_thinking_switch_is_a_system_message_of_its_own()
-    {
-        var user = new JsonObject { ["role"] = "user", ["content"] = "hi" };
-        var other = new JsonObject { ["role"] = "system", ["content"] = "Be kind." };
-
-        var on = ThinkingSwitch.Set([user], on: true);
-        var off = ThinkingSwitch.Set(on, on: false);
-
-        Assert.Equal(["detailed thinking on", "hi"], on.Select(message => (string?)message["content"]));
-        Assert.Equal(["detailed thinking off", "hi"], off.Select(message => (string?)message["content"]));
-        Assert.Contains("system message", Assert.Throws<ArgumentException>(() => ThinkingSwitch.Set([other, user], on: true)).Message);
-    }
 }

@@ -55,6 +55,9 @@ public sealed class HostileTemplateTests
     [InlineData("{% for i in range(999) %}{% set x = ('x' * 100000).upper() %}{% endfor %}", "more than")]
     [InlineData("{% set big = 'x' * 900000 %}{% for i in range(9999) %}{% set x = 'y' in big %}{% endfor %}", "steps")]
     [InlineData("{% set big = 'x' * 900000 %}{% for i in range(9999) %}{% set x = big == big ~ '' %}{% endfor %}", "more than")]
+    [InlineData("{% set big = 'x' * 900000 %}{% for i in range(99999) %}{% set x = big | length %}{% endfor %}", "steps")]
+    [InlineData("{% set big = 'x' * 900000 %}{% for i in range(99999) %}{% set x = big[0:1] %}{% endfor %}", "steps")]
+    [InlineData("{% set big = 'x' * 900000 %}{% for i in range(99999) %}{% set x = big | wordcount %}{% endfor %}", "steps")]
     public void Attempts_end_soon_with_a_sentence(string source, string what)
     {
         var watch = Stopwatch.StartNew();

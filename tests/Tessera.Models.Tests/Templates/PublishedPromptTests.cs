@@ -54,7 +54,7 @@ public sealed class PublishedPromptTests
     public void The_layout_of_Nemotron_Super_v1_gives_the_published_ids(bool? thinking, string expected, params string[] turns)
     {
         var messages = Messages(null, turns);
-        messages = thinking is { } on ? ThinkingSwitch.Set(messages, on) : messages;
+        (messages, _) = ThinkingSwitch.Apply(SuperV1, messages, null, thinking);
 
         Assert.Equal(expected, Ids(ChatTemplate.Parse(SuperV1, "super v1"), "llama3_1", messages, null));
     }

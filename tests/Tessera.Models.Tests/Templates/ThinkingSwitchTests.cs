@@ -18,6 +18,7 @@ public sealed class ThinkingSwitchTests
         Assert.Equal($"system:{text}|user:Be brief.\n\nhi|assistant:a|user:b", Apply(
             BySystemText, thinks, ("system", "Be brief."), ("user", "hi"), ("assistant", "a"), ("user", "b")).Messages);
         Assert.Equal($"system:{text}|user:hi", Apply(BySystemText, thinks, ("system", " "), ("user", "hi")).Messages);
+        Assert.Equal($"system:{text}|user:Be brief.", Apply(BySystemText, thinks, ("system", "Be brief.")).Messages);
     }
 
     [Theory]
