@@ -126,12 +126,7 @@ internal static class RlCommand
             throw new ArgumentException($"--thinking {thinking}: the model has no chat template to set the switch with; only off is possible");
         }
 
-        return thinking switch
-        {
-            "on" => [ThinkingMode.On],
-            "off" => [ThinkingMode.Off],
-            _ => [ThinkingMode.On, ThinkingMode.Off],
-        };
+        return SharedOptions.ParseThinking(thinking);
     }
 
     private static int PoolSize(RlOptions options, ParseResult result)

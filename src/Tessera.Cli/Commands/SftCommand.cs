@@ -40,7 +40,7 @@ internal static class SftCommand
 
             string? templateFile = result.GetValue(template);
             var format = ModelSource.Open(folder).RequireChatFormat("sft", templateFile);
-            var modes = Modes(result.GetValue(thinking)!);
+            var modes = SharedOptions.ParseThinking(result.GetValue(thinking)!);
             int shown = result.GetValue(preview);
             if (shown > 0)
             {
@@ -121,11 +121,4 @@ internal static class SftCommand
 
         return 0;
     }
-
-    private static ThinkingMode[] Modes(string thinking) => thinking switch
-    {
-        "on" => [ThinkingMode.On],
-        "off" => [ThinkingMode.Off],
-        _ => [ThinkingMode.On, ThinkingMode.Off],
-    };
 }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Tessera.Devices;
+using Tessera.Tasks;
 
 namespace Tessera.Cli.Commands;
 
@@ -32,6 +33,14 @@ internal static class SharedOptions
         option.AcceptOnlyFromAmong("f32", "bf16");
         return option;
     }
+
+    /// <summary>The modes of reasoning that <c>on</c>, <c>off</c> or <c>both</c> ask for.</summary>
+    public static ThinkingMode[] ParseThinking(string text) => text switch
+    {
+        "on" => [ThinkingMode.On],
+        "off" => [ThinkingMode.Off],
+        _ => [ThinkingMode.On, ThinkingMode.Off],
+    };
 
     public static DType ParseDataType(string text) => text == "bf16" ? DType.BF16 : DType.F32;
 }

@@ -17,6 +17,8 @@ internal sealed class ModelSource
     private const string RandomPrefix = "random:";
     private const ulong RandomSeed = 1;
 
+    private readonly Lazy<Tokenizer?> _tokenizer;
+
     private ModelSource(string name, string path, bool isRandom)
     {
         Name = name;
@@ -24,6 +26,7 @@ internal sealed class ModelSource
         IsRandom = isRandom;
         Folder = Directory.Exists(path) ? path : System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!;
         Configuration = ModelFolder.ReadConfiguration(path);
+        _tokenizer = new Lazy<Tokenizer?>(() => ModelFolder.LoadTokenizer(Folder));
     }
 
     /// <summary>The text it was named by.</summary>
@@ -62,7 +65,8 @@ internal sealed class ModelSource
         return model;
     }
 
-    public Tokenizer? LoadTokenizer() => ModelFolder.LoadTokenizer(Folder);
+    /// <summary>The tokenizer, read once however often it is asked for, or null where the folder has none.</summary>
+    public Tokenizer? LoadTokenizer() => _tokenizer.Value;
 
     /// <summary>The tokenizer, which <paramref name="purpose"/> cannot do without.</summary>
     public Tokenizer RequireTokenizer(string purpose)

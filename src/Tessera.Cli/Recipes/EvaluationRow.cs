@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Tessera.Evaluation.Statistics;
 
 namespace Tessera.Cli.Recipes;
 
@@ -24,8 +25,6 @@ internal sealed record EvaluationRow(
     string Label, string Model, string Mode, int Problems, ShareInterval Accuracy, ShareInterval? Hard, string HardLevels,
     ShareInterval Obeyed, double Tokens)
 {
-    private const double Z = 1.959963984540054;
-
     /// <summary>Whether there was a switch to obey; plain prompts have none.</summary>
     public bool IsSwitched => Mode != "plain";
 
@@ -69,7 +68,8 @@ internal sealed record EvaluationRow(
 
     /// <summary>
     /// The mean over some levels. They share no problem, so with n_l problems of level l the mean is Σ n_l m_l / Σ n_l and its
-    /// standard error √(Σ (n_l s_l)²) / Σ n_l.
+    /// standard error √(Σ (n_l s_l)²) / Σ n_l. A level whose problems all agree has no standard error and adds no spread; where that
+    /// goes for all of them, the interval is Wilson's.
     /// </summary>
     private static ShareInterval? HardShare(JsonElement byLevel, string levels)
     {
@@ -81,7 +81,8 @@ internal sealed record EvaluationRow(
                 double n = estimate.GetProperty("count").GetInt64();
                 count += n;
                 sum += n * estimate.GetProperty("value").GetDouble();
-                squares += Math.Pow(n * estimate.GetProperty("standard_error").GetDouble(), 2);
+                var error = estimate.GetProperty("standard_error");
+                squares += error.ValueKind == JsonValueKind.Null ? 0 : Math.Pow(n * error.GetDouble(), 2);
             }
         }
 
@@ -90,8 +91,14 @@ internal sealed record EvaluationRow(
             return null;
         }
 
-        double mean = sum / count, half = Z * Math.Sqrt(squares) / count;
-        return new ShareInterval(mean, mean - half, mean + half);
+        if (squares == 0)
+        {
+            var share = new Proportion((long)Math.Round(sum), (long)count);
+            return new ShareInterval(share.Value, share.Low, share.High);
+        }
+
+        var mean = new ClusteredMean(sum / count, Math.Sqrt(squares) / count, (int)count);
+        return new ShareInterval(mean.Mean, mean.Low, mean.High);
     }
 
     private static ShareInterval Interval(JsonElement estimate) => new(

@@ -11,7 +11,7 @@ namespace Tessera.Evaluation.Statistics;
 /// <param name="Count">Problems.</param>
 public readonly record struct ClusteredMean(double Mean, double StandardError, int Count)
 {
-    private const double Z = 1.959963984540054;
+    private const double Z = NormalQuantile.TwoSided95;
 
     /// <summary>Lower end of the interval.</summary>
     public double Low => Mean - (Z * StandardError);

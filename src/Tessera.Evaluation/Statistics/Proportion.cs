@@ -9,7 +9,7 @@ namespace Tessera.Evaluation.Statistics;
 /// <param name="Trials">Trials.</param>
 public readonly record struct Proportion(long Successes, long Trials)
 {
-    private const double Z = 1.959963984540054;
+    private const double Z = NormalQuantile.TwoSided95;
 
     /// <summary>The share; 0 without trials.</summary>
     public double Value => Trials == 0 ? 0 : (double)Successes / Trials;

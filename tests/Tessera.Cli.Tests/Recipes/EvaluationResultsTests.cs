@@ -65,6 +65,29 @@ public sealed class EvaluationResultsTests : IDisposable
         Assert.Equal("hard", results.HardLevels);
     }
 
+    // 30 of 30 problems of level 3 solved, which leaves it without a standard error, as eval writes it.
+    [Fact]
+    public void A_hard_level_of_which_every_problem_was_solved_is_read_like_any_other()
+    {
+        var plan = _folder.Plan(Story);
+        JsonObject perfect = Mode("parent", "Plain", 1), mixed = Mode("child", "On", 0.5);
+        foreach (var mode in (JsonObject[])[perfect, mixed])
+        {
+            mode["by_level"]!["level 3"] = new JsonObject { ["value"] = 1, ["standard_error"] = null, ["low"] = 0.886, ["high"] = 1, ["count"] = 30 };
+        }
+
+        Write(plan, 0, Result("3", [perfect]));
+        Write(plan, 1, Result("3,4", [mixed, Mode("child", "Off", 0.5)]));
+        var results = EvaluationResults.Read(plan);
+
+        // All agree: Wilson's lower end of 30 out of 30 is 30 / (30 + 1.959964²) = 0.886487. With level 4: (30 + 1) / 40, error 10 · 0.1 / 40.
+        var alone = results.Rows.Single(row => row.Model == "parent").Hard!.Value;
+        Assert.Equal((1, 0.886487, 1), (alone.Value, Math.Round(alone.Low, 6), Math.Round(alone.High, 6)));
+        var both = results.Rows.Single(row => row.Mode == "on").Hard!.Value;
+        Assert.Equal(0.775, both.Value, 9);
+        Assert.Equal(0.775 - (1.959964 * 0.025), both.Low, 6);
+    }
+
     [Theory]
     [InlineData("{", "not the result")]
     [InlineData("[]", "not the result")]
