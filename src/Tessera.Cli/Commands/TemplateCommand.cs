@@ -71,7 +71,7 @@ internal static class TemplateCommand
 
             bool? asked = result.GetResult(prompt) is { Implicit: false } ? result.GetValue(prompt) ?? true : null;
             string text = format.Render(conversation.Messages, conversation.Options(asked));
-            int[]? tokens = result.GetValue(ids) ? LoadTokenizer(path).Encode(text, addSpecialTokens: false) : null;
+            int[]? tokens = result.GetValue(ids) ? LoadTokenizer(path).Encode(text, addSpecialTokens: false, parseSpecial: true) : null;
             Print(text, tokens, result.GetValue(json));
         });
         return command;
@@ -102,6 +102,6 @@ internal static class TemplateCommand
     private static Tokenizer LoadTokenizer(string path)
     {
         string folder = Directory.Exists(path) ? path : Path.GetDirectoryName(Path.GetFullPath(path))!;
-        return ModelFolder.LoadTokenizer(folder) ?? throw new InvalidDataException($"{folder}: no tokenizer.json there, which --ids needs");
+        return ModelFolder.LoadTokenizer(folder) ?? throw new InvalidDataException($"{folder}: no tokenizer there, which --ids needs");
     }
 }

@@ -72,11 +72,11 @@ internal sealed class ModelSource
     public Tokenizer RequireTokenizer(string purpose)
     {
         var tokenizer = LoadTokenizer()
-            ?? throw new InvalidDataException($"{Folder}: no tokenizer.json there, which {purpose} needs");
+            ?? throw new InvalidDataException($"{Folder}: no tokenizer there, which {purpose} needs");
         return tokenizer.VocabularySize <= Configuration.VocabularySize
             ? tokenizer
             : throw new InvalidDataException(
-                $"{Folder}: tokenizer.json has {tokenizer.VocabularySize} ids, config.json only vocab_size {Configuration.VocabularySize}");
+                $"{Folder}: the tokenizer has {tokenizer.VocabularySize} ids, config.json only vocab_size {Configuration.VocabularySize}");
     }
 
     /// <summary>How the model's conversations are written, or null where its folder does not say.</summary>

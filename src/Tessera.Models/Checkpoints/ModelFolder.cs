@@ -14,7 +14,9 @@ public static class ModelFolder
     private const string ConfigurationName = "config.json";
     /// <summary>Files of a model's folder that decide how it is used, weights and config.json apart.</summary>
     public static IReadOnlyList<string> CompanionFiles { get; } =
-        ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "generation_config.json"];
+    [
+        .. Tokenizer.FileNames, "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "generation_config.json",
+    ];
 
     /// <summary>The configuration alone.</summary>
     /// <exception cref="InvalidDataException">There is none, or it is not acceptable.</exception>
@@ -55,11 +57,7 @@ public static class ModelFolder
     }
 
     /// <summary>The tokenizer beside the weights, or null where the folder has none.</summary>
-    public static Tokenizer? LoadTokenizer(string folder)
-    {
-        string path = Path.Combine(folder, "tokenizer.json");
-        return File.Exists(path) ? Tokenizer.Load(path) : null;
-    }
+    public static Tokenizer? LoadTokenizer(string folder) => Tokenizer.Find(folder) is { } path ? Tokenizer.Load(path) : null;
 
     /// <summary>Writes a model; the configuration comes last, so a folder with one is complete.</summary>
     /// <param name="folder">Created if needed.</param>

@@ -40,6 +40,12 @@ internal sealed class BpeModel
     /// <summary>Every token's text and id.</summary>
     public Dictionary<string, int> Vocabulary => _ids;
 
+    /// <summary>Whether some pieces may be cut.</summary>
+    public bool CanCut => _junctions is not null;
+
+    /// <summary>Whether merging never crosses the place between two characters, so that a piece may be cut there.</summary>
+    public bool MayCut(char before, char behind) => _junctions?.MayCut(before, behind) ?? false;
+
     /// <summary>Appends the ids of one piece.</summary>
     public void Encode(ReadOnlySpan<char> piece, List<int> output)
     {

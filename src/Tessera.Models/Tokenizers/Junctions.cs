@@ -73,16 +73,21 @@ internal sealed class Junctions
     {
         for (int i = start + 1; i < text.Length; i++)
         {
-            char before = text[i - 1], behind = text[i];
-            int hash = Hash(before, behind);
-            if ((_pairs[hash >> 6] >> hash & 1) == 0 && IsKnown(before) && IsKnown(behind)
-                && !(char.IsLowSurrogate(behind) && char.IsHighSurrogate(before)))
+            if (MayCut(text[i - 1], text[i]))
             {
                 return i;
             }
         }
 
         return text.Length;
+    }
+
+    /// <summary>Whether a text may be cut between two neighbours.</summary>
+    public bool MayCut(char before, char behind)
+    {
+        int hash = Hash(before, behind);
+        return (_pairs[hash >> 6] >> hash & 1) == 0 && IsKnown(before) && IsKnown(behind)
+            && !(char.IsLowSurrogate(behind) && char.IsHighSurrogate(before));
     }
 
     private static int Hash(char before, char behind) => (int)((((uint)before << 16) | behind) * 0x9E3779B1u >> (32 - HashBits));

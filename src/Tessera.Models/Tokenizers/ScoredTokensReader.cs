@@ -7,6 +7,7 @@ namespace Tessera.Models.Tokenizers;
 /// Reads llama2.c's <c>tokenizer.bin</c>: a 32-bit length of the longest token, then of each token a 32-bit float score, a
 /// 32-bit length and its bytes, all little-endian (export of tokenizer.py in karpathy/llama2.c). Ids 0, 1 and 2 are the unknown
 /// token, the beginning and the end; 256 bytes follow. Spaces are written as they are.
+/// The file's line breaks around beginning and end are left out.
 /// </summary>
 internal static class ScoredTokensReader
 {
@@ -44,7 +45,10 @@ internal static class ScoredTokensReader
                 throw new InvalidDataException($"{file}: tokens has more than {BpeReader.IdLimit} entries.");
             }
 
-            pieces.Add(new SentencePiece(Encoding.UTF8.GetString(text), BinaryPrimitives.ReadSingleLittleEndian(rest), TypeOf(pieces.Count)));
+            SentencePieceType type = TypeOf(pieces.Count);
+            string piece = Encoding.UTF8.GetString(text);
+            pieces.Add(new SentencePiece(
+                type == SentencePieceType.Control ? piece.Trim('\n') : piece, BinaryPrimitives.ReadSingleLittleEndian(rest), type));
             rest = rest[(8 + length)..];
         }
 

@@ -22,17 +22,16 @@ internal sealed class SentencePieceNormalizer : TextNormalizer
         _kept = kept.Count == 0 ? null : new AddedTokenMatcher(kept.Select((text, id) => (text, new AddedToken(text, id))));
     }
 
-    /// <summary>Whether a text that follows another one directly is rewritten as if both were one, but for the space in front.</summary>
-    public bool IsLocal => _map is null && _kept is null && !_options.RemoveExtraWhitespaces;
-
-    /// <summary>Whether a space is put in front.</summary>
-    public bool AddsPrefix => _options.AddDummyPrefix;
+    /// <inheritdoc />
+    public override bool IsLocal => _map is null && _kept is null && !_options.RemoveExtraWhitespaces;
 
     /// <inheritdoc />
     public override string Apply(string text) => Apply(text, _options.AddDummyPrefix);
 
-    /// <summary>As <see cref="Apply(string)"/>, with or without a space put in front.</summary>
-    public string Apply(string text, bool addPrefix)
+    /// <inheritdoc />
+    public override string Continue(string text) => Apply(text, addPrefix: false);
+
+    private string Apply(string text, bool addPrefix)
     {
         if (text.Length == 0)
         {

@@ -55,6 +55,7 @@ public sealed class Tokenizer
             _decodingTexts[token.Id] = token.NormalizedForm ?? Normalize(token.Content);
         }
 
+        Cuts = CutRule.Of(parts);
         if (parts.UnknownSurface is var (unknown, surface))
         {
             _decodingTexts[unknown] = surface;
@@ -84,6 +85,9 @@ public sealed class Tokenizer
         !Directory.Exists(path) ? path
         : Find(path) ?? throw new FileNotFoundException($"{path}: none of {TokenizerFile.KnownNames} is there.")));
 
+    /// <summary>The names that the files of a tokenizer may have in a model's folder.</summary>
+    public static IReadOnlyList<string> FileNames => TokenizerFile.AllNames;
+
     /// <summary>The file in a folder that <see cref="Load"/> reads, or null where it holds none.</summary>
     public static string? Find(string folder) => TokenizerFile.Find(folder);
 
@@ -94,6 +98,16 @@ public sealed class Tokenizer
     /// <exception cref="InvalidDataException">The pieces are no such vocabulary; the message names source and piece.</exception>
     public static Tokenizer FromSentencePieces(string source, IReadOnlyList<SentencePiece> pieces, SentencePieceOptions options) =>
         new(SentencePieceBuilder.Build(source, pieces, options));
+
+    /// <summary>A tokenizer of a byte-level vocabulary, given as tokens in the byte alphabet and merges.</summary>
+    /// <param name="source">Where it comes from, for messages.</param>
+    /// <param name="tokens">The tokens; the index is the id. Texts must differ.</param>
+    /// <param name="merges">Two tokens with one space between, first merges first.</param>
+    /// <param name="options">How they are used.</param>
+    /// <exception cref="InvalidDataException">They are no such vocabulary; the message names source and entry.</exception>
+    public static Tokenizer FromByteLevel(
+        string source, IReadOnlyList<string> tokens, IReadOnlyList<string> merges, ByteLevelOptions options) =>
+        new(ByteLevelBuilder.Build(source, tokens, merges, options));
 
     /// <summary>The ids of a text.</summary>
     /// <param name="text">Any text; lone surrogates count as U+FFFD.</param>
@@ -123,28 +137,25 @@ public sealed class Tokenizer
             output.AddRange(_parts.Prefix);
         }
 
-        string input = WellFormedText.From(text);
-        var sections = new List<AddedTokenMatcher.Section>();
-        bool parses = parseSpecial ?? _parts.ParsesSpecial;
-        _rawTokens.Find(input, parses, sections);
-        var buffer = new PieceBuffer();
-        foreach (AddedTokenMatcher.Section section in sections)
-        {
-            if (section.Token is not null)
-            {
-                output.Add(section.Token.Id);
-            }
-            else
-            {
-                string plain = section.End - section.Start == input.Length ? input : input[section.Start..section.End];
-                EncodeNormalized(Normalize(plain), section.Start == 0, parses, buffer, output);
-            }
-        }
-
+        EncodePart(WellFormedText.From(text), output, parseSpecial, continues: false);
         if (addSpecialTokens)
         {
             output.AddRange(_parts.Suffix);
         }
+    }
+
+    /// <summary>The ids of many texts, in their order, on several threads.</summary>
+    /// <param name="texts">The texts.</param>
+    /// <param name="addSpecialTokens">Whether the file's template adds its tokens to each.</param>
+    /// <param name="parseSpecial">As in <see cref="Encode(string, bool, bool?)"/>.</param>
+    /// <param name="threads">How many threads; 0 for one a processor.</param>
+    public int[][] EncodeAll(IReadOnlyList<string> texts, bool addSpecialTokens, bool? parseSpecial = null, int threads = 0)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(threads);
+        var results = new int[texts.Count][];
+        var options = new ParallelOptions { MaxDegreeOfParallelism = threads == 0 ? Environment.ProcessorCount : threads };
+        Parallel.For(0, results.Length, options, i => results[i] = Encode(texts[i], addSpecialTokens, parseSpecial));
+        return results;
     }
 
     /// <summary>
@@ -179,6 +190,37 @@ public sealed class Tokenizer
 
     /// <summary>A fresh chain of decoding stages in front of a sink.</summary>
     internal DecodingStage CreateDecoder(DecodingStage sink) => _parts.Decoder(sink);
+
+    /// <summary>Where texts can be cut without a change of their ids; null for nowhere.</summary>
+    internal CutRule? Cuts { get; }
+
+    /// <summary>The template's tokens behind a text.</summary>
+    internal IReadOnlyList<int> SuffixIds => _parts.Suffix;
+
+    /// <summary>
+    /// Appends the ids of a part of a text without those of the template; <paramref name="continues"/> says that another part,
+    /// cut as <see cref="Cuts"/> allows, stands before it.
+    /// </summary>
+    internal void EncodePart(string input, List<int> output, bool? parseSpecial, bool continues)
+    {
+        bool parses = parseSpecial ?? _parts.ParsesSpecial;
+        var sections = new List<AddedTokenMatcher.Section>();
+        _rawTokens.Find(input, parses, sections);
+        var buffer = new PieceBuffer();
+        foreach (AddedTokenMatcher.Section section in sections)
+        {
+            if (section.Token is not null)
+            {
+                output.Add(section.Token.Id);
+                continue;
+            }
+
+            string plain = section.End - section.Start == input.Length ? input : input[section.Start..section.End];
+            bool first = section.Start == 0;
+            string normalized = first && continues ? _parts.Normalizer?.Continue(plain) ?? plain : Normalize(plain);
+            EncodeNormalized(normalized, first && !continues, parses, buffer, output);
+        }
+    }
 
     private string Normalize(string text) => _parts.Normalizer?.Apply(text) ?? text;
 

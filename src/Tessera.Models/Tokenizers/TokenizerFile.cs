@@ -11,6 +11,9 @@ internal static class TokenizerFile
     // In the order in which a folder is searched: the most telling form first.
     private static readonly string[] Names = ["tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer.bin"];
 
+    /// <summary>All names that files of a tokenizer have in a folder, apart from <c>tokenizer_config.json</c>.</summary>
+    public static IReadOnlyList<string> AllNames { get; } = [.. Names.Append("merges.txt").SelectMany(name => (string[])[name, name + ".gz"])];
+
     /// <summary>The names that a folder is searched for; each may also end in <c>.gz</c>.</summary>
     public static string KnownNames => string.Join(", ", Names);
 
