@@ -10,6 +10,11 @@ namespace Tessera.Cli.Data;
 /// Strings to ids or back, a JSON value a line: lines are gathered, worked on by several threads, and written in their order. Memory is
 /// bounded by the gathered lines and their results.
 /// </summary>
+/// <param name="tokenizer">The tokenizer.</param>
+/// <param name="input">The file of lines.</param>
+/// <param name="addSpecial">Whether the template's tokens are added.</param>
+/// <param name="decode">Whether lines are ids that become strings.</param>
+/// <param name="threads">Threads; 0 for one a processor.</param>
 internal sealed class TokenizeBatch(Tokenizer tokenizer, string input, bool addSpecial, bool decode, int threads)
 {
     private const int MostLines = 4096;
@@ -45,7 +50,7 @@ internal sealed class TokenizeBatch(Tokenizer tokenizer, string input, bool addS
     private void Write(List<byte[]> lines, Stream target)
     {
         var results = new (ReadOnlyMemory<byte> Text, int Tokens, Exception? Problem)[lines.Count];
-        Parallel.For(0, lines.Count, new ParallelOptions { MaxDegreeOfParallelism = threads }, i =>
+        Parallel.For(0, lines.Count, new ParallelOptions { MaxDegreeOfParallelism = threads == 0 ? Environment.ProcessorCount : threads }, i =>
         {
             try
             {

@@ -74,7 +74,7 @@ internal sealed class BpeTables
                         RefuseSecond(file, merges is not null, "merges");
                         if (tables.HasVocabulary)
                         {
-                            tables.Merges = ReadMerges(file, ref reader, tables.Ids, text.Length);
+                            tables.Merges = ReadMerges(file, ref reader, tables.Ids, ExpectedMerges(text.Span[(int)start..]));
                         }
                         else
                         {
@@ -107,7 +107,7 @@ internal sealed class BpeTables
             // The merges stood before the vocabulary.
             var again = new Utf8JsonReader(text.Span[(int)from..(int)to], new JsonReaderOptions { MaxDepth = depthLimit });
             again.Read();
-            tables.Merges = ReadMerges(file, ref again, tables.Ids, text.Length);
+            tables.Merges = ReadMerges(file, ref again, tables.Ids, ExpectedMerges(text.Span[(int)from..(int)to]));
         }
 
         return tables;
@@ -137,47 +137,33 @@ internal sealed class BpeTables
         }
     }
 
-    private static MergeTable ReadMerges(string file, ref Utf8JsonReader reader, Dictionary<string, int> ids, int documentLength)
+    private static MergeTable ReadMerges(string file, ref Utf8JsonReader reader, Dictionary<string, int> ids, int expected)
     {
-        // Counted first: a table that grows is built twice.
-        Utf8JsonReader ahead = reader;
-        int count = 0;
-        while (ahead.Read() && ahead.TokenType != JsonTokenType.EndArray)
-        {
-            count++;
-            ahead.Skip();
-        }
-
-        var table = new MergeBuilder(file, "model.merges", ids, count);
-        string[] parts = new string[2];
+        var builder = new MergeBuilder(file, "model.merges", ids, expected);
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
-            if (reader.TokenType == JsonTokenType.String)
+            switch (reader.TokenType)
             {
-                table.AddLine(ref reader);
-                continue;
+                case JsonTokenType.String:
+                    builder.AddLine(ref reader);
+                    break;
+                case JsonTokenType.StartArray:
+                    builder.AddPair(ref reader);
+                    break;
+                default:
+                    throw builder.NoPair();
             }
-
-            if (reader.TokenType != JsonTokenType.StartArray)
-            {
-                throw table.Error("is neither a string nor a pair of strings");
-            }
-
-            int found = 0;
-            while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
-            {
-                if (reader.TokenType != JsonTokenType.String || found == 2)
-                {
-                    throw table.Error("is neither a string nor a pair of strings");
-                }
-
-                parts[found++] = TextOf(ref reader) ?? throw table.Error("holds a string that is not valid Unicode");
-            }
-
-            table.AddPair(parts[0], found == 2 ? parts[1] : throw table.Error("is neither a string nor a pair of strings"));
         }
 
-        return table.Table;
+        return builder.Table;
+    }
+
+    // An entry has one comma behind it, a pair two.
+    private static int ExpectedMerges(ReadOnlySpan<byte> merges)
+    {
+        int start = merges.Length > 1 ? merges[1..].IndexOfAnyExcept(" \t\r\n"u8) + 1 : 0;
+        bool pairs = start > 0 && merges[start] == '[';
+        return (merges.Count((byte)',') / (pairs ? 2 : 1)) + 1;
     }
 
     /// <summary>The current string, or nothing where it is not valid Unicode.</summary>

@@ -12,13 +12,15 @@ internal sealed class MergeTable
     // Open addressing over a power of two at most two thirds full. The multiplier is random and odd, so that nobody can write a
     // file whose pairs all fall into one place.
     private readonly ulong _multiplier = (ulong)Random.Shared.NextInt64() | 1;
-    private readonly Entry[] _entries;
-    private readonly int _shift;
+    private const int MostExpected = 1 << 20;
+    private Entry[] _entries;
+    private int _shift;
+    private int _count;
 
-    /// <summary>An empty table with room for <paramref name="capacity"/> merges.</summary>
-    public MergeTable(int capacity)
+    /// <summary>An empty table for about <paramref name="expected"/> merges; it grows where there are more.</summary>
+    public MergeTable(int expected)
     {
-        int bits = Math.Max(4, 64 - System.Numerics.BitOperations.LeadingZeroCount((ulong)capacity * 3 / 2));
+        int bits = Math.Max(4, 64 - System.Numerics.BitOperations.LeadingZeroCount((ulong)Math.Min(expected, MostExpected) * 3 / 2));
         _entries = new Entry[1 << bits];
         _shift = 64 - bits;
     }
@@ -27,7 +29,18 @@ internal sealed class MergeTable
     public void Add(int left, int right, int rank, int result)
     {
         ulong key = Key(left, right);
-        _entries[Slot(key)] = new Entry { Key = key, Rank = rank, Result = result };
+        int slot = Slot(key);
+        if (_entries[slot].Key == 0)
+        {
+            _count++;
+            if (3L * _count > 2L * _entries.Length)
+            {
+                Grow();
+                slot = Slot(key);
+            }
+        }
+
+        _entries[slot] = new Entry { Key = key, Rank = rank, Result = result };
     }
 
     /// <summary>The rank of a pair, or <see cref="None"/>.</summary>
@@ -54,6 +67,20 @@ internal sealed class MergeTable
 
     // Zero marks an empty slot.
     private static ulong Key(int left, int right) => (((ulong)(uint)left << 32) | (uint)right) + 1;
+
+    private void Grow()
+    {
+        Entry[] old = _entries;
+        _entries = new Entry[2 * old.Length];
+        _shift--;
+        foreach (Entry entry in old)
+        {
+            if (entry.Key != 0)
+            {
+                _entries[Slot(entry.Key)] = entry;
+            }
+        }
+    }
 
     private int Slot(ulong key)
     {

@@ -49,7 +49,7 @@ public sealed class Tokenizer
             _addedIds[token.Content] = token.Id;
         }
 
-        _decodingTexts = [.. _texts];
+        _decodingTexts = parts.UnknownSurface is null && !parts.AddedTokens.Any(token => token.Normalized) ? _texts : [.. _texts];
         foreach (AddedToken token in parts.AddedTokens.Where(token => token.Normalized))
         {
             _decodingTexts[token.Id] = token.NormalizedForm ?? Normalize(token.Content);
