@@ -2,7 +2,7 @@ using Tessera.Devices;
 
 namespace Tessera.Kernels;
 
-/// <summary>Conversions of arrays between f32 and bf16 bit patterns.</summary>
+/// <summary>Conversions of arrays between f32 and the bit patterns of bf16 and binary16.</summary>
 public static unsafe partial class Conversion
 {
     // Below this many elements a fork-join costs more than it saves.
@@ -12,6 +12,7 @@ public static unsafe partial class Conversion
     {
         public float* Floats;
         public ushort* Halves;
+        public ushort* Target;
         public long Count;
     }
 
