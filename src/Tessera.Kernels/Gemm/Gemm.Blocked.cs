@@ -28,8 +28,6 @@ public static unsafe partial class Gemm
     // Below this many multiply-adds a fork-join costs more than it saves.
     private const long MinimumParallelWork = 1L << 17;
 
-    private const int SpinsBeforeYielding = 2_000;
-
     /// <summary>What the workers share while one product runs; lives on the stack of the launching thread.</summary>
     private struct Job
     {
@@ -60,8 +58,8 @@ public static unsafe partial class Gemm
         // both busy when one loses its processor for a while; which worker computes a tile does not change its bits.
         public int* Tickets;
 
-        // Workers that have come to a meeting so far, all meetings of the product counted together.
-        public int Arrived;
+        // Workers that have come to a meeting so far.
+        public int* Arrived;
     }
 
     private static void RunBlocked(
@@ -104,6 +102,7 @@ public static unsafe partial class Gemm
         int phases = Tiles(k, job.PhaseSums) * Tiles(n, job.PhaseColumns);
         job.Shared = sharesNothing ? null : cpu.Scratch.Floats(lanes * job.PhaseSums);
         job.Own = cpu.Scratch.Floats(job.OwnFloats * workers);
+        job.Arrived = (int*)cpu.Scratch.AllocateZeroed(sizeof(int));
         job.Tickets = (int*)cpu.Scratch.AllocateZeroed(2L * phases * sizeof(int));
         delegate*<void*, int, int, void> body = splitColumns ? &ColumnSplitBody : &RowSplitBody;
         if (workers == 1)
@@ -152,7 +151,7 @@ public static unsafe partial class Gemm
                 if (job->PackedB == null)
                 {
                     PackTogether(job->B, column, columns, phase, end, job->Depth, job->Shared, TileColumns, workers, tickets);
-                    Meet(job, workers, ++meetings);
+                    WorkerPool.Meet(job->Arrived, workers, ++meetings);
                 }
 
                 int row;
@@ -174,7 +173,7 @@ public static unsafe partial class Gemm
                 // The next phase overwrites what is shared, and adds to the same C where sums are cut.
                 if (job->PackedB == null)
                 {
-                    Meet(job, workers, ++meetings);
+                    WorkerPool.Meet(job->Arrived, workers, ++meetings);
                 }
             }
         }
@@ -192,7 +191,7 @@ public static unsafe partial class Gemm
         {
             int end = Math.Min(phase + job->PhaseSums, job->K);
             PackTogether(job->A, 0, job->M, phase, end, job->Depth, job->Shared, TileRows, workers, tickets);
-            Meet(job, workers, ++meetings);
+            WorkerPool.Meet(job->Arrived, workers, ++meetings);
 
             int column;
             while ((column = (Interlocked.Increment(ref tickets[1]) - 1) * TileColumns) < job->N)
@@ -216,7 +215,7 @@ public static unsafe partial class Gemm
                 }
             }
 
-            Meet(job, workers, ++meetings);
+            WorkerPool.Meet(job->Arrived, workers, ++meetings);
         }
     }
 
@@ -245,29 +244,6 @@ public static unsafe partial class Gemm
             Pack(
                 operand, lane + offset, Math.Min(part, lanes - offset), first + start, depth,
                 Strip(panels, lanes, offset, start, depth, width), width);
-        }
-    }
-
-    /// <summary>Waits until all workers have come to meeting number <paramref name="meeting"/>, counted from 1.</summary>
-    private static void Meet(Job* job, int workers, int meeting)
-    {
-        // A count that only grows needs no resetting and no pool, which a body that sees raw memory only cannot reach.
-        if (workers == 1 || Interlocked.Increment(ref job->Arrived) == meeting * workers)
-        {
-            return;
-        }
-
-        var spinner = default(SpinWait);
-        for (int spins = 0; Volatile.Read(ref job->Arrived) < meeting * workers; spins++)
-        {
-            if (spins < SpinsBeforeYielding)
-            {
-                Thread.SpinWait(1);
-            }
-            else
-            {
-                spinner.SpinOnce(-1);
-            }
         }
     }
 }
