@@ -1,4 +1,5 @@
 using Tessera.Devices;
+using Tessera.Kernels;
 using Tessera.Models.Configuration;
 using Tessera.TestSupport;
 
@@ -124,7 +125,7 @@ public sealed class ConfigurationReaderTests : IDisposable
     {
         const string Original = "\"original_max_position_embeddings\": 128";
         const string Numbers = "\"factor\": 8.0, \"low_freq_factor\": 1.0, \"high_freq_factor\": 4.0";
-        var expected = new RopeScalingConfiguration(8, 1, 4, 128);
+        var expected = new Llama3RopeScaling(8, 1, 4, 128);
         ModelConfiguration old = Read(Llama(
             $"\"rope_theta\": 500000.0, \"rope_scaling\": {{\"rope_type\": \"llama3\", {Numbers}, {Original}}}"));
         ModelConfiguration recent = Read(Llama(
@@ -138,11 +139,11 @@ public sealed class ConfigurationReaderTests : IDisposable
         ModelConfiguration outside = Read(Llama(
             "\"original_max_position_embeddings\": 64, "
             + $"\"rope_scaling\": {{\"rope_type\": \"llama3\", {Numbers}, {Original}}}"));
-        Assert.Equal(64, outside.RopeScaling?.OriginalMaxPositions);
+        Assert.Equal(64, (outside.RopeScaling as Llama3RopeScaling)?.OriginalMaxPositions);
         ModelConfiguration wins = Read(Llama(
             "\"rope_scaling\": {\"rope_type\": \"default\", \"rope_theta\": 7.0}, \"rope_theta\": 8.0, "
             + "\"rope_parameters\": {\"rope_type\": \"yarn\"}"));
-        Assert.Equal((7.0, (RopeScalingConfiguration?)null), (wins.RopeTheta, wins.RopeScaling));
+        Assert.Equal((7.0, (RopeScaling?)null), (wins.RopeTheta, wins.RopeScaling));
         ModelConfiguration beside = Read(Llama("\"rope_scaling\": null, \"rope_theta\": 8.0, \"rope_parameters\": {}"));
         Assert.Equal(8.0, beside.RopeTheta);
     }
@@ -170,7 +171,7 @@ public sealed class ConfigurationReaderTests : IDisposable
         long stored = checkpoint.Files.SelectMany(file => file.Tensors).Sum(tensor => tensor.ElementCount);
         Assert.Equal(stored, model.ParameterCount);
         Assert.Equal(layers.Split('|'), model.Layers.Select(layer => layer.ToString()));
-        Assert.Equal((500_000.0, new RopeScalingConfiguration(8, 1, 4, 128)), (model.RopeTheta, model.RopeScaling));
+        Assert.Equal((500_000.0, new Llama3RopeScaling(8, 1, 4, 128)), (model.RopeTheta, model.RopeScaling));
     }
 
     [Theory]

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Tessera.Devices;
+using Tessera.Kernels;
 using Tessera.Models.Configuration;
 
 namespace Tessera.Models.Tests.Configuration;
@@ -17,7 +18,7 @@ public sealed class ConfigurationWriterTests : IDisposable
         HeadDim = 8,
         RmsNormEpsilon = 1e-5,
         RopeTheta = 500_000,
-        RopeScaling = new RopeScalingConfiguration(8, 1, 4, 128),
+        RopeScaling = new Llama3RopeScaling(8, 1, 4, 128),
         MaxPositions = 512,
         BosTokenId = 1,
         EosTokenIds = [2],
