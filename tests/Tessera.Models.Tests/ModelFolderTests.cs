@@ -27,6 +27,18 @@ public sealed class ModelFolderTests : IDisposable
         Assert.Equal(model.Parameters.Sum(parameter => parameter.Count), model.Configuration.ParameterCount);
     }
 
+    [Theory]
+    [MemberData(nameof(FamilyModels.Names), MemberType = typeof(FamilyModels))]
+    public void A_model_of_every_family_comes_back_bit_for_bit(string name)
+    {
+        using var model = SmallModel.Create(FamilyModels.Configurations[name]);
+        ModelFolder.Save(_folder.FullPath, model, DType.F32);
+        using var loaded = ModelFolder.Load(_folder.FullPath);
+        Assert.Equal(model.Configuration, loaded.Configuration);
+        Assert.Equal(SmallModel.AllBytes(model), SmallModel.AllBytes(loaded));
+        Assert.Equal(model.Parameters.Sum(parameter => parameter.Count), model.Configuration.ParameterCount);
+    }
+
     [Fact]
     public void Bf16_on_disk_rounds_once_and_then_comes_back_bit_for_bit()
     {
