@@ -197,6 +197,36 @@ public sealed class ModelFolderTests : IDisposable
     }
 
     [Fact]
+    public void A_padded_llama_has_biases_of_zeros_where_a_layer_had_none()
+    {
+        ImmutableArray<LayerConfiguration> layers =
+        [
+            new(new AttentionConfiguration(2) { HasQkvBias = true }, new SwiGluConfiguration(5) { HasBias = true }),
+            new(SmallModel.NoMixer, new SwiGluConfiguration(9)),
+            new(new AttentionConfiguration(4) { HasQkvBias = true, HasOutputBias = true }, SmallModel.NoFeedForward),
+        ];
+        using var model = SmallModel.Create(SmallModel.Configuration(layers));
+        using var padded = PaddedLlama.Build(model, DType.F32);
+        int[] ids = SmallModel.Ids(20, 41);
+        float difference = SmallModel.LargestDifference(SmallModel.Logits(_device, model, ids), SmallModel.Logits(_device, padded, ids));
+        Assert.True(difference <= 1e-5f, $"logits differ by {difference:E2}");
+        ModelFolder.Save(_folder.FullPath, padded, DType.F32);
+        using var loaded = ModelFolder.Load(_folder.FullPath);
+        Assert.All(loaded.Configuration.Layers, layer => Assert.Equal("kv4-bias ffn9-bias", layer.ToString()));
+    }
+
+    [Theory]
+    [InlineData("qwen3", "layer 0 has norms of its query and key heads")]
+    [InlineData("mistral", "layer 0 has a sliding window of 16 tokens")]
+    [InlineData("decilm", "layer 2 has a linear map in place of its attention")]
+    public void A_padded_llama_refuses_by_name_what_it_cannot_hold(string name, string sentence)
+    {
+        using var model = SmallModel.Create(FamilyModels.Configurations[name]);
+        var error = Assert.Throws<NotSupportedException>(() => PaddedLlama.Build(model, DType.F32));
+        Assert.StartsWith(sentence, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_padded_llama_refuses_linear_maps_by_layer_number()
     {
         using var mixer = SmallModel.Create(SmallModel.Configuration());
