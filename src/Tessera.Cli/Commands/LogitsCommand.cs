@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Tessera.Cli.Data;
 using Tessera.Devices;
 using Tessera.Models;
 using Tessera.Models.Blocks;
@@ -33,7 +34,7 @@ internal static class LogitsCommand
                 throw new ArgumentException("--gradients needs --dtype f32");
             }
 
-            using var decoder = ModelFolder.Load(result.GetValue(model)!, storage);
+            using var decoder = ModelSource.Open(result.GetValue(model)!).Load(storage);
             Run(opened, decoder, result.GetValue(input)!, result.GetValue(output)!, result.GetValue(gradients));
         });
         return command;

@@ -3,17 +3,21 @@ using Tessera.Devices;
 using Tessera.Models;
 using Tessera.Models.Checkpoints;
 using Tessera.Models.Configuration;
+using Tessera.Models.Gguf;
 using Tessera.Models.Templates;
 using Tessera.Models.Tokenizers;
 
 namespace Tessera.Cli.Data;
 
 /// <summary>
-/// A model as the command line names it: a folder in Hugging Face layout, a config.json, or <c>random:CONFIG.json</c> for a shape
-/// with seeded weights.
+/// A model as the command line names it: a folder in Hugging Face layout, a GGUF file, a config.json, or <c>random:CONFIG.json</c>
+/// for a shape with seeded weights.
 /// </summary>
 internal sealed class ModelSource
 {
+    /// <summary>What a verb says about its model.</summary>
+    public const string Description = "Folder of the model, a .gguf file, or hf:org/name[/file.gguf][@revision].";
+
     private const string RandomPrefix = "random:";
     private const ulong RandomSeed = 1;
 
@@ -24,7 +28,7 @@ internal sealed class ModelSource
         Name = name;
         Path = path;
         IsRandom = isRandom;
-        Folder = Directory.Exists(path) ? path : System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!;
+        Folder = Directory.Exists(path) || GgufModel.IsNamed(path) ? path : System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!;
         Configuration = ModelFolder.ReadConfiguration(path);
         _tokenizer = new Lazy<Tokenizer?>(() => ModelFolder.LoadTokenizer(Folder));
     }
@@ -32,13 +36,16 @@ internal sealed class ModelSource
     /// <summary>The text it was named by.</summary>
     public string Name { get; }
 
-    /// <summary>Folder or config.json.</summary>
+    /// <summary>The last part of the name, for people.</summary>
+    public string DisplayName => System.IO.Path.GetFileNameWithoutExtension(System.IO.Path.TrimEndingDirectorySeparator(Name.Replace('@', '-')));
+
+    /// <summary>Folder, GGUF file or config.json.</summary>
     public string Path { get; }
 
     /// <summary>Whether weights are drawn and not read.</summary>
     public bool IsRandom { get; }
 
-    /// <summary>Where a tokenizer and other companions may lie.</summary>
+    /// <summary>Where a tokenizer and other companions may lie: a folder, or the GGUF file that holds them.</summary>
     public string Folder { get; }
 
     public ModelConfiguration Configuration { get; }
@@ -50,7 +57,7 @@ internal sealed class ModelSource
         string path = isRandom ? name[RandomPrefix.Length..] : name;
         return path.Length > 0
             ? new ModelSource(name, path, isRandom)
-            : throw new ArgumentException($"model '{name}': expected a folder, a config.json or random:CONFIG.json");
+            : throw new ArgumentException($"model '{name}': expected a folder, a .gguf file, a config.json or random:CONFIG.json");
     }
 
     public Decoder Load(DType type)
@@ -72,11 +79,11 @@ internal sealed class ModelSource
     public Tokenizer RequireTokenizer(string purpose)
     {
         var tokenizer = LoadTokenizer()
-            ?? throw new InvalidDataException($"{Folder}: no tokenizer.json there, which {purpose} needs");
+            ?? throw new InvalidDataException($"{Folder}: no tokenizer there, which {purpose} needs");
         return tokenizer.VocabularySize <= Configuration.VocabularySize
             ? tokenizer
             : throw new InvalidDataException(
-                $"{Folder}: tokenizer.json has {tokenizer.VocabularySize} ids, config.json only vocab_size {Configuration.VocabularySize}");
+                $"{Folder}: the tokenizer has {tokenizer.VocabularySize} ids, the model only vocab_size {Configuration.VocabularySize}");
     }
 
     /// <summary>How the model's conversations are written, or null where its folder does not say.</summary>

@@ -78,6 +78,11 @@ public static class ModelFolder
     /// <summary>The tokenizer beside the weights, or null where the folder has none.</summary>
     public static Tokenizer? LoadTokenizer(string folder)
     {
+        if (GgufModel.IsNamed(folder))
+        {
+            return GgufTokenizer.Load(folder);
+        }
+
         string path = Path.Combine(folder, "tokenizer.json");
         return File.Exists(path) ? Tokenizer.Load(path) : null;
     }
@@ -111,6 +116,16 @@ public static class ModelFolder
     {
         if (source is null)
         {
+            return;
+        }
+
+        if (GgufModel.IsNamed(source))
+        {
+            foreach (var (name, bytes) in GgufTokenizer.CompanionFiles(source))
+            {
+                AtomicReplacement.Write(Path.Combine(target, name), bytes.Length, stream => stream.Write(bytes));
+            }
+
             return;
         }
 

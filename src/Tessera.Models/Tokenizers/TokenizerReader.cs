@@ -23,10 +23,11 @@ internal static class TokenizerReader
     private static readonly JsonDocumentOptions Options = new() { MaxDepth = DepthLimit, AllowDuplicateProperties = false };
 
     /// <summary>Reads a file.</summary>
-    public static TokenizerParts Read(string path)
+    public static TokenizerParts Read(string path) => Read(path, ReadBytes(path));
+
+    /// <summary>Reads a document of that path.</summary>
+    public static TokenizerParts Read(string path, ReadOnlyMemory<byte> text)
     {
-        byte[] bytes = ReadBytes(path);
-        var text = new ReadOnlyMemory<byte>(bytes);
         if (text.Span.StartsWith("\uFEFF"u8))
         {
             text = text[3..];
