@@ -124,34 +124,9 @@ public static unsafe class GgufModel
     {
         var left = file.Tensors.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
         left.Remove(GgufNames.RopeDivisors);
-        RemoveEmptyFeedForwards(file, configuration, left);
+        GgufFillers.Read(file, configuration.Layers.Length).RemoveFrom(left, file);
         return left;
     }
-
-    // What other readers need in place of an absent feed-forward; it has to add nothing, or the file is another function.
-    private static void RemoveEmptyFeedForwards(GgufFile file, ModelConfiguration configuration, Dictionary<string, GgufTensor> left)
-    {
-        if (!file.Metadata.TryGetValue(GgufConfiguration.EmptyFeedForwardKey, out GgufValue? layers))
-        {
-            return;
-        }
-
-        foreach (int layer in layers.Integers(configuration.Layers.Length, 0, configuration.Layers.Length - 1))
-        {
-            foreach (string part in (string[])["ffn_norm", "ffn_gate", "ffn_up"])
-            {
-                left.Remove(GgufNames.FeedForward(layer, part));
-            }
-
-            if (left.Remove(GgufNames.FeedForward(layer, "ffn_down"), out GgufTensor? down)
-                && !IsZero(new ReadOnlySpan<byte>((void*)file.Address(down), (int)Math.Min(down.Bytes, int.MaxValue))))
-            {
-                throw layers.Fault($"a list with layer {layer}, whose {down.Name} is not zero");
-            }
-        }
-    }
-
-    private static bool IsZero(ReadOnlySpan<byte> bytes) => bytes.IndexOfAnyExcept((byte)0) < 0;
 
     private static void Fill(CpuDevice device, Arena scratch, GgufFile file, WeightSlice slice, GgufTensor tensor, int headDim)
     {
