@@ -17,7 +17,7 @@ internal static class LogitsCommand
 {
     public static Command Create()
     {
-        var model = new Argument<string>("model") { Description = "Folder of the model." };
+        var model = new Argument<string>("model") { Description = ModelSource.Description };
         var input = new Option<string>("--input") { Description = "safetensors with input_ids [B,T] (I64 or I32).", Required = true };
         var output = new Option<string>("--output") { Description = "safetensors to write: logits [B,T,V].", Required = true };
         var gradients = new Option<bool>("--gradients") { Description = "Also loss [1] and grad.NAME of every weight (next-token cross-entropy)." };

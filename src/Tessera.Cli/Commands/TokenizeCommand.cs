@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Tessera.Cli.Data;
+using Tessera.Models.Checkpoints;
 using Tessera.Models.Tokenizers;
 using Tessera.Runs;
 
@@ -27,9 +28,11 @@ internal static class TokenizeCommand
                 throw new ArgumentException("--add-special has no meaning with --decode; give one of them");
             }
 
-            string path = result.GetValue(source)!;
+            string path = ModelPath.Of(result.GetValue(source)!);
             string file = Directory.Exists(path) ? Path.Combine(path, "tokenizer.json") : path;
-            var tokenizer = File.Exists(file) ? Tokenizer.Load(file) : throw new InvalidDataException($"{file}: no such file");
+            var tokenizer = File.Exists(file)
+                ? ModelFolder.LoadTokenizer(file) ?? throw new InvalidDataException($"{file}: no tokenizer in it")
+                : throw new InvalidDataException($"{file}: no such file");
             var work = new Work(tokenizer, result.GetValue(input)!, result.GetValue(special));
             AtomicFile.Write(result.GetValue(output)!, stream => work.Run(stream, result.GetValue(decode)));
             Console.Error.WriteLine($"{result.GetValue(output)}: {work.Lines:N0} lines, {work.Tokens:N0} tokens");

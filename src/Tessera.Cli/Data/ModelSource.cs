@@ -4,14 +4,15 @@ using Tessera.Models;
 using Tessera.Models.Checkpoints;
 using Tessera.Models.Configuration;
 using Tessera.Models.Gguf;
+using Tessera.Models.Hub;
 using Tessera.Models.Templates;
 using Tessera.Models.Tokenizers;
 
 namespace Tessera.Cli.Data;
 
 /// <summary>
-/// A model as the command line names it: a folder in Hugging Face layout, a GGUF file, a config.json, or <c>random:CONFIG.json</c>
-/// for a shape with seeded weights.
+/// A model as the command line names it: a folder in Hugging Face layout, a GGUF file, <c>hf:org/name</c> for either of them on a
+/// hub, a config.json, or <c>random:CONFIG.json</c> for a shape with seeded weights.
 /// </summary>
 internal sealed class ModelSource
 {
@@ -36,8 +37,18 @@ internal sealed class ModelSource
     /// <summary>The text it was named by.</summary>
     public string Name { get; }
 
-    /// <summary>The last part of the name, for people.</summary>
-    public string DisplayName => System.IO.Path.GetFileNameWithoutExtension(System.IO.Path.TrimEndingDirectorySeparator(Name.Replace('@', '-')));
+    /// <summary>The last part of the name, without revision and .gguf, for people.</summary>
+    public string DisplayName
+    {
+        get
+        {
+            string last = HubReference.IsNamed(Name)
+                ? HubReference.Parse(Name) is var hub && hub.File is { } file ? file : hub.Id
+                : System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(Path));
+            last = System.IO.Path.GetFileName(last);
+            return GgufModel.IsNamed(last) ? System.IO.Path.GetFileNameWithoutExtension(last) : last;
+        }
+    }
 
     /// <summary>Folder, GGUF file or config.json.</summary>
     public string Path { get; }
@@ -54,10 +65,10 @@ internal sealed class ModelSource
     public static ModelSource Open(string name)
     {
         bool isRandom = name.StartsWith(RandomPrefix, StringComparison.Ordinal);
-        string path = isRandom ? name[RandomPrefix.Length..] : name;
+        string path = isRandom ? name[RandomPrefix.Length..] : ModelPath.Of(name);
         return path.Length > 0
             ? new ModelSource(name, path, isRandom)
-            : throw new ArgumentException($"model '{name}': expected a folder, a .gguf file, a config.json or random:CONFIG.json");
+            : throw new ArgumentException($"model '{name}': expected a folder, a .gguf file, hf:org/name, a config.json or random:CONFIG.json");
     }
 
     public Decoder Load(DType type)

@@ -75,7 +75,8 @@ public static class ModelFolder
         }
     }
 
-    /// <summary>The tokenizer beside the weights, or null where the folder has none.</summary>
+    /// <summary>The tokenizer beside the weights, or in a GGUF file, or null where there is none.</summary>
+    /// <param name="folder">A model folder, a GGUF file, or a tokenizer's own file.</param>
     public static Tokenizer? LoadTokenizer(string folder)
     {
         if (GgufModel.IsNamed(folder))
@@ -83,7 +84,7 @@ public static class ModelFolder
             return GgufTokenizer.Load(folder);
         }
 
-        string path = Path.Combine(folder, "tokenizer.json");
+        string path = File.Exists(folder) ? folder : Path.Combine(folder, "tokenizer.json");
         return File.Exists(path) ? Tokenizer.Load(path) : null;
     }
 
