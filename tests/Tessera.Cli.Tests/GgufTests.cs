@@ -39,8 +39,8 @@ public sealed class GgufTests(TinyModel files)
         foreach (string[] verb in (string[][])
         [
             ["perplexity", "MODEL", "--text", text],
-            ["generate", "MODEL", "--prompt", "Add 3 and 4.", "--max-tokens", "12", "--temperature", "0"],
-            ["generate", "MODEL", "--messages", messages, "--max-tokens", "8", "--temperature", "0"],
+            ["generate", "MODEL", "--prompt", "Add 3 and 4.", "--max-new-tokens", "12", "--temperature", "0"],
+            ["generate", "MODEL", "--messages", messages, "--max-new-tokens", "8", "--temperature", "0"],
             ["template", "MODEL", "--messages", messages, "--ids"],
         ])
         {
