@@ -18,7 +18,9 @@ public static class ModelFolder
     private const string ConfigurationName = "config.json";
     /// <summary>Files of a model's folder that decide how it is used, weights and config.json apart.</summary>
     public static IReadOnlyList<string> CompanionFiles { get; } =
-        ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "generation_config.json"];
+    [
+        .. Tokenizer.FileNames, "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "generation_config.json",
+    ];
 
     /// <summary>The configuration alone.</summary>
     /// <exception cref="InvalidDataException">There is none, or it is not acceptable.</exception>
@@ -84,8 +86,8 @@ public static class ModelFolder
             return GgufTokenizer.Load(folder);
         }
 
-        string path = File.Exists(folder) ? folder : Path.Combine(folder, "tokenizer.json");
-        return File.Exists(path) ? Tokenizer.Load(path) : null;
+        string? path = File.Exists(folder) ? folder : Tokenizer.Find(folder);
+        return path is null ? null : Tokenizer.Load(path);
     }
 
     /// <summary>Writes a model; the configuration comes last, so a folder with one is complete.</summary>

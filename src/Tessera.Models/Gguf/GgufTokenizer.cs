@@ -10,6 +10,7 @@ namespace Tessera.Models.Gguf;
 internal static class GgufTokenizer
 {
     private const string Json = "tokenizer.json";
+    private const string Pieces = "tokenizer.model";
     private const string Configuration = "tokenizer_config.json";
 
     private static readonly JsonWriterOptions Options = new() { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
@@ -39,14 +40,28 @@ internal static class GgufTokenizer
         var files = new Dictionary<string, byte[]>(StringComparer.Ordinal);
         if (GgufVocabulary.Read(file) is { } vocabulary)
         {
-            files[Json] = ToJson(vocabulary);
+            if (vocabulary.IsPieces)
+            {
+                files[Pieces] = SentencePieceWriter.Write(vocabulary.Pieces, vocabulary.PieceOptions, vocabulary.Special);
+            }
+            else
+            {
+                files[Json] = ToJson(vocabulary);
+            }
+
             files[Configuration] = ToConfiguration(vocabulary);
         }
 
         return files;
     }
 
-    private static Tokenizer Create(GgufVocabulary vocabulary) => Tokenizer.FromJson($"{vocabulary.File}: {GgufVocabulary.Prefix[..^1]}", ToJson(vocabulary));
+    private static Tokenizer Create(GgufVocabulary vocabulary)
+    {
+        string source = $"{vocabulary.File}: {GgufVocabulary.Prefix[..^1]}";
+        return vocabulary.IsPieces
+            ? Tokenizer.FromSentencePieces(source, vocabulary.Pieces, vocabulary.PieceOptions)
+            : Tokenizer.FromJson(source, ToJson(vocabulary));
+    }
 
     private static byte[] ToJson(GgufVocabulary vocabulary)
     {
@@ -223,9 +238,10 @@ internal static class GgufTokenizer
     private static byte[] ToConfiguration(GgufVocabulary vocabulary)
     {
         JsonObject root = vocabulary.SpecialTexts();
-        root["add_bos_token"] = vocabulary.AddsBegin ?? GgufPreTokenizer.Named(vocabulary.PreTokenizer ?? "default")?.AddsBegin ?? false;
+        root["add_bos_token"] = vocabulary.AddsBegin
+            ?? (vocabulary.IsPieces || (GgufPreTokenizer.Named(vocabulary.PreTokenizer ?? "default")?.AddsBegin ?? false));
         root["add_eos_token"] = vocabulary.AddsEnd;
-        root["tokenizer_class"] = "PreTrainedTokenizerFast";
+        root["tokenizer_class"] = vocabulary.IsPieces ? "LlamaTokenizer" : "PreTrainedTokenizerFast";
         if (vocabulary.Template is { } template)
         {
             root["chat_template"] = template;

@@ -91,6 +91,23 @@ internal sealed record GgufVocabulary
         };
     }
 
+    /// <summary>Whether it is a SentencePiece vocabulary.</summary>
+    public bool IsPieces => Kind == "llama";
+
+    /// <summary>The tokens with their scores.</summary>
+    public IReadOnlyList<SentencePiece> Pieces => [.. Tokens.Select((text, id) => new SentencePiece(text, Scores[id], (SentencePieceType)Types[id]))];
+
+    /// <summary>How they are used; the token for the beginning is put in front unless the file says otherwise.</summary>
+    public SentencePieceOptions PieceOptions => new()
+    {
+        PiecesField = "tokens",
+        AddDummyPrefix = AddsSpace,
+        RemoveExtraWhitespaces = RemovesExtraSpaces,
+        ByteFallback = Types.Contains((int)SentencePieceType.Byte),
+        Prefix = (AddsBegin ?? true) && Special.TryGetValue("bos_token", out int begin) ? [begin] : [],
+        Suffix = AddsEnd && Special.TryGetValue("eos_token", out int end) ? [end] : [],
+    };
+
     /// <summary>The special tokens' texts, for templates.</summary>
     public JsonObject SpecialTexts()
     {

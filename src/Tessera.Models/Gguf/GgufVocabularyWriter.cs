@@ -16,10 +16,9 @@ public static class GgufVocabularyWriter
     /// <exception cref="InvalidDataException">A file is broken; the message names it.</exception>
     public static Action<GgufMetadata>? For(string folder, ModelConfiguration model, ICollection<string> notes)
     {
-        string path = Path.Combine(folder, "tokenizer.json");
-        if (!File.Exists(path))
+        if (Tokenizer.Find(folder) is not { } path)
         {
-            notes.Add($"{folder} has no tokenizer.json: the file has no vocabulary");
+            notes.Add($"{folder} has no tokenizer: the file has no vocabulary");
             return null;
         }
 
@@ -29,33 +28,79 @@ public static class GgufVocabularyWriter
             throw new InvalidDataException($"{path}: the tokenizer has {tokenizer.VocabularySize} ids, the model only {model.VocabularySize}");
         }
 
-        // Checked by the tokenizer's own reader just before.
-        using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
-        if (GgufPreTokenizer.Of(document.RootElement) is not { } pre)
+        int[] ends = [.. StopTokens.Read(folder, model)];
+        string? template = ChatFormat.Load(folder)?.Template.Source;
+        if (Rules(path, tokenizer) is not { } rules)
         {
-            notes.Add($"{path}: gguf has no name for the way in which the tokenizer cuts text: the file has no vocabulary");
+            notes.Add($"{path}: gguf has no name for the way in which the tokenizer cuts or changes text: the file has no vocabulary");
             return null;
         }
 
-        string[] merges = [.. Merges(document.RootElement)];
-        int[] ends = [.. StopTokens.Read(folder, model)];
-        string? template = ChatFormat.Load(folder)?.Template.Source;
-        return metadata => Add(metadata, tokenizer, pre, merges, model, ends, template);
+        return metadata =>
+        {
+            rules(metadata, model.VocabularySize);
+            AddSpecial(metadata, tokenizer, model, ends);
+            if (template is not null)
+            {
+                metadata.Add(GgufVocabulary.TemplateKey, template);
+            }
+        };
     }
 
-    private static void Add(
-        GgufMetadata metadata, Tokenizer tokenizer, GgufPreTokenizer pre, string[] merges, ModelConfiguration model, int[] ends, string? template)
+    /// <summary>What adds tokens and rules for a number of rows; null where the form has no name for the rules.</summary>
+    private static Action<GgufMetadata, int>? Rules(string path, Tokenizer tokenizer)
+    {
+        ReadOnlyMemory<byte> bytes = TokenizerFile.ReadBytes(path);
+        if (Path.GetFileName(path).StartsWith("tokenizer.json", StringComparison.Ordinal))
+        {
+            // Checked by the tokenizer's own reader just before.
+            using JsonDocument document = JsonDocument.Parse(bytes);
+            if (GgufPreTokenizer.Of(document.RootElement) is { } pre)
+            {
+                string[] merges = [.. Merges(document.RootElement)];
+                return (metadata, rows) => AddPairs(metadata, tokenizer, pre, merges, rows);
+            }
+
+            return PiecesOfJson.Read(document.RootElement, tokenizer, [.. Merges(document.RootElement)]) is var (found, settings)
+                ? (metadata, rows) => AddPieces(metadata, found, settings, rows)
+                : null;
+        }
+
+        if (!Path.GetFileName(path).StartsWith("tokenizer.model", StringComparison.Ordinal) || RankFileReader.Recognises(bytes.Span))
+        {
+            return null;
+        }
+
+        var (pieces, options) = SentencePieceReader.ReadVocabulary(path, bytes);
+        return options.CharacterMap.IsEmpty && options.EscapeWhitespaces ? (metadata, rows) => AddPieces(metadata, pieces, options, rows) : null;
+    }
+
+    private static void AddPairs(GgufMetadata metadata, Tokenizer tokenizer, GgufPreTokenizer pre, string[] merges, int rows)
     {
         metadata.Add(GgufVocabulary.Prefix + "model", "gpt2");
         metadata.Add(GgufVocabulary.Prefix + "pre", pre.Names[0]);
-        AddTokens(metadata, tokenizer, model.VocabularySize);
+        AddTokens(metadata, tokenizer, rows);
         metadata.Add(GgufVocabulary.Prefix + "merges", merges);
-        AddSpecial(metadata, tokenizer, model, ends);
-        if (template is not null)
+    }
+
+    private static void AddPieces(GgufMetadata metadata, IReadOnlyList<SentencePiece> pieces, SentencePieceOptions options, int rows)
+    {
+        SentencePiece[] all = [.. pieces, .. Enumerable.Range(pieces.Count, rows - pieces.Count).Select(id => new SentencePiece(Filling(id), 0, SentencePieceType.Unused))];
+        metadata.Add(GgufVocabulary.Prefix + "model", "llama");
+        metadata.Add(GgufVocabulary.Prefix + "pre", "default");
+        metadata.Add(GgufVocabulary.Prefix + "tokens", [.. all.Select(piece => piece.Text)]);
+        metadata.Add(GgufVocabulary.Prefix + "scores", [.. all.Select(piece => piece.Score)]);
+        metadata.Add(GgufVocabulary.Prefix + "token_type", [.. all.Select(piece => (int)piece.Type)]);
+        metadata.Add(GgufVocabulary.Prefix + "add_space_prefix", options.AddDummyPrefix);
+        metadata.Add(GgufVocabulary.Prefix + "remove_extra_whitespaces", options.RemoveExtraWhitespaces);
+        int unknown = Array.FindIndex(all, piece => piece.Type == SentencePieceType.Unknown);
+        if (unknown >= 0)
         {
-            metadata.Add(GgufVocabulary.TemplateKey, template);
+            metadata.Add(GgufVocabulary.Prefix + "unknown_token_id", unknown);
         }
     }
+
+    private static string Filling(int id) => $"[PAD{id}]";
 
     // Readers take the number of tokens for the number of rows, so rows without a token get a name that no text is.
     private static void AddTokens(GgufMetadata metadata, Tokenizer tokenizer, int count)
@@ -65,7 +110,7 @@ public static class GgufVocabularyWriter
         for (int id = 0; id < count; id++)
         {
             string? text = tokenizer.TokenText(id);
-            texts[id] = text ?? $"[PAD{id}]";
+            texts[id] = text ?? Filling(id);
             types[id] = text is null ? GgufVocabulary.Unused
                 : tokenizer.IsSpecial(id) ? GgufVocabulary.Control
                 : tokenizer.IsAdded(id) ? GgufVocabulary.UserDefined : GgufVocabulary.Normal;
