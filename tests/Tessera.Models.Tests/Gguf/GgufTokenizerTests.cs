@@ -79,7 +79,7 @@ public sealed class GgufTokenizerTests : IDisposable
         metadata.Add("tokenizer.ggml.model", what switch { "model" => "bert", "scores" => "llama", _ => "gpt2" });
         metadata.Add("tokenizer.ggml.pre", what == "pre" ? "tekken" : "gpt-2");
         metadata.Add("tokenizer.ggml.tokens", ["a", "b", what == "repeated" ? "a" : "ab", "<s>"]);
-        metadata.Add("tokenizer.ggml.token_type", what == "types" ? [1, 1, 1] : [1, 1, 1, 3]);
+        metadata.Add("tokenizer.ggml.token_type", (int[])(what == "types" ? [1, 1, 1] : [1, 1, 1, 3]));
         metadata.Add("tokenizer.ggml.bos_token_id", what == "bos" ? 4 : 3);
         if (what == "scores")
         {
