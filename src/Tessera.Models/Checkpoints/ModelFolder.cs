@@ -18,7 +18,9 @@ public static class ModelFolder
     private const string ConfigurationName = "config.json";
     /// <summary>Files of a model's folder that decide how it is used, weights and config.json apart.</summary>
     public static IReadOnlyList<string> CompanionFiles { get; } =
-        ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "generation_config.json"];
+    [
+        .. Tokenizer.FileNames, "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "generation_config.json",
+    ];
 
     /// <summary>The configuration alone.</summary>
     /// <exception cref="InvalidDataException">There is none, or it is not acceptable.</exception>
@@ -75,11 +77,17 @@ public static class ModelFolder
         }
     }
 
-    /// <summary>The tokenizer beside the weights, or null where the folder has none.</summary>
+    /// <summary>The tokenizer beside the weights, or in a GGUF file, or null where there is none.</summary>
+    /// <param name="folder">A model folder, a GGUF file, or a tokenizer's own file.</param>
     public static Tokenizer? LoadTokenizer(string folder)
     {
-        string path = Path.Combine(folder, "tokenizer.json");
-        return File.Exists(path) ? Tokenizer.Load(path) : null;
+        if (GgufModel.IsNamed(folder))
+        {
+            return GgufTokenizer.Load(folder);
+        }
+
+        string? path = File.Exists(folder) ? folder : Tokenizer.Find(folder);
+        return path is null ? null : Tokenizer.Load(path);
     }
 
     /// <summary>Writes a model; the configuration comes last, so a folder with one is complete.</summary>
@@ -111,6 +119,16 @@ public static class ModelFolder
     {
         if (source is null)
         {
+            return;
+        }
+
+        if (GgufModel.IsNamed(source))
+        {
+            foreach (var (name, bytes) in GgufTokenizer.CompanionFiles(source))
+            {
+                AtomicReplacement.Write(Path.Combine(target, name), bytes.Length, stream => stream.Write(bytes));
+            }
+
             return;
         }
 

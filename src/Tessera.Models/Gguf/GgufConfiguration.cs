@@ -17,11 +17,6 @@ internal static class GgufConfiguration
     /// <summary>Every layer has its own shape.</summary>
     public const string Deci = "deci";
 
-    /// <summary>
-    /// Layers whose feed-forward stands there only for the sake of other readers and adds zero: a key of ours, which others pass over.
-    /// </summary>
-    public const string EmptyFeedForwardKey = "tessera.empty_feed_forward";
-
     /// <summary>The configuration.</summary>
     /// <exception cref="InvalidDataException">One sentence "FILE: KEY is X, expected Y".</exception>
     public static ModelConfiguration Read(GgufFile file)
@@ -135,7 +130,7 @@ internal static class GgufConfiguration
         int count = heads.Length;
         int[] kvHeads = keys.Optional("attention.head_count_kv")?.PerLayer(count, 0, headCount) ?? heads;
         int[] widths = keys.Required("feed_forward_length").PerLayer(count, 0, ConfigurationLimits.FeedForwardWidth);
-        int[] empty = keys.File.Metadata.TryGetValue(EmptyFeedForwardKey, out GgufValue? list) ? list.Integers(count, 0, count - 1) : [];
+        GgufFillers fillers = GgufFillers.Read(keys.File, count);
         var layers = new LayerConfiguration[count];
         for (int i = 0; i < count; i++)
         {
@@ -144,11 +139,11 @@ internal static class GgufConfiguration
                 throw keys.Required("attention.head_count").Fault($"{heads[i]} in layer {i}, expected 0 or {headCount}, the heads of other layers");
             }
 
-            MixerConfiguration mixer = heads[i] == 0 ? new NoMixerConfiguration()
+            MixerConfiguration mixer = heads[i] == 0 || fillers.Mixers.Contains(i) ? new NoMixerConfiguration()
                 : kvHeads[i] == 0 ? new LinearMixerConfiguration()
                 : new AttentionConfiguration(kvHeads[i]);
             layers[i] = new LayerConfiguration(
-                mixer, widths[i] == 0 || empty.Contains(i) ? new NoFeedForwardConfiguration() : new SwiGluConfiguration(widths[i]));
+                mixer, widths[i] == 0 || fillers.FeedForwards.Contains(i) ? new NoFeedForwardConfiguration() : new SwiGluConfiguration(widths[i]));
         }
 
         return [.. layers];

@@ -8,17 +8,9 @@ namespace Tessera.Models.Gguf;
 /// <summary>
 /// Writes a model as one GGUF file: architecture <c>llama</c> where all layers have the same attention and SwiGLU, else <c>deci</c>.
 /// </summary>
-/// <remarks>
-/// Readers of <c>deci</c> lose the attention of a layer without feed-forward, and the selection of rows in a last layer without one.
-/// Both get a feed-forward of 256 zero channels, and a key of ours by which reading leaves it out again.
-/// Source: llama.cpp's graph and loader of the architecture.
-/// </remarks>
 public static class GgufExport
 {
     private const int QuantizationVersion = 2;
-
-    /// <summary>Width of a feed-forward that adds zero: the least that the form's other dialect can express.</summary>
-    private const int EmptyWidth = 256;
 
     /// <summary>Creates or replaces a file; data is converted piece by piece.</summary>
     /// <param name="path">The file.</param>
@@ -38,10 +30,10 @@ public static class GgufExport
         bool isPlain = configuration.Layers.All(layer => layer == configuration.Layers[0] && GgufConfiguration.IsPlain(layer));
         string architecture = isPlain ? GgufConfiguration.Llama : GgufConfiguration.Deci;
         Refuse(configuration, architecture);
-        int[] empty = EmptyFeedForwards(configuration);
+        GgufFillers fillers = isPlain ? new GgufFillers([], []) : GgufFillers.For(configuration);
         var notes = new List<string>();
         using var data = new GgufTensorData(configuration.HeadDim);
-        List<GgufTensorToWrite> tensors = [.. Tensors(model, type, data, empty, notes)];
+        List<GgufTensorToWrite> tensors = [.. Tensors(model, type, data, fillers, notes)];
         var metadata = new GgufMetadata();
         metadata.Add("general.architecture", architecture);
         metadata.Add("general.name", name);
@@ -51,7 +43,7 @@ public static class GgufExport
             metadata.Add("general.quantization_version", QuantizationVersion);
         }
 
-        AddShape(metadata, architecture, configuration, empty, isPlain);
+        AddShape(metadata, architecture, configuration, fillers, isPlain);
         if (vocabulary is null)
         {
             metadata.Add("tokenizer.ggml.model", "no_vocab");
@@ -83,19 +75,12 @@ public static class GgufExport
         }
     }
 
-    private static int[] EmptyFeedForwards(ModelConfiguration model) =>
-    [
-        .. Enumerable.Range(0, model.Layers.Length).Where(i =>
-            model.Layers[i].FeedForward is NoFeedForwardConfiguration
-            && (model.Layers[i].Mixer is not NoMixerConfiguration || i == model.Layers.Length - 1)),
-    ];
-
-    private static void AddShape(GgufMetadata metadata, string architecture, ModelConfiguration model, int[] empty, bool isPlain)
+    private static void AddShape(GgufMetadata metadata, string architecture, ModelConfiguration model, GgufFillers fillers, bool isPlain)
     {
         void Number(string key, int value) => metadata.Add($"{architecture}.{key}", value);
-        int[] heads = [.. model.Layers.Select(layer => layer.Mixer is NoMixerConfiguration ? 0 : model.HeadCount)];
+        int[] heads = [.. model.Layers.Select((layer, i) => layer.Mixer is NoMixerConfiguration && !fillers.Mixers.Contains(i) ? 0 : model.HeadCount)];
         int[] kvHeads = [.. model.Layers.Select(layer => layer.Mixer is AttentionConfiguration attention ? attention.KvHeadCount : 0)];
-        int[] widths = [.. model.Layers.Select((layer, i) => layer.FeedForward is SwiGluConfiguration ffn ? ffn.Width : empty.Contains(i) ? EmptyWidth : 0)];
+        int[] widths = [.. model.Layers.Select((layer, i) => layer.FeedForward is SwiGluConfiguration ffn ? ffn.Width : fillers.FeedForwards.Contains(i) ? GgufFillers.Width : 0)];
         Number("block_count", model.Layers.Length);
         Number("context_length", model.MaxPositions);
         Number("embedding_length", model.HiddenSize);
@@ -125,13 +110,10 @@ public static class GgufExport
             RopeDivisors.AddTo(metadata, architecture, scaling);
         }
 
-        if (empty.Length > 0)
-        {
-            metadata.Add(GgufConfiguration.EmptyFeedForwardKey, empty);
-        }
+        fillers.AddTo(metadata);
     }
 
-    private static IEnumerable<GgufTensorToWrite> Tensors(Decoder model, GgufTensorType type, GgufTensorData data, int[] empty, List<string> notes)
+    private static IEnumerable<GgufTensorToWrite> Tensors(Decoder model, GgufTensorType type, GgufTensorData data, GgufFillers fillers, List<string> notes)
     {
         ModelConfiguration configuration = model.Configuration;
         if (configuration.RopeScaling is { } scaling)
@@ -140,21 +122,19 @@ public static class GgufExport
             yield return GgufTensorData.Of(GgufNames.RopeDivisors, [divisors.Length], divisors);
         }
 
-        int next = 0;
+        int filled = 0;
         foreach (WeightSlice slice in WeightMap.Slices(model))
         {
             string name = GgufNames.Of(slice.Name)
                 ?? throw new NotSupportedException($"{slice.Name} has no name in gguf, which cannot hold it; export as hf instead");
 
-            // In the place that it has among its neighbours: files are read from front to back.
-            while (next < empty.Length && Layer(slice.Name) is var layer && (layer < 0 ? slice.Name != WeightMap.Embedding : layer > empty[next]))
+            // In the place that they have among their neighbours: files are read from front to back.
+            for (int end = LayersBefore(slice.Name, configuration.Layers.Length); filled < end; filled++)
             {
-                foreach (GgufTensorToWrite tensor in EmptyFeedForward(empty[next], configuration.HiddenSize))
+                foreach (GgufTensorToWrite tensor in fillers.Tensors(filled, configuration.HiddenSize))
                 {
                     yield return tensor;
                 }
-
-                next++;
             }
 
             GgufTensorType stored = TypeOf(slice, name, type, notes);
@@ -183,16 +163,12 @@ public static class GgufExport
         return GgufTensorType.F16;
     }
 
-    private static GgufTensorToWrite[] EmptyFeedForward(int layer, int hidden) =>
-    [
-        GgufTensorData.Of(GgufNames.FeedForward(layer, "ffn_norm"), [hidden], [.. Enumerable.Repeat(1f, hidden)]),
-        GgufTensorData.Zeros(GgufNames.FeedForward(layer, "ffn_gate"), [EmptyWidth, hidden]),
-        GgufTensorData.Zeros(GgufNames.FeedForward(layer, "ffn_up"), [EmptyWidth, hidden]),
-        GgufTensorData.Zeros(GgufNames.FeedForward(layer, "ffn_down"), [hidden, EmptyWidth]),
-    ];
-
-    private static int Layer(string checkpointName) =>
-        checkpointName.Split('.') is ["model", "layers", var number, ..] ? int.Parse(number, NumberStyles.None, CultureInfo.InvariantCulture) : -1;
+    // Layers that are complete where a weight comes: none at the embedding, all behind the last layer.
+    private static int LayersBefore(string checkpointName, int layers) => checkpointName.Split('.') switch
+    {
+        ["model", "layers", var number, ..] => int.Parse(number, NumberStyles.None, CultureInfo.InvariantCulture),
+        _ => checkpointName == WeightMap.Embedding ? 0 : layers,
+    };
 
     // The numbers of "all f32" and of "mostly" each other type.
     private static int FileType(GgufTensorType type) => type switch

@@ -63,65 +63,70 @@ public static unsafe class GgufModel
         }
     }
 
+    /// <summary>Compares the tensors of a file with what its metadata asks for; nothing is allocated.</summary>
+    /// <returns>A clause for each tensor that is missing or of another shape or type, and the names that nothing asks for.</returns>
+    /// <exception cref="InvalidDataException">The metadata is not acceptable.</exception>
+    public static (IReadOnlyList<string> Problems, IReadOnlyList<string> Unknown) Check(GgufFile file)
+    {
+        ModelConfiguration configuration = GgufConfiguration.Read(file);
+        var problems = new List<string>();
+        var left = Others(file, configuration);
+        foreach (ExpectedTensor expected in ExpectedTensors.Of(configuration))
+        {
+            string? name = GgufNames.Of(expected.Name);
+            if (Problem(name is null ? null : left.GetValueOrDefault(name), name ?? expected.Name, expected.Shape) is { } problem)
+            {
+                problems.Add(problem);
+            }
+
+            left.Remove(name ?? string.Empty);
+        }
+
+        return (problems, [.. left.Keys.Order(StringComparer.Ordinal)]);
+    }
+
     /// <summary>Which stored tensor each weight is; all are there, of the right shape and a type that is read, and none is left over.</summary>
     private static List<(WeightSlice, GgufTensor)> Pair(GgufFile file, Decoder model)
     {
-        var left = file.Tensors.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
-        left.Remove(GgufNames.RopeDivisors);
+        Dictionary<string, GgufTensor> left = Others(file, model.Configuration);
         var pairs = new List<(WeightSlice, GgufTensor)>();
         foreach (WeightSlice slice in WeightMap.Slices(model))
         {
             string name = GgufNames.Of(slice.Name) ?? throw new NotSupportedException($"{file.FilePath}: no tensor of this form is a {slice.Name}");
-            if (!left.Remove(name, out GgufTensor? tensor))
+            left.Remove(name, out GgufTensor? tensor);
+            if (Problem(tensor, name, slice.Shape) is { } problem)
             {
-                throw new InvalidDataException($"{file.FilePath}: there is no tensor '{name}'");
+                throw new InvalidDataException($"{file.FilePath}: {problem}");
             }
 
-            if (!tensor.Shape.AsSpan().SequenceEqual(slice.Shape))
-            {
-                throw new InvalidDataException(
-                    $"{file.FilePath}: tensor '{name}' has the shape {SafetensorsTensor.ShapeText(tensor.Shape)}, expected {SafetensorsTensor.ShapeText(slice.Shape)}");
-            }
-
-            if (!Enum.IsDefined(tensor.Type))
-            {
-                throw new InvalidDataException($"{file.FilePath}: tensor '{name}' is of type {tensor.Type.Label()}, expected F32, F16, BF16, Q8_0 or Q4_0");
-            }
-
-            pairs.Add((slice, tensor));
+            pairs.Add((slice, tensor!));
         }
 
-        RemoveEmptyFeedForwards(file, model.Configuration, left);
         return left.Count == 0
             ? pairs
             : throw new InvalidDataException(
                 $"{file.FilePath}: the file holds {SafetensorsHeader.Quote(left.Keys.Order(StringComparer.Ordinal).First())}, for which the model that its metadata describes has no place");
     }
 
-    // What other readers need in place of an absent feed-forward; it has to add nothing, or the file is another function.
-    private static void RemoveEmptyFeedForwards(GgufFile file, ModelConfiguration configuration, Dictionary<string, GgufTensor> left)
+    private static string? Problem(GgufTensor? tensor, string name, ReadOnlySpan<long> shape)
     {
-        if (!file.Metadata.TryGetValue(GgufConfiguration.EmptyFeedForwardKey, out GgufValue? layers))
+        if (tensor is null)
         {
-            return;
+            return $"tensor '{name}' is missing";
         }
 
-        foreach (int layer in layers.Integers(configuration.Layers.Length, 0, configuration.Layers.Length - 1))
-        {
-            foreach (string part in (string[])["ffn_norm", "ffn_gate", "ffn_up"])
-            {
-                left.Remove(GgufNames.FeedForward(layer, part));
-            }
-
-            if (left.Remove(GgufNames.FeedForward(layer, "ffn_down"), out GgufTensor? down)
-                && !IsZero(new ReadOnlySpan<byte>((void*)file.Address(down), (int)Math.Min(down.Bytes, int.MaxValue))))
-            {
-                throw layers.Fault($"a list with layer {layer}, whose {down.Name} is not zero");
-            }
-        }
+        return tensor.Shape.AsSpan().SequenceEqual(shape) && Enum.IsDefined(tensor.Type)
+            ? null
+            : $"tensor '{name}' is {tensor}, expected {SafetensorsTensor.ShapeText(shape)} of F32, F16, BF16, Q8_0 or Q4_0";
     }
 
-    private static bool IsZero(ReadOnlySpan<byte> bytes) => bytes.IndexOfAnyExcept((byte)0) < 0;
+    private static Dictionary<string, GgufTensor> Others(GgufFile file, ModelConfiguration configuration)
+    {
+        var left = file.Tensors.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
+        left.Remove(GgufNames.RopeDivisors);
+        GgufFillers.Read(file, configuration.Layers.Length).RemoveFrom(left, file);
+        return left;
+    }
 
     private static void Fill(CpuDevice device, Arena scratch, GgufFile file, WeightSlice slice, GgufTensor tensor, int headDim)
     {

@@ -50,8 +50,8 @@ internal static class GgufNames
             : null;
     }
 
-    /// <summary>The name of a tensor of a layer's feed-forward.</summary>
-    public static string FeedForward(int layer, string part) => string.Create(CultureInfo.InvariantCulture, $"blk.{layer}.{part}.weight");
+    /// <summary>The name of a layer's tensor.</summary>
+    public static string InLayer(int layer, string part) => string.Create(CultureInfo.InvariantCulture, $"blk.{layer}.{part}.weight");
 
     /// <summary>Whether rows are heads whose elements these architectures keep as pairs of neighbours: query and key projections.</summary>
     public static bool IsRotated(string checkpointName) =>

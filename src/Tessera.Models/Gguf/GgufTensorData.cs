@@ -19,6 +19,9 @@ internal sealed unsafe class GgufTensorData(int headDim) : IDisposable
     public static GgufTensorToWrite Of(string name, long[] shape, float[] values) =>
         new(name, GgufTensorType.F32, shape, stream => stream.Write(MemoryMarshal.AsBytes(values.AsSpan())));
 
+    /// <summary>A gain of ones.</summary>
+    public static GgufTensorToWrite Ones(string name, int length) => Of(name, [length], [.. Enumerable.Repeat(1f, length)]);
+
     /// <summary>A matrix of zeros, as F16: that is read everywhere, and zero is zero.</summary>
     public static GgufTensorToWrite Zeros(string name, long[] shape) =>
         new(name, GgufTensorType.F16, shape, stream => stream.Write(new byte[shape[0] * shape[1] * sizeof(ushort)]));

@@ -160,6 +160,45 @@ public sealed class GgufModelTests : IDisposable
     }
 
     [Fact]
+    public void A_first_layer_without_attention_gets_one_that_adds_zero()
+    {
+        // Other readers take the size of all heads from the first layer.
+        foreach (var first in (LayerConfiguration[])[new(SmallModel.NoMixer, SmallModel.NoFeedForward), new(SmallModel.NoMixer, new SwiGluConfiguration(32))])
+        {
+            using var model = SmallModel.Create(Shape([first, .. Mixed]));
+            string path = _folder.File("model.gguf");
+            GgufExport.Write(path, model, GgufTensorType.F32, "small");
+            using var loaded = ModelFolder.Load(path);
+            Assert.Equal(model.Configuration.Layers.AsEnumerable(), loaded.Configuration.Layers);
+            Assert.Equal(SmallModel.AllBytes(model), SmallModel.AllBytes(loaded));
+            using var file = GgufFile.Open(path);
+            Assert.Equal([0], file.Metadata["tessera.empty_attention"].Integers(9, 0, 9));
+            Assert.Equal(4, file.Metadata["deci.attention.head_count"].Integers(9, 0, 9)[0]);
+            Assert.Equal(0, file.Metadata["deci.attention.head_count_kv"].Integers(9, 0, 9)[0]);
+            Assert.True(file.TryGet("blk.0.ffn_down.weight", out _));
+        }
+    }
+
+    [Fact]
+    public void A_half_that_is_named_empty_and_is_not_is_refused()
+    {
+        using var model = SmallModel.Create(Shape(Mixed));
+        string path = _folder.File("model.gguf");
+        GgufExport.Write(path, model, GgufTensorType.F32, "small");
+        byte[] bytes = File.ReadAllBytes(path);
+        long at;
+        using (var file = GgufFile.Open(path))
+        {
+            Assert.True(file.TryGet("blk.5.ffn_down.weight", out GgufTensor? down));
+            at = bytes.LongLength - file.Tensors.Max(tensor => tensor.Offset + ((tensor.Bytes + 31) / 32 * 32)) + down.Offset;
+        }
+
+        bytes[at + 77] = 1;
+        string bad = _folder.Write("bad.gguf", bytes);
+        Assert.Contains("blk.5.ffn_down.weight", Assert.Throws<InvalidDataException>(() => ModelFolder.Load(bad)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void What_the_form_cannot_hold_is_refused_by_layer_and_nothing_is_written()
     {
         string path = _folder.File("model.gguf");
