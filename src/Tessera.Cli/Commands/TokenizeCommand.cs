@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Tessera.Cli.Data;
+using Tessera.Models.Checkpoints;
 using Tessera.Models.Tokenizers;
 using Tessera.Runs;
 
@@ -52,13 +53,16 @@ internal static class TokenizeCommand
         return command;
     }
 
-    private static Tokenizer Load(string path)
+    private static Tokenizer Load(string name)
     {
+        string path = ModelPath.Of(name);
         if (Directory.Exists(path))
         {
             return Tokenizer.Load(Tokenizer.Find(path) ?? throw new InvalidDataException($"{path}: no tokenizer there"));
         }
 
-        return File.Exists(path) ? Tokenizer.Load(path) : throw new InvalidDataException($"{path}: no such file");
+        return File.Exists(path)
+            ? ModelFolder.LoadTokenizer(path) ?? throw new InvalidDataException($"{path}: no tokenizer in it")
+            : throw new InvalidDataException($"{path}: no such file");
     }
 }

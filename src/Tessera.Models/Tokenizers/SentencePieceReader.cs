@@ -9,8 +9,15 @@ internal static class SentencePieceReader
     private const int BytePairs = 2;
     private static readonly string[] ModelTypes = ["", "unigram", "BPE", "word", "char"];
 
-    /// <summary>The pieces and settings of a file's bytes.</summary>
+    /// <summary>The parts of a tokenizer in a file's bytes.</summary>
     public static TokenizerParts Read(string file, ReadOnlyMemory<byte> bytes)
+    {
+        var (pieces, options) = ReadVocabulary(file, bytes);
+        return SentencePieceBuilder.Build(file, pieces, options);
+    }
+
+    /// <summary>The pieces and settings of a file's bytes.</summary>
+    public static (List<SentencePiece> Pieces, SentencePieceOptions Options) ReadVocabulary(string file, ReadOnlyMemory<byte> bytes)
     {
         var pieces = new List<SentencePiece>();
         var trainer = new TrainerSpec();
@@ -48,7 +55,7 @@ internal static class SentencePieceReader
         }
 
         Check(file, pieces.Count, trainer);
-        return SentencePieceBuilder.Build(file, pieces, new SentencePieceOptions
+        return (pieces, new SentencePieceOptions
         {
             AddDummyPrefix = normalizer.AddDummyPrefix,
             RemoveExtraWhitespaces = normalizer.RemoveExtraWhitespaces,

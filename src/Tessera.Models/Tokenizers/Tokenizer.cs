@@ -109,6 +109,11 @@ public sealed class Tokenizer
         string source, IReadOnlyList<string> tokens, IReadOnlyList<string> merges, ByteLevelOptions options) =>
         new(ByteLevelBuilder.Build(source, tokens, merges, options));
 
+    /// <summary>A tokenizer of a tokenizer.json that was made in memory.</summary>
+    /// <param name="source">Where it comes from, for messages.</param>
+    /// <param name="json">Its bytes.</param>
+    internal static Tokenizer FromJson(string source, ReadOnlyMemory<byte> json) => new(TokenizerReader.Read(source, json));
+
     /// <summary>The ids of a text.</summary>
     /// <param name="text">Any text; lone surrogates count as U+FFFD.</param>
     /// <param name="addSpecialTokens">Whether the file's template adds its tokens, such as one for the beginning.</param>
@@ -177,6 +182,9 @@ public sealed class Tokenizer
 
     /// <summary>The text of a token as the vocabulary writes it (byte-level vocabularies write a space as Ġ), or nothing.</summary>
     public string? TokenText(int id) => (uint)id < (uint)_texts.Length ? _texts[id] : null;
+
+    /// <summary>Whether an id is found in the text as it stands, before the vocabulary's own rules apply.</summary>
+    internal bool IsAdded(int id) => (uint)id < (uint)_texts.Length && _texts[id] is { } text && _addedIds.ContainsKey(text);
 
     /// <summary>Whether an id is a control token.</summary>
     public bool IsSpecial(int id) => _specialIds.Contains(id);
