@@ -111,9 +111,13 @@ internal sealed class MetaspaceStep(char mark, PrependScheme scheme, bool split)
     public override void Apply(PieceBuffer buffer)
     {
         buffer.Replace(' ', mark);
-        if (scheme == PrependScheme.Always || (scheme == PrependScheme.First && buffer.StartsInput))
+        if (scheme == PrependScheme.Always)
         {
             buffer.PrefixPieces(mark, piece => piece[0] != mark);
+        }
+        else if (scheme == PrependScheme.First && buffer.StartsInput)
+        {
+            buffer.PrefixFirstPiece(mark);
         }
 
         if (split)

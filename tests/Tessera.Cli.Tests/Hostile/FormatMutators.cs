@@ -19,6 +19,15 @@ internal static class FormatMutators
         return [.. prefix, .. header, .. original[(8 + length)..]];
     }
 
+    /// <summary>A GGUF file with one byte or number of its metadata changed, most of which is the vocabulary in the middle.</summary>
+    public static byte[] GgufHeader(byte[] original, byte[] other, ref CounterRandom random)
+    {
+        int header = Math.Min(original.Length, 1 << 14);
+        int start = random.Next(2) == 0 ? 0 : random.Next(header), length = Math.Min(512, header - start);
+        byte[] part = ByteMutator.Apply(original[start..(start + length)], other, ref random);
+        return [.. original[..start], .. part, .. original[(start + length)..]];
+    }
+
     /// <summary>A protobuf message whose fields are lost, doubled, moved or damaged within, with true lengths.</summary>
     public static byte[] Protobuf(byte[] original, byte[] other, ref CounterRandom random)
     {

@@ -6,6 +6,7 @@ using Tessera.Cli.Data;
 using Tessera.Devices;
 using Tessera.Models.Checkpoints;
 using Tessera.Models.Configuration;
+using Tessera.Models.Gguf;
 using Tessera.Models.Safetensors;
 using Tessera.Models.Templates;
 using Tessera.Models.Tests.Safetensors;
@@ -46,8 +47,9 @@ internal static class FuzzTargets
     ];
 
     /// <summary>The targets of one of the kinds safetensors, config, tokenizer, GGUF, templates, rows.</summary>
-    public static IReadOnlyList<FuzzTarget> Of(string kind) => kind switch
+    public static IReadOnlyList<FuzzTarget> Of(string kind, TinyModel files) => kind switch
     {
+        "gguf" => [Gguf(files), GgufPieces()],
         "safetensors" => [Safetensors(), Index()],
         "config" => [Configuration()],
         "tokenizer" => [TokenizerFile(), SentencePieces(), ScoredTokens(), Ranks()],
@@ -98,6 +100,52 @@ internal static class FuzzTargets
             ReadWeights(path);
         },
         ["weight_map", "metadata", "the file", "index", "shard", "'", "tensor"], [ByteMutator.Apply, JsonMutator.Apply]);
+
+    private static FuzzTarget Gguf(TinyModel files)
+    {
+        var originals = new List<byte[]>();
+        foreach ((string model, string type) in ((string, string)[])[(files.Plain, "f32"), (files.Plain, "q4_0"), (files.Mixed, "q8_0")])
+        {
+            string path = files.At($"fuzz-{Path.GetFileName(model)}-{type}.gguf");
+            CliRun.Good("export", model, "--format", "gguf", "--dtype", type, "--out", path);
+            originals.Add(File.ReadAllBytes(path));
+        }
+
+        return new FuzzTarget(
+            "gguf", "model.gguf", originals,
+            path =>
+            {
+                using (var model = ModelFolder.Load(path))
+                {
+                    Assert.True(model.Configuration.ParameterCount > 0);
+                }
+
+                int[] ids = ModelFolder.LoadTokenizer(path)!.Encode("Q:47+85 ab\n", addSpecialTokens: true);
+                Assert.NotNull(ids);
+                Assert.Null(ChatFormat.Load(path));
+            },
+            ["metadata", "tensor", "value of", "key", "version", "magic", "GGUF", "tokenizer.ggml", "'", "llama.", "deci.", "general."],
+            [ByteMutator.Apply, ByteMutator.Apply, FormatMutators.GgufHeader]);
+    }
+
+    private static FuzzTarget GgufPieces()
+    {
+        using var folder = new ScratchFolder();
+        var pieces = new SentencePieceBytes().Pieces;
+        var metadata = new GgufMetadata();
+        metadata.Add("general.architecture", "llama");
+        metadata.Add("tokenizer.ggml.model", "llama");
+        metadata.Add("tokenizer.ggml.tokens", [.. pieces.Select(piece => piece.Text)]);
+        metadata.Add("tokenizer.ggml.scores", [.. pieces.Select(piece => piece.Score)]);
+        metadata.Add("tokenizer.ggml.token_type", [.. pieces.Select(piece => (int)piece.Type)]);
+        metadata.Add("tokenizer.ggml.bos_token_id", 1);
+        metadata.Add("tokenizer.ggml.add_space_prefix", true);
+        string path = Path.Combine(folder.Path, "pieces.gguf");
+        GgufWriter.Write(path, metadata, []);
+        return new FuzzTarget(
+            "gguf pieces", "pieces.gguf", [File.ReadAllBytes(path)], file => UseTokenizer(ModelFolder.LoadTokenizer(file)!),
+            ["metadata", "tensor", "value of", "key", "version", "magic", "GGUF", "tokenizer.ggml"], [ByteMutator.Apply, FormatMutators.GgufHeader]);
+    }
 
     private static FuzzTarget Configuration() => new(
         "config", "config.json", [Encoding.UTF8.GetBytes(Llama), Encoding.UTF8.GetBytes(DeciLm)],
@@ -178,9 +226,10 @@ internal static class FuzzTargets
             TokenizerFields, [ByteMutator.Apply]);
     }
 
-    private static void UseTokenizer(string path)
+    private static void UseTokenizer(string path) => UseTokenizer(Tokenizer.Load(path));
+
+    private static void UseTokenizer(Tokenizer tokenizer)
     {
-        Tokenizer tokenizer = Tokenizer.Load(path);
         var encoder = new StreamingEncoder(tokenizer, addSpecialTokens: true) { PartLength = 8 };
         foreach (string text in (string[])["", "the cat  sat\non 12 mats: ab <s> tok\u00E9 \U0001F600 ﬁ a\u0301\u3000x", new string('a', 300), "\uD800 <b>"])
         {
@@ -245,7 +294,7 @@ internal static class FuzzTargets
         path =>
         {
             ChatFormat? format = ChatFormat.Load(Path.GetDirectoryName(path)!);
-            Assert.NotEqual("\0", format?.Render(Messages(), new ChatRenderOptions { Now = DateTime.UnixEpoch }));
+            Assert.InRange(format?.Render(Messages(), new ChatRenderOptions { Now = DateTime.UnixEpoch }).Length ?? 0, 0, 1 << 25);
         },
         ["the document", "the file", "token", "chat_template", "line "], [ByteMutator.Apply, JsonMutator.Apply]);
 

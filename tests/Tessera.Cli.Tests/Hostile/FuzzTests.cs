@@ -6,12 +6,12 @@ namespace Tessera.Cli.Tests.Hostile;
 /// Mutants of every kind of file: each is read, or refused by file and field, within a second and bounded memory. TESSERA_FUZZ_MUTANTS sets
 /// the number of the long run, TESSERA_FUZZ_SEED its seed.
 /// </summary>
-public class FuzzTests(ITestOutputHelper output)
+public class FuzzTests(ITestOutputHelper output, TinyModel files)
 {
     private const int FastMutants = 300;
     private const int SlowMutants = 100_000;
 
-    public static TheoryData<string> Kinds { get; } = ["safetensors", "config", "tokenizer", "templates", "rows"];
+    public static TheoryData<string> Kinds { get; } = ["safetensors", "config", "tokenizer", "gguf", "templates", "rows"];
 
     [Theory]
     [MemberData(nameof(Kinds))]
@@ -29,7 +29,7 @@ public class FuzzTests(ITestOutputHelper output)
     private void Run(string kind, int mutants, ulong seed)
     {
         var failures = new List<string>();
-        IReadOnlyList<FuzzTarget> targets = FuzzTargets.Of(kind);
+        IReadOnlyList<FuzzTarget> targets = FuzzTargets.Of(kind, files);
         for (int i = 0; i < targets.Count; i++)
         {
             int share = (mutants * (i + 1) / targets.Count) - (mutants * i / targets.Count);

@@ -146,7 +146,7 @@ internal static class JsonMutator
         string text = node.GetValueKind() == JsonValueKind.String ? node.GetValue<string>() : node.ToJsonString();
         return random.Next(3) switch
         {
-            0 => JsonValue.Create(string.Concat(Enumerable.Repeat(text, random.Next(10) == 0 ? 2000 : 3))),
+            0 => JsonValue.Create(string.Concat(Enumerable.Repeat(text, text.Length < 500 && random.Next(10) == 0 ? 2000 : 3))),
             1 => JsonValue.Create(text.Length == 0 ? "x" : text[..random.Next(text.Length)]),
             _ => long.TryParse(text, out long number) ? JsonValue.Create(unchecked(number * (random.Next(2) == 0 ? -1 : 1000))) : JsonValue.Create(text + "\uFFFF"),
         };
