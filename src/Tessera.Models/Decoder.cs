@@ -96,17 +96,8 @@ public sealed class Decoder : IDisposable
     }
 
     /// <summary>The rotary angles a configuration asks for.</summary>
-    public static RopeTable CreateRope(ModelConfiguration configuration)
-    {
-        var scaling = configuration.RopeScaling;
-        return new RopeTable(
-            configuration.HeadDim, configuration.RopeTheta,
-            scaling is null
-                ? null
-                : new RopeScaling(
-                    scaling.Factor, scaling.LowFrequencyFactor, scaling.HighFrequencyFactor, scaling.OriginalMaxPositions),
-            Math.Min(configuration.MaxPositions, 512));
-    }
+    public static RopeTable CreateRope(ModelConfiguration configuration) => new(
+        configuration.HeadDim, configuration.RopeTheta, configuration.RopeScaling, Math.Min(configuration.MaxPositions, 512));
 
     /// <summary>
     /// Runs the whole model up to the normalised hidden states that the head is applied to.

@@ -13,7 +13,7 @@ public sealed unsafe class Parameter
     /// <summary>Takes room for a weight in an arena; the contents are not initialised.</summary>
     /// <param name="name">Name for messages and optimiser state, unique in its model.</param>
     /// <param name="rows">Output features; 1 for a norm's gain.</param>
-    /// <param name="columns">Input features.</param>
+    /// <param name="columns">Input features; 1 for a bias.</param>
     /// <param name="type">f32 or bf16.</param>
     /// <param name="arena">Owner of the memory.</param>
     public Parameter(string name, int rows, int columns, DType type, Arena arena)
@@ -52,8 +52,8 @@ public sealed unsafe class Parameter
     /// <summary>True while the tape computes a gradient for it.</summary>
     public bool IsTrainable => Gradient is not null;
 
-    /// <summary>False for norms' gains, which weight decay leaves alone.</summary>
-    public bool Decays => Rows > 1;
+    /// <summary>False for norms' gains [1, n] and biases [n, 1], which weight decay leaves alone.</summary>
+    public bool Decays => Rows > 1 && Columns > 1;
 
     /// <summary>Counts changes of the master.</summary>
     public long Version { get; private set; }

@@ -121,7 +121,7 @@ internal sealed class ModelSource
 
     /// <summary>
     /// The tokens in front of every text: what the tokenizer's template says; where it says nothing, the bos_token_id of
-    /// config.json if the tokenizer knows it as a control token.
+    /// config.json if the tokenizer knows it as a control token and its own file does not refuse one.
     /// </summary>
     public IReadOnlyList<int> BeginIds(Tokenizer tokenizer)
     {
@@ -130,7 +130,7 @@ internal sealed class ModelSource
             return tokenizer.PrefixIds;
         }
 
-        return Configuration.BosTokenId is { } begin && tokenizer.IsSpecial(begin) ? [begin] : [];
+        return Configuration.BosTokenId is { } begin && tokenizer.IsSpecial(begin) && BeginTokens.AreAdded(Folder) ? [begin] : [];
     }
 
     /// <summary>A text with its begin tokens, without any that the template would put behind it.</summary>

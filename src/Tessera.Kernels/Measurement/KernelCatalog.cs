@@ -8,6 +8,7 @@ public static class KernelCatalog
     private static readonly (string Name, Func<Device, IEnumerable<BenchCase>> Cases)[] Operations =
     [
         ("gemm", Gemm.BenchCases), ("linear", Linear.BenchCases), ("attention", Attention.BenchCases), ("rope", Rope.BenchCases),
+        ("qkv-epilogue", QkvEpilogue.BenchCases), ("bias", Bias.BenchCases),
         ("kv-append", KeyValueStore.BenchCases), ("rmsnorm", RmsNorm.BenchCases), ("swiglu", SwiGlu.BenchCases),
         ("residual", Residual.BenchCases), ("embedding", Embedding.BenchCases), ("conversion", Conversion.BenchCases),
         ("block-quantization", BlockQuantization.BenchCases),
