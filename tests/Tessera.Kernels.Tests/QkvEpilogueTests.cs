@@ -260,11 +260,16 @@ public unsafe class QkvEpilogueTests
 
         public void Dispose()
         {
-            foreach (var buffer in (GuardedFloats[])[Rows, Gradient, GradQueryGain, _bias, _queryGain, _keyGain, _gradBias, _gradKeyGain, _normInput, _inverseRms])
-            {
-                buffer.Dispose();
-            }
-
+            Rows.Dispose();
+            Gradient.Dispose();
+            GradQueryGain.Dispose();
+            _bias.Dispose();
+            _queryGain.Dispose();
+            _keyGain.Dispose();
+            _gradBias.Dispose();
+            _gradKeyGain.Dispose();
+            _normInput.Dispose();
+            _inverseRms.Dispose();
             Table.Dispose();
             Device.Dispose();
         }

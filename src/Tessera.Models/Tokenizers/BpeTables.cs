@@ -44,7 +44,8 @@ internal sealed class BpeTables
         var tables = new BpeTables(Math.Min(text.Length / BytesPerEntry, BpeReader.IdLimit));
         var reader = new Utf8JsonReader(text.Span, new JsonReaderOptions { MaxDepth = depthLimit });
         var rest = new ArrayBufferWriter<byte>();
-        (long Start, long End)? merges = null;
+        Range merges = default;
+        bool hasMerges = false;
         int copied = 0;
         reader.Read();
         if (reader.TokenType == JsonTokenType.StartObject)
@@ -71,7 +72,7 @@ internal sealed class BpeTables
                     }
                     else if (isMerges && reader.TokenType == JsonTokenType.StartArray)
                     {
-                        RefuseSecond(file, merges is not null, "merges");
+                        RefuseSecond(file, hasMerges, "merges");
                         if (tables.HasVocabulary)
                         {
                             tables.Merges = ReadMerges(file, ref reader, tables.Ids, ExpectedMerges(text.Span[(int)start..]));
@@ -81,7 +82,7 @@ internal sealed class BpeTables
                             reader.Skip();
                         }
 
-                        merges = (start, reader.BytesConsumed);
+                        (merges, hasMerges) = ((int)start..(int)reader.BytesConsumed, true);
                     }
                     else
                     {
@@ -102,12 +103,12 @@ internal sealed class BpeTables
 
         rest.Write(text.Span[copied..]);
         tables.Rest = rest.WrittenMemory;
-        if (tables.Merges is null && merges is var (from, to))
+        if (tables.Merges is null && hasMerges && tables.HasVocabulary)
         {
             // The merges stood before the vocabulary.
-            var again = new Utf8JsonReader(text.Span[(int)from..(int)to], new JsonReaderOptions { MaxDepth = depthLimit });
+            var again = new Utf8JsonReader(text.Span[merges], new JsonReaderOptions { MaxDepth = depthLimit });
             again.Read();
-            tables.Merges = ReadMerges(file, ref again, tables.Ids, ExpectedMerges(text.Span[(int)from..(int)to]));
+            tables.Merges = ReadMerges(file, ref again, tables.Ids, ExpectedMerges(text.Span[merges]));
         }
 
         return tables;

@@ -3,6 +3,9 @@ namespace Tessera.Models.Tokenizers;
 /// <summary>What a piece of a SentencePiece vocabulary is; the numbers are those of its files, and of GGUF's <c>token_type</c>.</summary>
 public enum SentencePieceType
 {
+    /// <summary>Not said; no piece may have it.</summary>
+    None = 0,
+
     /// <summary>Found by merging.</summary>
     Normal = 1,
 

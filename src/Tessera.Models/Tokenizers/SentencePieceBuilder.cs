@@ -94,7 +94,7 @@ internal static class SentencePieceBuilder
             throw Error(file, options, id, "has a score that is not a finite number");
         }
 
-        if (!Enum.IsDefined(piece.Type))
+        if (piece.Type is < SentencePieceType.Normal or > SentencePieceType.Byte)
         {
             throw Error(file, options, id, $"has the type {(int)piece.Type}, but only 1 to 6 are known");
         }
@@ -105,9 +105,8 @@ internal static class SentencePieceBuilder
         }
     }
 
-    private static bool IsByte(string text) => text.Length == 6 && text.StartsWith("<0x", StringComparison.Ordinal) && text[5] == '>'
-        && text[3..5].ToUpperInvariant() == text[3..5]
-        && byte.TryParse(text.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out _);
+    private static bool IsByte(string text) => text.Length == 6
+        && byte.TryParse(text.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out byte value) && text == $"<0x{value:X2}>";
 
     private static MergeTable Merges(
         string file, SentencePieceOptions options, IReadOnlyList<SentencePiece> pieces, Dictionary<string, int> ids)
