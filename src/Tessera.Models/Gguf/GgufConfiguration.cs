@@ -1,10 +1,11 @@
 using System.Collections.Immutable;
 using Tessera.Devices;
+using Tessera.Kernels;
 using Tessera.Models.Configuration;
 
 namespace Tessera.Models.Gguf;
 
-/// <summary>Reads a model's shape from the metadata of the architectures <c>llama</c> and <c>deci</c>.</summary>
+/// <summary>Reads a model's shape from the metadata of the architectures <c>llama</c>, <c>deci</c>, <c>qwen2</c> and <c>qwen3</c>.</summary>
 /// <remarks>
 /// Values for each layer are lists. Query heads 0: no attention; query heads without KV heads: a linear map; width 0: no feed-forward.
 /// What would change the computation and is not supported is refused.
@@ -17,17 +18,28 @@ internal static class GgufConfiguration
     /// <summary>Every layer has its own shape.</summary>
     public const string Deci = "deci";
 
+    /// <summary>Uniform layers with biases of queries, keys and values.</summary>
+    public const string Qwen2 = "qwen2";
+
+    /// <summary>Uniform layers with norms of query and key heads.</summary>
+    public const string Qwen3 = "qwen3";
+
+    /// <summary>The kind of rotary scaling that divides every frequency.</summary>
+    public const string LinearScaling = "linear";
+
+    private static readonly Dictionary<string, ModelFamily> Families = new(StringComparer.Ordinal)
+    {
+        [Llama] = ModelFamily.Llama,
+        [Deci] = ModelFamily.DeciLm,
+        [Qwen2] = ModelFamily.Qwen2,
+        [Qwen3] = ModelFamily.Qwen3,
+    };
+
     /// <summary>The configuration.</summary>
     /// <exception cref="InvalidDataException">One sentence "FILE: KEY is X, expected Y".</exception>
     public static ModelConfiguration Read(GgufFile file)
     {
-        string architecture = Required(file, "general.architecture").Text();
-        if (architecture is not (Llama or Deci))
-        {
-            throw file.Metadata["general.architecture"].Fault(
-                $"'{Tokenizers.FileField.Shorten(architecture)}', expected {Llama} or {Deci}, the architectures that are supported");
-        }
-
+        string architecture = Architecture(file);
         var keys = new Keys(file, architecture);
         Refuse(keys);
         GgufTensor embedding = file.TryGet(GgufNames.Embedding, out GgufTensor? found) && found.Dimensions.Length == 2
@@ -45,7 +57,7 @@ internal static class GgufConfiguration
         ImmutableArray<LayerConfiguration> layers = Layers(keys, heads, headCount);
         var model = new ModelConfiguration
         {
-            Architecture = layers.All(layer => layer == layers[0] && IsPlain(layer)) ? ModelFamily.Llama : ModelFamily.DeciLm,
+            Architecture = layers.All(layer => layer == layers[0] && IsPlain(layer)) ? architecture == Deci ? ModelFamily.Llama : Families[architecture] : ModelFamily.DeciLm,
             VocabularySize = vocabulary,
             HiddenSize = hidden,
             HeadCount = headCount,
@@ -62,6 +74,16 @@ internal static class GgufConfiguration
         };
         model.Validate(file.FilePath);
         return model;
+    }
+
+    /// <summary>The architecture's name.</summary>
+    /// <exception cref="InvalidDataException">It is missing, or none that is supported.</exception>
+    public static string Architecture(GgufFile file)
+    {
+        GgufValue value = Required(file, "general.architecture");
+        return Families.ContainsKey(value.Text())
+            ? value.Text()
+            : throw value.Fault($"'{Tokenizers.FileField.Shorten(value.Text())}', expected {string.Join(", ", Families.Keys)}, the architectures that are supported");
     }
 
     /// <summary>Whether all layers have attention and SwiGLU, so that equal ones make a plain Llama.</summary>
@@ -86,9 +108,9 @@ internal static class GgufConfiguration
             }
         }
 
-        if (keys.Optional("rope.scaling.type") is { } scaling && scaling.Text() is not "none")
+        if (keys.Optional("rope.scaling.type") is { } scaling && scaling.Text() is not ("none" or LinearScaling))
         {
-            throw scaling.Fault($"'{Tokenizers.FileField.Shorten(scaling.Text())}', expected none; a llama3 scaling stands in {GgufNames.RopeDivisors}");
+            throw scaling.Fault($"'{Tokenizers.FileField.Shorten(scaling.Text())}', expected none or {LinearScaling}; a llama3 scaling stands in {GgufNames.RopeDivisors}");
         }
     }
 
@@ -141,19 +163,32 @@ internal static class GgufConfiguration
 
             MixerConfiguration mixer = heads[i] == 0 || fillers.Mixers.Contains(i) ? new NoMixerConfiguration()
                 : kvHeads[i] == 0 ? new LinearMixerConfiguration()
-                : new AttentionConfiguration(kvHeads[i]);
+                : new AttentionConfiguration(kvHeads[i])
+                {
+                    HasQkvBias = keys.Has(i, "attn_q", "bias"),
+                    HasOutputBias = keys.Has(i, "attn_output", "bias"),
+                    HasHeadNorms = keys.Has(i, "attn_q_norm", "weight"),
+                };
             layers[i] = new LayerConfiguration(
-                mixer, widths[i] == 0 || fillers.FeedForwards.Contains(i) ? new NoFeedForwardConfiguration() : new SwiGluConfiguration(widths[i]));
+                mixer, widths[i] == 0 || fillers.FeedForwards.Contains(i)
+                    ? new NoFeedForwardConfiguration()
+                    : new SwiGluConfiguration(widths[i]) { HasBias = keys.Has(i, "ffn_gate", "bias") });
         }
 
         return [.. layers];
     }
 
-    private static unsafe RopeScalingConfiguration? Scaling(Keys keys, int headDim, double theta)
+    private static unsafe RopeScaling? Scaling(Keys keys, int headDim, double theta)
     {
+        double linear = keys.Optional("rope.scaling.type")?.Text() == LinearScaling ? keys.Optional("rope.scaling.factor")?.Positive() ?? 1 : 1;
         if (!keys.File.TryGet(GgufNames.RopeDivisors, out GgufTensor? tensor))
         {
-            return null;
+            return linear == 1 ? null : new LinearRopeScaling(linear);
+        }
+
+        if (linear != 1 || keys.Architecture is not (Llama or Deci))
+        {
+            throw new InvalidDataException($"{keys.File.FilePath}: tensor '{tensor.Name}' stands beside a linear scaling or in {keys.Architecture}, where it has no meaning");
         }
 
         if (tensor.Type != GgufTensorType.F32 || tensor.ElementCount != headDim / 2)
@@ -173,6 +208,8 @@ internal static class GgufConfiguration
     private readonly record struct Keys(GgufFile File, string Architecture)
     {
         public GgufValue Required(string name) => GgufConfiguration.Required(File, $"{Architecture}.{name}");
+
+        public bool Has(int layer, string part, string suffix) => File.TryGet(GgufNames.InLayer(layer, part, suffix), out _);
 
         public GgufValue? Optional(string name) => File.Metadata.GetValueOrDefault($"{Architecture}.{name}");
     }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Tessera.Kernels;
 using Tessera.Models.Blocks;
 using Tessera.Models.Checkpoints;
 using Tessera.Models.Configuration;
@@ -6,7 +7,8 @@ using Tessera.Models.Configuration;
 namespace Tessera.Models.Gguf;
 
 /// <summary>
-/// Writes a model as one GGUF file: architecture <c>llama</c> where all layers have the same attention and SwiGLU, else <c>deci</c>.
+/// Writes a model as one GGUF file: where all layers have the same attention and SwiGLU, architecture <c>qwen3</c> if heads are
+/// normalised, <c>qwen2</c> if that is the model's family, else <c>llama</c>; where layers differ, <c>deci</c>.
 /// </summary>
 public static class GgufExport
 {
@@ -27,12 +29,12 @@ public static class GgufExport
         string path, Decoder model, GgufTensorType type, string name, Action<GgufMetadata>? vocabulary = null)
     {
         ModelConfiguration configuration = model.Configuration;
-        bool isPlain = configuration.Layers.All(layer => layer == configuration.Layers[0] && GgufConfiguration.IsPlain(layer));
-        string architecture = isPlain ? GgufConfiguration.Llama : GgufConfiguration.Deci;
+        string architecture = Architecture(configuration);
+        bool isPlain = architecture != GgufConfiguration.Deci;
         Refuse(configuration, architecture);
         GgufFillers fillers = isPlain ? new GgufFillers([], []) : GgufFillers.For(configuration);
         var notes = new List<string>();
-        using var data = new GgufTensorData(configuration.HeadDim);
+        using var data = new GgufTensorData(architecture, configuration.HeadDim);
         List<GgufTensorToWrite> tensors = [.. Tensors(model, type, data, fillers, notes)];
         var metadata = new GgufMetadata();
         metadata.Add("general.architecture", architecture);
@@ -57,10 +59,26 @@ public static class GgufExport
         return notes;
     }
 
+    private static string Architecture(ModelConfiguration model)
+    {
+        LayerConfiguration first = model.Layers[0];
+        return !model.Layers.All(layer => layer == first && GgufConfiguration.IsPlain(layer)) ? GgufConfiguration.Deci
+            : first.Mixer is AttentionConfiguration { HasHeadNorms: true } ? GgufConfiguration.Qwen3
+            : model.Architecture == ModelFamily.Qwen2 && first.Mixer is AttentionConfiguration { HasQkvBias: true, HasOutputBias: false }
+                && first.FeedForward is SwiGluConfiguration { HasBias: false } ? GgufConfiguration.Qwen2
+            : GgufConfiguration.Llama;
+    }
+
     private static void Refuse(ModelConfiguration model, string architecture)
     {
+        if (model.RopeScaling is not (null or LinearRopeScaling) && !(model.RopeScaling is Llama3RopeScaling && architecture is GgufConfiguration.Llama or GgufConfiguration.Deci))
+        {
+            throw new NotSupportedException($"the rotary scaling {model.RopeScaling} cannot be held by gguf's {architecture}; export as hf instead");
+        }
+
         for (int i = 0; i < model.Layers.Length; i++)
         {
+            RefuseParts(model.Layers[i], i, architecture);
             if (model.Layers[i].FeedForward is LinearFeedForwardConfiguration)
             {
                 throw new NotSupportedException($"layer {i} has a linear map in place of its feed-forward, which gguf cannot hold; export as hf instead");
@@ -72,6 +90,21 @@ public static class GgufExport
                     $"layer {i} has heads of {model.HeadDim} elements, but gguf's {architecture} holds layers of different shapes only with heads of "
                     + $"hidden_size / heads = {model.HiddenSize / model.HeadCount}; export as llama first, which makes all layers equal");
             }
+        }
+    }
+
+    private static void RefuseParts(LayerConfiguration layer, int index, string architecture)
+    {
+        var attention = layer.Mixer as AttentionConfiguration;
+        bool isQwen3 = architecture == GgufConfiguration.Qwen3;
+        string? part = attention?.Window is { } window ? $"a sliding window of {window} tokens"
+            : !isQwen3 && attention is { HasHeadNorms: true } ? "norms of query and key heads beside layers of other shapes"
+            : isQwen3 && attention is { HasQkvBias: true } or { HasOutputBias: true } ? "biases beside norms of query and key heads"
+            : isQwen3 && layer.FeedForward is SwiGluConfiguration { HasBias: true } ? "biases in its feed-forward beside norms of query and key heads"
+            : null;
+        if (part is not null)
+        {
+            throw new NotSupportedException($"layer {index} has {part}, which gguf's {architecture} cannot hold; export as hf instead");
         }
     }
 
@@ -105,7 +138,12 @@ public static class GgufExport
 
         metadata.Add($"{architecture}.attention.layer_norm_rms_epsilon", (float)model.RmsNormEpsilon);
         metadata.Add($"{architecture}.rope.freq_base", (float)model.RopeTheta);
-        if (model.RopeScaling is { } scaling)
+        if (model.RopeScaling is LinearRopeScaling linear)
+        {
+            metadata.Add($"{architecture}.rope.scaling.type", GgufConfiguration.LinearScaling);
+            metadata.Add($"{architecture}.rope.scaling.factor", (float)linear.Factor);
+        }
+        else if (model.RopeScaling is Llama3RopeScaling scaling)
         {
             RopeDivisors.AddTo(metadata, architecture, scaling);
         }
@@ -116,7 +154,7 @@ public static class GgufExport
     private static IEnumerable<GgufTensorToWrite> Tensors(Decoder model, GgufTensorType type, GgufTensorData data, GgufFillers fillers, List<string> notes)
     {
         ModelConfiguration configuration = model.Configuration;
-        if (configuration.RopeScaling is { } scaling)
+        if (configuration.RopeScaling is Llama3RopeScaling scaling)
         {
             float[] divisors = RopeDivisors.Of(configuration.HeadDim, configuration.RopeTheta, scaling);
             yield return GgufTensorData.Of(GgufNames.RopeDivisors, [divisors.Length], divisors);

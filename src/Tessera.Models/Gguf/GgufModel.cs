@@ -45,12 +45,13 @@ public static unsafe class GgufModel
         try
         {
             List<(WeightSlice Slice, GgufTensor Tensor)> pairs = Pair(file, model);
+            string architecture = GgufConfiguration.Architecture(file);
             using var device = new CpuDevice();
             using var scratch = new Arena("gguf rows");
             foreach (var (slice, tensor) in pairs.OrderBy(pair => pair.Tensor.Offset))
             {
                 file.WillNeed(tensor);
-                Fill(device, scratch, file, slice, tensor, configuration.HeadDim);
+                Fill(device, scratch, file, slice, tensor, GgufNames.IsReordered(architecture, slice.Name) ? configuration.HeadDim : 1);
                 file.Release(tensor);
             }
 
@@ -128,19 +129,19 @@ public static unsafe class GgufModel
         return left;
     }
 
-    private static void Fill(CpuDevice device, Arena scratch, GgufFile file, WeightSlice slice, GgufTensor tensor, int headDim)
+    private static void Fill(CpuDevice device, Arena scratch, GgufFile file, WeightSlice slice, GgufTensor tensor, int reordered)
     {
         var view = slice.Parameter.RowsView(slice.RowStart, slice.Rows);
         Convert(device, tensor, file.Address(tensor), view.Type, view.Address);
-        if (GgufNames.IsRotated(slice.Name))
+        if (reordered > 1)
         {
             long rowBytes = (long)view.Columns * view.Type.Bytes();
-            var head = (byte*)scratch.Allocate(headDim * rowBytes);
-            for (int row = 0; row < slice.Rows; row += headDim)
+            var head = (byte*)scratch.Allocate(reordered * rowBytes);
+            for (int row = 0; row < slice.Rows; row += reordered)
             {
                 var rows = (byte*)view.Address + (row * rowBytes);
-                Buffer.MemoryCopy(rows, head, headDim * rowBytes, headDim * rowBytes);
-                RotaryPairs.ToHalves(head, rows, headDim, rowBytes);
+                Buffer.MemoryCopy(rows, head, reordered * rowBytes, reordered * rowBytes);
+                RotaryPairs.ToHalves(head, rows, reordered, rowBytes);
             }
 
             scratch.Reset();

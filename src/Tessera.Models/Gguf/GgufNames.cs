@@ -4,7 +4,7 @@ using Tessera.Models.Checkpoints;
 namespace Tessera.Models.Gguf;
 
 /// <summary>What the tensors of Hugging Face checkpoints are called in GGUF files.</summary>
-/// <remarks>Source: the tensor names of llama.cpp for the architectures <c>llama</c> and <c>deci</c>.</remarks>
+/// <remarks>Source: the tensor names of llama.cpp for the architectures <c>llama</c>, <c>deci</c>, <c>qwen2</c> and <c>qwen3</c>.</remarks>
 internal static class GgufNames
 {
     public const string Embedding = "token_embd.weight";
@@ -23,6 +23,8 @@ internal static class GgufNames
         ["self_attn.k_proj"] = "attn_k",
         ["self_attn.v_proj"] = "attn_v",
         ["self_attn.o_proj"] = "attn_output",
+        ["self_attn.q_norm"] = "attn_q_norm",
+        ["self_attn.k_norm"] = "attn_k_norm",
         ["self_attn.linear_attn"] = "attn_output",
         ["post_attention_layernorm"] = "ffn_norm",
         ["mlp.gate_proj"] = "ffn_gate",
@@ -51,9 +53,16 @@ internal static class GgufNames
     }
 
     /// <summary>The name of a layer's tensor.</summary>
-    public static string InLayer(int layer, string part) => string.Create(CultureInfo.InvariantCulture, $"blk.{layer}.{part}.weight");
+    public static string InLayer(int layer, string part, string suffix = "weight") =>
+        string.Create(CultureInfo.InvariantCulture, $"blk.{layer}.{part}.{suffix}");
 
-    /// <summary>Whether rows are heads whose elements these architectures keep as pairs of neighbours: query and key projections.</summary>
-    public static bool IsRotated(string checkpointName) =>
+    /// <summary>
+    /// Whether rows are heads whose elements an architecture keeps as pairs of neighbours: query and key projections of llama and
+    /// deci, their biases too. The others turn halves, as checkpoints do.
+    /// </summary>
+    public static bool IsReordered(string architecture, string checkpointName) =>
+        architecture is GgufConfiguration.Llama or GgufConfiguration.Deci && IsRotated(checkpointName);
+
+    private static bool IsRotated(string checkpointName) =>
         checkpointName.Contains(".self_attn.q_proj.", StringComparison.Ordinal) || checkpointName.Contains(".self_attn.k_proj.", StringComparison.Ordinal);
 }

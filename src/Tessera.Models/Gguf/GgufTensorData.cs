@@ -6,8 +6,9 @@ using Tessera.Models.Blocks;
 namespace Tessera.Models.Gguf;
 
 /// <summary>Turns weights into the bytes of a file, some rows at a time, in the order and the type that the file wants.</summary>
+/// <param name="architecture">Decides which rows are reordered.</param>
 /// <param name="headDim">Elements of a head, the rows that are reordered together.</param>
-internal sealed unsafe class GgufTensorData(int headDim) : IDisposable
+internal sealed unsafe class GgufTensorData(string architecture, int headDim) : IDisposable
 {
     // What is in memory beside the model: at most this many elements in each of three forms, or one row or head of them.
     private const long ChunkElements = 1L << 21;
@@ -30,7 +31,7 @@ internal sealed unsafe class GgufTensorData(int headDim) : IDisposable
     public void Write(Stream stream, WeightSlice slice, GgufTensorType type)
     {
         int columns = slice.Parameter.Columns;
-        int unit = GgufNames.IsRotated(slice.Name) && !slice.IsVector ? headDim : 1;
+        int unit = GgufNames.IsReordered(architecture, slice.Name) ? headDim : 1;
         int step = checked((int)Math.Max(unit, ChunkElements / columns / unit * unit));
         for (int row = 0; row < slice.Rows; row += step)
         {

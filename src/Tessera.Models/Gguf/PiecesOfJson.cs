@@ -45,7 +45,7 @@ internal static class PiecesOfJson
             pieces[id] = new SentencePiece(text ?? $"[PAD{id}]", score, type);
         }
 
-        return (pieces, new SentencePieceOptions { AddDummyPrefix = addsSpace });
+        return pieces.Count(piece => piece.Type == SentencePieceType.Byte) == 256 ? (pieces, new SentencePieceOptions { AddDummyPrefix = addsSpace }) : null;
     }
 
     // Spaces become marks, by a normaliser or by a pre-tokenizer that leaves the text whole; the answer is whether one is put in front.

@@ -18,10 +18,10 @@ internal static class RopeDivisors
     private const string ContextKey = "rope.scaling.original_context_length";
 
     /// <summary>The table of a scaling.</summary>
-    public static float[] Of(int headDim, double theta, RopeScalingConfiguration scaling)
+    public static float[] Of(int headDim, double theta, Llama3RopeScaling scaling)
     {
         double[] plain = RopeTable.InverseFrequencies(headDim, theta, null);
-        double[] scaled = RopeTable.InverseFrequencies(headDim, theta, Scaling(scaling));
+        double[] scaled = RopeTable.InverseFrequencies(headDim, theta, scaling);
         return [.. plain.Zip(scaled, (before, after) => (float)(before / after))];
     }
 
@@ -32,8 +32,8 @@ internal static class RopeDivisors
     /// <param name="likely">Scalings to try first.</param>
     /// <param name="file">Named in the message.</param>
     /// <exception cref="InvalidDataException">No llama3 scaling gives it.</exception>
-    public static RopeScalingConfiguration? Recognise(
-        ReadOnlySpan<float> divisors, int headDim, double theta, IEnumerable<RopeScalingConfiguration> likely, string file)
+    public static Llama3RopeScaling? Recognise(
+        ReadOnlySpan<float> divisors, int headDim, double theta, IEnumerable<Llama3RopeScaling> likely, string file)
     {
         double factor = divisors[^1];
         if (divisors.IndexOfAnyExcept(1f) < 0)
@@ -46,7 +46,7 @@ internal static class RopeDivisors
             // A rounded table has a rounded factor; published ones are whole.
             double whole = Math.Round(factor);
             factor = Math.Abs(whole - factor) < factor * Tolerance ? whole : factor;
-            foreach (RopeScalingConfiguration candidate in likely.Concat(Candidates(divisors, headDim, theta, factor)))
+            foreach (Llama3RopeScaling candidate in likely.Concat(Candidates(divisors, headDim, theta, factor)))
             {
                 if (Matches(divisors, Of(headDim, theta, candidate)))
                 {
@@ -60,14 +60,14 @@ internal static class RopeDivisors
     }
 
     /// <summary>Adds what the table does not hold: keys that this program reads to find the same numbers again.</summary>
-    public static void AddTo(GgufMetadata metadata, string architecture, RopeScalingConfiguration scaling)
+    public static void AddTo(GgufMetadata metadata, string architecture, Llama3RopeScaling scaling)
     {
         metadata.Add($"{architecture}.{ContextKey}", scaling.OriginalMaxPositions);
         metadata.Add(ScalingKey, [(float)scaling.Factor, (float)scaling.LowFrequencyFactor, (float)scaling.HighFrequencyFactor]);
     }
 
     /// <summary>The scalings that the metadata names; the table decides whether one of them holds.</summary>
-    public static IEnumerable<RopeScalingConfiguration> Named(GgufFile file, string architecture, double factor)
+    public static IEnumerable<Llama3RopeScaling> Named(GgufFile file, string architecture, double factor)
     {
         if (!file.Metadata.TryGetValue($"{architecture}.{ContextKey}", out GgufValue? value))
         {
@@ -77,22 +77,22 @@ internal static class RopeDivisors
         int context = value.Integer(1, ConfigurationLimits.Positions);
         if (file.Metadata.TryGetValue(ScalingKey, out GgufValue? given) && given.Floats(3) is [> 1 and var exact, > 0 and var low, var high] && high > low)
         {
-            yield return new RopeScalingConfiguration(GgufValue.Shortest(exact), GgufValue.Shortest(low), GgufValue.Shortest(high), context);
+            yield return new Llama3RopeScaling(GgufValue.Shortest(exact), GgufValue.Shortest(low), GgufValue.Shortest(high), context);
         }
 
         if (factor > 1)
         {
-            yield return new RopeScalingConfiguration(Math.Round(factor), UsualLow, UsualHigh, context);
+            yield return new Llama3RopeScaling(Math.Round(factor), UsualLow, UsualHigh, context);
         }
     }
 
-    private static List<RopeScalingConfiguration> Candidates(ReadOnlySpan<float> divisors, int headDim, double theta, double factor)
+    private static List<Llama3RopeScaling> Candidates(ReadOnlySpan<float> divisors, int headDim, double theta, double factor)
     {
         // The context of every published model first, in front of others that may give the same table.
-        var candidates = new List<RopeScalingConfiguration> { new(factor, UsualLow, UsualHigh, 8192) };
+        var candidates = new List<Llama3RopeScaling> { new(factor, UsualLow, UsualHigh, 8192) };
         for (int context = 1 << 20; context >= 1; context >>= 1)
         {
-            candidates.Add(new RopeScalingConfiguration(factor, UsualLow, UsualHigh, context));
+            candidates.Add(new Llama3RopeScaling(factor, UsualLow, UsualHigh, context));
         }
 
         if (FromBands(divisors, headDim, theta, factor) is { } fitted)
@@ -105,7 +105,7 @@ internal static class RopeDivisors
 
     // t is a straight line in 1/w: t = C/(hi − lo) · 1/w − lo/(hi − lo). Two blended divisors give it; with fewer, the borders
     // may lie anywhere between the neighbours of different bands.
-    private static RopeScalingConfiguration? FromBands(ReadOnlySpan<float> divisors, int headDim, double theta, double factor)
+    private static Llama3RopeScaling? FromBands(ReadOnlySpan<float> divisors, int headDim, double theta, double factor)
     {
         const int Context = 8192;
         double[] inverse = [.. RopeTable.InverseFrequencies(headDim, theta, null).Select(f => f / (2 * Math.PI))];
@@ -153,7 +153,7 @@ internal static class RopeDivisors
 
         double width = Context / slope, lowFactor = offset * width;
         return slope > 0 && lowFactor > 0 && double.IsFinite(lowFactor + width)
-            ? new RopeScalingConfiguration(factor, lowFactor, lowFactor + width, Context)
+            ? new Llama3RopeScaling(factor, lowFactor, lowFactor + width, Context)
             : null;
     }
 
@@ -169,7 +169,4 @@ internal static class RopeDivisors
 
         return true;
     }
-
-    private static RopeScaling Scaling(RopeScalingConfiguration scaling) =>
-        new(scaling.Factor, scaling.LowFrequencyFactor, scaling.HighFrequencyFactor, scaling.OriginalMaxPositions);
 }

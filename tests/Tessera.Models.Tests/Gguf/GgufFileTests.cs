@@ -159,7 +159,7 @@ public sealed class GgufFileTests : IDisposable
         GgufExport.Write(path, model, GgufTensorType.Q8_0, "small");
         byte[] original = File.ReadAllBytes(path);
         int header = 2200, refused = 0;
-        const int Mutants = 1500;
+        const int Mutants = 500;
         long live = Arena.LiveBytes;
         for (int i = 0; i < Mutants; i++)
         {

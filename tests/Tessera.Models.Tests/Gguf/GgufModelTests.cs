@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Tessera.Devices;
+using Tessera.Kernels;
 using Tessera.Models.Checkpoints;
 using Tessera.Models.Configuration;
 using Tessera.Models.Gguf;
@@ -90,7 +91,7 @@ public sealed class GgufModelTests : IDisposable
     [Fact]
     public void Heads_of_another_size_and_stretched_wavelengths_are_kept()
     {
-        foreach (var scaling in (RopeScalingConfiguration[])
+        foreach (var scaling in (Llama3RopeScaling[])
             [new(8, 1, 4, 8192), new(32, 1, 4, 8192), new(4, 1, 4, 256), new(2.5, 2, 7, 100), new(3, 0.5, 1.5, 40)])
         {
             var shape = Shape(Plain) with { HeadDim = 24, RopeScaling = scaling, RopeTheta = 500_000, RmsNormEpsilon = 1e-6 };
@@ -103,6 +104,38 @@ public sealed class GgufModelTests : IDisposable
             int[] ids = SmallModel.Ids(30, 41);
             Assert.Equal(SmallModel.Logits(_device, model, ids), SmallModel.Logits(_device, loaded, ids));
         }
+    }
+
+    [Theory]
+    [InlineData(ModelFamily.Qwen2, "qwen2")]
+    [InlineData(ModelFamily.Qwen3, "qwen3")]
+    [InlineData(ModelFamily.Llama, "llama")]
+    [InlineData(ModelFamily.Mistral, "llama")]
+    [InlineData(ModelFamily.DeciLm, "deci")]
+    public void Biases_head_norms_and_linear_scalings_come_back_bit_for_bit(ModelFamily family, string architecture)
+    {
+        var attention = new AttentionConfiguration(2)
+        {
+            HasQkvBias = family is not (ModelFamily.Qwen3 or ModelFamily.Mistral),
+            HasOutputBias = family is ModelFamily.Llama or ModelFamily.DeciLm,
+            HasHeadNorms = family == ModelFamily.Qwen3,
+        };
+        var ffn = new SwiGluConfiguration(64) { HasBias = family is ModelFamily.Llama };
+        ImmutableArray<LayerConfiguration> layers = [new(attention, ffn), family == ModelFamily.DeciLm ? new(SmallModel.NoMixer, ffn) : new(attention, ffn)];
+        var shape = Shape(layers, tied: true) with { Architecture = family, HeadDim = family == ModelFamily.DeciLm ? 16 : 8, RopeScaling = new LinearRopeScaling(2.5) };
+        using var model = SmallModel.Create(shape);
+        string path = _folder.File("model.gguf");
+        GgufExport.Write(path, model, GgufTensorType.F32, "small");
+        using (var file = GgufFile.Open(path))
+        {
+            Assert.Equal(architecture, file.Metadata["general.architecture"].Text());
+        }
+
+        using var loaded = ModelFolder.Load(path);
+        Assert.Equal(shape with { Architecture = family == ModelFamily.Mistral ? ModelFamily.Llama : family }, loaded.Configuration);
+        Assert.Equal(SmallModel.AllBytes(model), SmallModel.AllBytes(loaded));
+        int[] ids = SmallModel.Ids(25, 41);
+        Assert.Equal(SmallModel.Logits(_device, model, ids), SmallModel.Logits(_device, loaded, ids));
     }
 
     [Fact]
@@ -206,6 +239,10 @@ public sealed class GgufModelTests : IDisposable
         Assert.Contains("layer 7", Assert.Throws<NotSupportedException>(() => GgufExport.Write(path, linear, GgufTensorType.F32, "x")).Message, StringComparison.Ordinal);
         using var narrow = SmallModel.Create(Shape(Mixed) with { HeadDim = 8 });
         Assert.Contains("layer 0", Assert.Throws<NotSupportedException>(() => GgufExport.Write(path, narrow, GgufTensorType.F32, "x")).Message, StringComparison.Ordinal);
+        using var windowed = SmallModel.Create(Shape([Plain[0], new(new AttentionConfiguration(2) { Window = 4 }, new SwiGluConfiguration(32))]));
+        Assert.Contains("layer 1 has a sliding window", Assert.Throws<NotSupportedException>(() => GgufExport.Write(path, windowed, GgufTensorType.F32, "x")).Message, StringComparison.Ordinal);
+        using var stretched = SmallModel.Create(Shape(Plain) with { RopeScaling = new YarnRopeScaling(4, 16) });
+        Assert.Contains("Yarn", Assert.Throws<NotSupportedException>(() => GgufExport.Write(path, stretched, GgufTensorType.F32, "x")).Message, StringComparison.Ordinal);
         Assert.Empty(Directory.GetFiles(_folder.FullPath));
     }
 
