@@ -101,7 +101,7 @@ public static unsafe partial class Linear
         Gemm.Multiply(device, dy, true, x, false, gradWeight, inputs, outputs, inputs, tokens, accumulate: true);
     }
 
-    private static void CheckStride(long stride, int columns, int tokens, string name)
+    internal static void CheckStride(long stride, int columns, int tokens, string name)
     {
         if (tokens > 1 && stride < columns)
         {

@@ -1,0 +1,93 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace Tessera.Kernels;
+
+public static unsafe partial class QuantizedLinear
+{
+    // How far ahead of the weights in use lines are asked for.
+    private const int PrefetchBytes = 2048;
+
+    /// <summary>A tile with a block of 2 tokens.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void VnniTwo<TWeights>(byte* w, byte* x, int groups, float* sums)
+        where TWeights : struct, IGroupedWeights
+    {
+        for (; groups > 0; groups--, w += TWeights.RecordBytes, x += 80)
+        {
+            int* starts = (int*)(x + 72);
+            Vector256<int> l0 = Vector256.Create(starts[0]), h0 = l0;
+            Vector256<int> l1 = Vector256.Create(starts[1]), h1 = l1;
+            if (Sse.IsSupported)
+            {
+                // Few tokens wait for memory: ask for the lines some records ahead.
+                for (int line = 0; line < TWeights.RecordBytes; line += 64)
+                {
+                    Sse.Prefetch0(w + PrefetchBytes + line);
+                }
+            }
+
+            for (int step = 0; step < 8; step += 2)
+            {
+                byte* v = x + (step * 8);
+                TWeights.Even(w, step, out Vector256<byte> low, out Vector256<byte> high);
+                var quad = Vector256.Create(*(int*)v).AsSByte();
+                l0 = AvxVnni.MultiplyWideningAndAdd(l0, low, quad);
+                h0 = AvxVnni.MultiplyWideningAndAdd(h0, high, quad);
+                quad = Vector256.Create(*(int*)(v + 4)).AsSByte();
+                l1 = AvxVnni.MultiplyWideningAndAdd(l1, low, quad);
+                h1 = AvxVnni.MultiplyWideningAndAdd(h1, high, quad);
+                TWeights.Odd(w, step, out low, out high);
+                quad = Vector256.Create(*(int*)(v + 8)).AsSByte();
+                l0 = AvxVnni.MultiplyWideningAndAdd(l0, low, quad);
+                h0 = AvxVnni.MultiplyWideningAndAdd(h0, high, quad);
+                quad = Vector256.Create(*(int*)(v + 12)).AsSByte();
+                l1 = AvxVnni.MultiplyWideningAndAdd(l1, low, quad);
+                h1 = AvxVnni.MultiplyWideningAndAdd(h1, high, quad);
+            }
+
+            float* scales = (float*)(x + 64);
+            Vector512<float> rowScales = WidenScales(w + TWeights.RecordBytes - ScaleBytes);
+            Add(sums, l0, h0, scales[0], rowScales);
+            Add(sums + 16, l1, h1, scales[1], rowScales);
+        }
+    }
+
+    /// <summary>A tile with one token.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void VnniOne<TWeights>(byte* w, byte* x, int groups, float* sums)
+        where TWeights : struct, IGroupedWeights
+    {
+        for (; groups > 0; groups--, w += TWeights.RecordBytes, x += 40)
+        {
+            int* starts = (int*)(x + 36);
+            Vector256<int> l0 = Vector256.Create(*starts), h0 = l0;
+            if (Sse.IsSupported)
+            {
+                // Few tokens wait for memory: ask for the lines some records ahead.
+                for (int line = 0; line < TWeights.RecordBytes; line += 64)
+                {
+                    Sse.Prefetch0(w + PrefetchBytes + line);
+                }
+            }
+
+            for (int step = 0; step < 8; step += 2)
+            {
+                byte* v = x + (step * 4);
+                TWeights.Even(w, step, out Vector256<byte> low, out Vector256<byte> high);
+                var quad = Vector256.Create(*(int*)v).AsSByte();
+                l0 = AvxVnni.MultiplyWideningAndAdd(l0, low, quad);
+                h0 = AvxVnni.MultiplyWideningAndAdd(h0, high, quad);
+                TWeights.Odd(w, step, out low, out high);
+                quad = Vector256.Create(*(int*)(v + 4)).AsSByte();
+                l0 = AvxVnni.MultiplyWideningAndAdd(l0, low, quad);
+                h0 = AvxVnni.MultiplyWideningAndAdd(h0, high, quad);
+            }
+
+            float* scales = (float*)(x + 32);
+            Vector512<float> rowScales = WidenScales(w + TWeights.RecordBytes - ScaleBytes);
+            Add(sums, l0, h0, scales[0], rowScales);
+        }
+    }
+}
