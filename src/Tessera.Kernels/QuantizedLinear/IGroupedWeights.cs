@@ -10,11 +10,14 @@ internal unsafe interface IGroupedWeights
     /// <summary>Bytes of a record.</summary>
     static abstract int RecordBytes { get; }
 
-    /// <summary>Four columns of 16 rows, two vectors of 8 rows: an even step from 0 to 6.</summary>
-    static abstract void Even(byte* record, int step, out Vector256<byte> low, out Vector256<byte> high);
+    /// <summary>Bytes of two steps.</summary>
+    static abstract int PairBytes { get; }
 
-    /// <summary>The step behind the even <paramref name="step"/>.</summary>
-    static abstract void Odd(byte* record, int step, out Vector256<byte> low, out Vector256<byte> high);
+    /// <summary>The first of two steps: four columns of 16 rows, two vectors of 8 rows.</summary>
+    static abstract void Even(byte* pair, out Vector256<byte> low, out Vector256<byte> high);
+
+    /// <summary>The second of two steps.</summary>
+    static abstract void Odd(byte* pair, out Vector256<byte> low, out Vector256<byte> high);
 
     /// <summary>Four columns of 4 rows: step 0 to 7, rows 4·<paramref name="quarter"/> on.</summary>
     static abstract Vector128<byte> Quarter(byte* record, int step, int quarter);
@@ -28,18 +31,20 @@ internal readonly unsafe struct Int8Weights : IGroupedWeights
 {
     public static int RecordBytes => 16 * 34;
 
+    public static int PairBytes => 128;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Even(byte* record, int step, out Vector256<byte> low, out Vector256<byte> high)
+    public static void Even(byte* pair, out Vector256<byte> low, out Vector256<byte> high)
     {
-        low = Vector256.Load(record + (step * 64));
-        high = Vector256.Load(record + (step * 64) + 32);
+        low = Vector256.Load(pair);
+        high = Vector256.Load(pair + 32);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Odd(byte* record, int step, out Vector256<byte> low, out Vector256<byte> high)
+    public static void Odd(byte* pair, out Vector256<byte> low, out Vector256<byte> high)
     {
-        low = Vector256.Load(record + (step * 64) + 64);
-        high = Vector256.Load(record + (step * 64) + 96);
+        low = Vector256.Load(pair + 64);
+        high = Vector256.Load(pair + 96);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -53,21 +58,23 @@ internal readonly unsafe struct Int4Weights : IGroupedWeights
 {
     public static int RecordBytes => 16 * 18;
 
+    public static int PairBytes => 64;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Even(byte* record, int step, out Vector256<byte> low, out Vector256<byte> high)
+    public static void Even(byte* pair, out Vector256<byte> low, out Vector256<byte> high)
     {
         var nibble = Vector256.Create((byte)15);
-        low = Vector256.Load(record + (step * 32)) & nibble;
-        high = Vector256.Load(record + (step * 32) + 32) & nibble;
+        low = Vector256.Load(pair) & nibble;
+        high = Vector256.Load(pair + 32) & nibble;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Odd(byte* record, int step, out Vector256<byte> low, out Vector256<byte> high)
+    public static void Odd(byte* pair, out Vector256<byte> low, out Vector256<byte> high)
     {
         // Shifted as words: the bits that cross from byte to byte are masked away.
         var nibble = Vector256.Create((byte)15);
-        low = (Vector256.Load(record + (step * 32)).AsUInt16() >>> 4).AsByte() & nibble;
-        high = (Vector256.Load(record + (step * 32) + 32).AsUInt16() >>> 4).AsByte() & nibble;
+        low = (Vector256.Load(pair).AsUInt16() >>> 4).AsByte() & nibble;
+        high = (Vector256.Load(pair + 32).AsUInt16() >>> 4).AsByte() & nibble;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

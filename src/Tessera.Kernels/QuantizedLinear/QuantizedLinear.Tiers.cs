@@ -83,16 +83,18 @@ public static unsafe partial class QuantizedLinear
     /// same bits.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add(float* sums, Vector256<int> low, Vector256<int> high, float tokenScale, Vector512<float> rowScales)
+    private static void Add(float* sums, Vector256<int> low, Vector256<int> high, float* tokenScale, Vector512<float> rowScales)
     {
         if (Vector512.IsHardwareAccelerated)
         {
-            Vector512<float> products = Vector512.ConvertToSingle(Vector512.Create(low, high)) * Vector512.Create(tokenScale) * rowScales;
+            // Vector512.Create of two halves would write a register that is carried from call to call.
+            Vector512<int> integers = low.ToVector512Unsafe().WithUpper(high);
+            Vector512<float> products = Vector512.ConvertToSingle(integers) * Vector512.Create(*tokenScale) * rowScales;
             (Vector512.Load(sums) + products).Store(sums);
             return;
         }
 
-        var scale = Vector256.Create(tokenScale);
+        var scale = Vector256.Create(*tokenScale);
         (Vector256.Load(sums) + (Vector256.ConvertToSingle(low) * scale * rowScales.GetLower())).Store(sums);
         (Vector256.Load(sums + 8) + (Vector256.ConvertToSingle(high) * scale * rowScales.GetUpper())).Store(sums + 8);
     }
@@ -106,16 +108,16 @@ public static unsafe partial class QuantizedLinear
         for (; groups > 0; groups--, w += TWeights.RecordBytes, x += record)
         {
             Vector256<int> l = Vector256.Create(((int*)(x + TokenBlocks.StartOffset(width)))[token]), h = l;
-            for (int step = 0; step < 8; step += 2)
+            int* quads = (int*)x + token;
+            for (byte* pair = w; pair != w + (4 * TWeights.PairBytes); pair += TWeights.PairBytes, quads += 2 * width)
             {
-                int* quads = (int*)x + (step * width) + token;
-                TWeights.Even(w, step, out Vector256<byte> low, out Vector256<byte> high);
+                TWeights.Even(pair, out Vector256<byte> low, out Vector256<byte> high);
                 AddWords(ref l, ref h, low, high, quads[0]);
-                TWeights.Odd(w, step, out low, out high);
+                TWeights.Odd(pair, out low, out high);
                 AddWords(ref l, ref h, low, high, quads[width]);
             }
 
-            Add(sums, l, h, ((float*)(x + TokenBlocks.ScaleOffset(width)))[token], WidenScales(w + TWeights.RecordBytes - ScaleBytes));
+            Add(sums, l, h, (float*)(x + TokenBlocks.ScaleOffset(width)) + token, WidenScales(w + TWeights.RecordBytes - ScaleBytes));
         }
     }
 

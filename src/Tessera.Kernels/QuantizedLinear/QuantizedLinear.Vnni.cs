@@ -16,17 +16,16 @@ public static unsafe partial class QuantizedLinear
     {
         for (; groups > 0; groups--, w += TWeights.RecordBytes, x += 240)
         {
-            int* starts = (int*)(x + 216);
-            Vector256<int> l0 = Vector256.Create(starts[0]), h0 = l0;
-            Vector256<int> l1 = Vector256.Create(starts[1]), h1 = l1;
-            Vector256<int> l2 = Vector256.Create(starts[2]), h2 = l2;
-            Vector256<int> l3 = Vector256.Create(starts[3]), h3 = l3;
-            Vector256<int> l4 = Vector256.Create(starts[4]), h4 = l4;
-            Vector256<int> l5 = Vector256.Create(starts[5]), h5 = l5;
-            for (int step = 0; step < 8; step += 2)
+            Vector256<int> l0 = Vector256.Create(*(int*)(x + 216)), h0 = l0;
+            Vector256<int> l1 = Vector256.Create(*(int*)(x + 220)), h1 = l1;
+            Vector256<int> l2 = Vector256.Create(*(int*)(x + 224)), h2 = l2;
+            Vector256<int> l3 = Vector256.Create(*(int*)(x + 228)), h3 = l3;
+            Vector256<int> l4 = Vector256.Create(*(int*)(x + 232)), h4 = l4;
+            Vector256<int> l5 = Vector256.Create(*(int*)(x + 236)), h5 = l5;
+            byte* pair = w;
+            for (byte* v = x; v != x + 192; v += 48, pair += TWeights.PairBytes)
             {
-                byte* v = x + (step * 24);
-                TWeights.Even(w, step, out Vector256<byte> low, out Vector256<byte> high);
+                TWeights.Even(pair, out Vector256<byte> low, out Vector256<byte> high);
                 var quad = Vector256.Create(*(int*)v).AsSByte();
                 l0 = AvxVnni.MultiplyWideningAndAdd(l0, low, quad);
                 h0 = AvxVnni.MultiplyWideningAndAdd(h0, high, quad);
@@ -45,7 +44,7 @@ public static unsafe partial class QuantizedLinear
                 quad = Vector256.Create(*(int*)(v + 20)).AsSByte();
                 l5 = AvxVnni.MultiplyWideningAndAdd(l5, low, quad);
                 h5 = AvxVnni.MultiplyWideningAndAdd(h5, high, quad);
-                TWeights.Odd(w, step, out low, out high);
+                TWeights.Odd(pair, out low, out high);
                 quad = Vector256.Create(*(int*)(v + 24)).AsSByte();
                 l0 = AvxVnni.MultiplyWideningAndAdd(l0, low, quad);
                 h0 = AvxVnni.MultiplyWideningAndAdd(h0, high, quad);
@@ -68,12 +67,12 @@ public static unsafe partial class QuantizedLinear
 
             float* scales = (float*)(x + 192);
             Vector512<float> rowScales = WidenScales(w + TWeights.RecordBytes - ScaleBytes);
-            Add(sums, l0, h0, scales[0], rowScales);
-            Add(sums + 16, l1, h1, scales[1], rowScales);
-            Add(sums + 32, l2, h2, scales[2], rowScales);
-            Add(sums + 48, l3, h3, scales[3], rowScales);
-            Add(sums + 64, l4, h4, scales[4], rowScales);
-            Add(sums + 80, l5, h5, scales[5], rowScales);
+            Add(sums, l0, h0, scales, rowScales);
+            Add(sums + 16, l1, h1, scales + 1, rowScales);
+            Add(sums + 32, l2, h2, scales + 2, rowScales);
+            Add(sums + 48, l3, h3, scales + 3, rowScales);
+            Add(sums + 64, l4, h4, scales + 4, rowScales);
+            Add(sums + 80, l5, h5, scales + 5, rowScales);
         }
     }
 
@@ -84,15 +83,14 @@ public static unsafe partial class QuantizedLinear
     {
         for (; groups > 0; groups--, w += TWeights.RecordBytes, x += 160)
         {
-            int* starts = (int*)(x + 144);
-            Vector256<int> l0 = Vector256.Create(starts[0]), h0 = l0;
-            Vector256<int> l1 = Vector256.Create(starts[1]), h1 = l1;
-            Vector256<int> l2 = Vector256.Create(starts[2]), h2 = l2;
-            Vector256<int> l3 = Vector256.Create(starts[3]), h3 = l3;
-            for (int step = 0; step < 8; step += 2)
+            Vector256<int> l0 = Vector256.Create(*(int*)(x + 144)), h0 = l0;
+            Vector256<int> l1 = Vector256.Create(*(int*)(x + 148)), h1 = l1;
+            Vector256<int> l2 = Vector256.Create(*(int*)(x + 152)), h2 = l2;
+            Vector256<int> l3 = Vector256.Create(*(int*)(x + 156)), h3 = l3;
+            byte* pair = w;
+            for (byte* v = x; v != x + 128; v += 32, pair += TWeights.PairBytes)
             {
-                byte* v = x + (step * 16);
-                TWeights.Even(w, step, out Vector256<byte> low, out Vector256<byte> high);
+                TWeights.Even(pair, out Vector256<byte> low, out Vector256<byte> high);
                 var quad = Vector256.Create(*(int*)v).AsSByte();
                 l0 = AvxVnni.MultiplyWideningAndAdd(l0, low, quad);
                 h0 = AvxVnni.MultiplyWideningAndAdd(h0, high, quad);
@@ -105,7 +103,7 @@ public static unsafe partial class QuantizedLinear
                 quad = Vector256.Create(*(int*)(v + 12)).AsSByte();
                 l3 = AvxVnni.MultiplyWideningAndAdd(l3, low, quad);
                 h3 = AvxVnni.MultiplyWideningAndAdd(h3, high, quad);
-                TWeights.Odd(w, step, out low, out high);
+                TWeights.Odd(pair, out low, out high);
                 quad = Vector256.Create(*(int*)(v + 16)).AsSByte();
                 l0 = AvxVnni.MultiplyWideningAndAdd(l0, low, quad);
                 h0 = AvxVnni.MultiplyWideningAndAdd(h0, high, quad);
@@ -122,10 +120,10 @@ public static unsafe partial class QuantizedLinear
 
             float* scales = (float*)(x + 128);
             Vector512<float> rowScales = WidenScales(w + TWeights.RecordBytes - ScaleBytes);
-            Add(sums, l0, h0, scales[0], rowScales);
-            Add(sums + 16, l1, h1, scales[1], rowScales);
-            Add(sums + 32, l2, h2, scales[2], rowScales);
-            Add(sums + 48, l3, h3, scales[3], rowScales);
+            Add(sums, l0, h0, scales, rowScales);
+            Add(sums + 16, l1, h1, scales + 1, rowScales);
+            Add(sums + 32, l2, h2, scales + 2, rowScales);
+            Add(sums + 48, l3, h3, scales + 3, rowScales);
         }
     }
 }

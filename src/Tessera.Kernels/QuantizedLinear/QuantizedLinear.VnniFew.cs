@@ -16,9 +16,6 @@ public static unsafe partial class QuantizedLinear
     {
         for (; groups > 0; groups--, w += TWeights.RecordBytes, x += 80)
         {
-            int* starts = (int*)(x + 72);
-            Vector256<int> l0 = Vector256.Create(starts[0]), h0 = l0;
-            Vector256<int> l1 = Vector256.Create(starts[1]), h1 = l1;
             if (Sse.IsSupported)
             {
                 // Few tokens wait for memory: ask for the lines some records ahead.
@@ -28,17 +25,19 @@ public static unsafe partial class QuantizedLinear
                 }
             }
 
-            for (int step = 0; step < 8; step += 2)
+            Vector256<int> l0 = Vector256.Create(*(int*)(x + 72)), h0 = l0;
+            Vector256<int> l1 = Vector256.Create(*(int*)(x + 76)), h1 = l1;
+            byte* pair = w;
+            for (byte* v = x; v != x + 64; v += 16, pair += TWeights.PairBytes)
             {
-                byte* v = x + (step * 8);
-                TWeights.Even(w, step, out Vector256<byte> low, out Vector256<byte> high);
+                TWeights.Even(pair, out Vector256<byte> low, out Vector256<byte> high);
                 var quad = Vector256.Create(*(int*)v).AsSByte();
                 l0 = AvxVnni.MultiplyWideningAndAdd(l0, low, quad);
                 h0 = AvxVnni.MultiplyWideningAndAdd(h0, high, quad);
                 quad = Vector256.Create(*(int*)(v + 4)).AsSByte();
                 l1 = AvxVnni.MultiplyWideningAndAdd(l1, low, quad);
                 h1 = AvxVnni.MultiplyWideningAndAdd(h1, high, quad);
-                TWeights.Odd(w, step, out low, out high);
+                TWeights.Odd(pair, out low, out high);
                 quad = Vector256.Create(*(int*)(v + 8)).AsSByte();
                 l0 = AvxVnni.MultiplyWideningAndAdd(l0, low, quad);
                 h0 = AvxVnni.MultiplyWideningAndAdd(h0, high, quad);
@@ -49,8 +48,8 @@ public static unsafe partial class QuantizedLinear
 
             float* scales = (float*)(x + 64);
             Vector512<float> rowScales = WidenScales(w + TWeights.RecordBytes - ScaleBytes);
-            Add(sums, l0, h0, scales[0], rowScales);
-            Add(sums + 16, l1, h1, scales[1], rowScales);
+            Add(sums, l0, h0, scales, rowScales);
+            Add(sums + 16, l1, h1, scales + 1, rowScales);
         }
     }
 
@@ -61,8 +60,6 @@ public static unsafe partial class QuantizedLinear
     {
         for (; groups > 0; groups--, w += TWeights.RecordBytes, x += 40)
         {
-            int* starts = (int*)(x + 36);
-            Vector256<int> l0 = Vector256.Create(*starts), h0 = l0;
             if (Sse.IsSupported)
             {
                 // Few tokens wait for memory: ask for the lines some records ahead.
@@ -72,14 +69,15 @@ public static unsafe partial class QuantizedLinear
                 }
             }
 
-            for (int step = 0; step < 8; step += 2)
+            Vector256<int> l0 = Vector256.Create(*(int*)(x + 36)), h0 = l0;
+            byte* pair = w;
+            for (byte* v = x; v != x + 32; v += 8, pair += TWeights.PairBytes)
             {
-                byte* v = x + (step * 4);
-                TWeights.Even(w, step, out Vector256<byte> low, out Vector256<byte> high);
+                TWeights.Even(pair, out Vector256<byte> low, out Vector256<byte> high);
                 var quad = Vector256.Create(*(int*)v).AsSByte();
                 l0 = AvxVnni.MultiplyWideningAndAdd(l0, low, quad);
                 h0 = AvxVnni.MultiplyWideningAndAdd(h0, high, quad);
-                TWeights.Odd(w, step, out low, out high);
+                TWeights.Odd(pair, out low, out high);
                 quad = Vector256.Create(*(int*)(v + 4)).AsSByte();
                 l0 = AvxVnni.MultiplyWideningAndAdd(l0, low, quad);
                 h0 = AvxVnni.MultiplyWideningAndAdd(h0, high, quad);
@@ -87,7 +85,7 @@ public static unsafe partial class QuantizedLinear
 
             float* scales = (float*)(x + 32);
             Vector512<float> rowScales = WidenScales(w + TWeights.RecordBytes - ScaleBytes);
-            Add(sums, l0, h0, scales[0], rowScales);
+            Add(sums, l0, h0, scales, rowScales);
         }
     }
 }
