@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Tessera.Devices;
 
 namespace Tessera.Kernels;
@@ -14,21 +15,24 @@ internal readonly struct RoundingGroup
     private readonly Vector512<float> _low;
     private readonly Vector512<float> _high;
 
+    private RoundingGroup(Vector512<float> low, Vector512<float> high)
+    {
+        _low = low;
+        _high = high;
+    }
+
+    /// <summary>Reads 32 floats.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static unsafe RoundingGroup Load(float* values) => new(Vector512.Load(values), Vector512.Load(values + 16));
+
     /// <summary>Reads <paramref name="count"/> floats, at most 32; the rest of the group is zero.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public unsafe RoundingGroup(float* values, int count)
-    {
-        if (count >= DTypes.GroupElements)
-        {
-            _low = Vector512.Load(values);
-            _high = Vector512.Load(values + 16);
-        }
-        else
-        {
-            _low = count >= 16 ? Vector512.Load(values) : VectorMath.LoadPart(values, count);
-            _high = count > 16 ? VectorMath.LoadPart(values + 16, count - 16) : Vector512<float>.Zero;
-        }
-    }
+    public static unsafe RoundingGroup Load(float* values, int count) =>
+        count >= DTypes.GroupElements ? Load(values) : LoadPart(values, count);
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static unsafe RoundingGroup LoadPart(float* values, int count) => new(
+        VectorMath.LoadPart(values, Math.Min(count, 16)), count > 16 ? VectorMath.LoadPart(values + 16, count - 16) : Vector512<float>.Zero);
 
     /// <summary>The largest magnitude; infinity or NaN if any element is one.</summary>
     public float Magnitude
@@ -42,7 +46,8 @@ internal readonly struct RoundingGroup
             Vector256<int> half = Vector256.Max(all.GetLower(), all.GetUpper());
             Vector128<int> quarter = Vector128.Max(half.GetLower(), half.GetUpper());
             quarter = Vector128.Max(quarter, Vector128.Shuffle(quarter, Vector128.Create(2, 3, 0, 1)));
-            return BitConverter.Int32BitsToSingle(Math.Max(quarter.ToScalar(), quarter.GetElement(1)));
+            quarter = Vector128.Max(quarter, Vector128.Shuffle(quarter, Vector128.Create(1, 0, 3, 2)));
+            return quarter.AsSingle().ToScalar();
         }
     }
 
@@ -81,8 +86,29 @@ internal readonly struct RoundingGroup
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<byte> Bytes(Vector512<int> low, Vector512<int> high)
     {
+        if (Avx512F.IsSupported)
+        {
+            return Vector256.Create(Avx512F.ConvertToVector128Byte(low), Avx512F.ConvertToVector128Byte(high));
+        }
+
         Vector256<short> first = Vector256.Narrow(low.GetLower(), low.GetUpper());
         Vector256<short> second = Vector256.Narrow(high.GetLower(), high.GetUpper());
         return Vector256.Narrow(first, second).AsByte();
+    }
+
+    /// <summary>Writes 8 dwords, <paramref name="stride"/> dwords apart.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static unsafe void Scatter(Vector256<byte> bytes, uint* target, int stride)
+    {
+        Vector128<uint> first = bytes.GetLower().AsUInt32(), second = bytes.GetUpper().AsUInt32();
+        target[0] = first.ToScalar();
+        target[stride] = first.GetElement(1);
+        target[2 * stride] = first.GetElement(2);
+        target[3 * stride] = first.GetElement(3);
+        target += 4 * stride;
+        target[0] = second.ToScalar();
+        target[stride] = second.GetElement(1);
+        target[2 * stride] = second.GetElement(2);
+        target[3 * stride] = second.GetElement(3);
     }
 }

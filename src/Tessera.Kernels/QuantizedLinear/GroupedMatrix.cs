@@ -69,7 +69,7 @@ public static unsafe partial class GroupedMatrix
             for (int g = 0; g < groups; g++, place += matrix.Type.TileGroupBytes())
             {
                 int first = g * GroupSize;
-                var group = new RoundingGroup(row + first, Math.Min(GroupSize, matrix.Columns - first));
+                var group = RoundingGroup.Load(row + first, Math.Min(GroupSize, matrix.Columns - first));
                 if (!(group.Magnitude <= LargestMagnitude(matrix.Type)))
                 {
                     throw new InvalidDataException(
@@ -190,20 +190,17 @@ public static unsafe partial class GroupedMatrix
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Scatter(DType type, byte* place, Vector256<byte> integers)
     {
-        Vector256<uint> steps = integers.AsUInt32();
         if (type == DType.Int8)
         {
-            for (int s = 0; s < 8; s++)
-            {
-                *(uint*)(place + (s * StepBytes)) = steps.GetElement(s);
-            }
-
+            RoundingGroup.Scatter(integers, (uint*)place, TileRows);
             return;
         }
 
-        for (int s = 0; s < 8; s += 2)
+        // Each two dwords become one: the second's nibbles above the first's.
+        Vector256<ulong> pairs = integers.AsUInt64() | (integers.AsUInt64() >>> 28);
+        for (int s = 0; s < 4; s++)
         {
-            *(uint*)(place + (s / 2 * StepBytes)) = steps.GetElement(s) | (steps.GetElement(s + 1) << 4);
+            *(uint*)(place + (s * StepBytes)) = (uint)pairs.GetElement(s);
         }
     }
 

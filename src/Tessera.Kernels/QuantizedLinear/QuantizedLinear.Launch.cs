@@ -18,6 +18,11 @@ public static unsafe partial class QuantizedLinear
     // A tile's columns that stay in the first-level cache while the panel's blocks pass: 17 KiB of int8.
     private const int CachedGroups = 32;
 
+    // Few blocks wait for memory; they ask for the next columns in small portions. A single block of fewer than 6 tokens does
+    // so in its kernel.
+    private const int StreamingBlocks = 4;
+    private const int StreamedGroups = 8;
+
     // Below this many multiply-adds a fork-join costs more than it saves.
     private const long MinimumParallelWork = 1L << 16;
 
@@ -149,7 +154,8 @@ public static unsafe partial class QuantizedLinear
     {
         int firstBlock = panel * job->PanelBlocks, endBlock = Math.Min(firstBlock + job->PanelBlocks, job->Tokens.Count);
         int groups = job->Tokens.Groups, recordBytes = job->Weight.Type.TileGroupBytes();
-        int cached = endBlock - firstBlock == 1 ? int.MaxValue : CachedGroups;
+        bool few = endBlock - firstBlock == 1 && job->Tokens.WidthOf(firstBlock) < TokenBlocks.Width;
+        int cached = few ? int.MaxValue : endBlock - firstBlock <= StreamingBlocks ? StreamedGroups : CachedGroups;
         int group = 0;
         do
         {
@@ -161,8 +167,15 @@ public static unsafe partial class QuantizedLinear
                 for (int from = group; from < panelEnd;)
                 {
                     int count = Math.Min(cached, panelEnd - from);
-                    for (int block = firstBlock; block < endBlock; block++)
+                    byte* ahead = weights + ((long)(from + count) * recordBytes);
+                    long share = few ? 0 : (long)count * recordBytes / (endBlock - firstBlock);
+                    for (int block = firstBlock; block < endBlock; block++, ahead += share)
                     {
+                        for (byte* line = ahead; line < ahead + share; line += 64)
+                        {
+                            VectorMath.Prefetch((float*)line);
+                        }
+
                         float* blockSums = sums + ((block - firstBlock) * TokenBlocks.Width * TileRows);
                         Multiply(
                             job->Weight.Type, job->Tokens.WidthOf(block), weights + ((long)from * recordBytes),

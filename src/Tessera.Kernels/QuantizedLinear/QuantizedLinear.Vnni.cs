@@ -6,6 +6,9 @@ namespace Tessera.Kernels;
 
 public static unsafe partial class QuantizedLinear
 {
+    // How far ahead of the weights in use lines are asked for.
+    private const int PrefetchBytes = 2048;
+
     // A tile of 16 rows is two vectors of 8 sums. The instruction that adds four products of unsigned and signed bytes to a sum
     // reaches the first 16 registers only: 6 tokens take 12 for sums, 2 for weights and 1 for a token's four bytes.
 
@@ -83,6 +86,15 @@ public static unsafe partial class QuantizedLinear
     {
         for (; groups > 0; groups--, w += TWeights.RecordBytes, x += 160)
         {
+            if (Sse.IsSupported)
+            {
+                // Few tokens wait for memory: ask for the lines some records ahead.
+                for (int line = 0; line < TWeights.RecordBytes; line += 64)
+                {
+                    Sse.Prefetch0(w + PrefetchBytes + line);
+                }
+            }
+
             Vector256<int> l0 = Vector256.Create(*(int*)(x + 144)), h0 = l0;
             Vector256<int> l1 = Vector256.Create(*(int*)(x + 148)), h1 = l1;
             Vector256<int> l2 = Vector256.Create(*(int*)(x + 152)), h2 = l2;

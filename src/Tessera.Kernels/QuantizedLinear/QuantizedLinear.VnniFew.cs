@@ -6,9 +6,6 @@ namespace Tessera.Kernels;
 
 public static unsafe partial class QuantizedLinear
 {
-    // How far ahead of the weights in use lines are asked for.
-    private const int PrefetchBytes = 2048;
-
     /// <summary>A tile with a block of 2 tokens.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void VnniTwo<TWeights>(byte* w, byte* x, int groups, float* sums)

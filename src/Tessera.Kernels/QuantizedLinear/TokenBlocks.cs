@@ -71,49 +71,63 @@ internal readonly unsafe struct TokenBlocks
         _records + ((long)block * _groups * RecordBytes(Width)) + ((long)group * RecordBytes(WidthOf(block)));
 
     /// <summary>Rounds a worker's share of all tokens.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    /// <param name="input">[tokens, columns].</param>
+    /// <param name="stride">Elements from one token to the next.</param>
+    /// <param name="offset">What the weight's integers are stored with.</param>
+    /// <param name="worker">The worker.</param>
+    /// <param name="workers">Workers that share the work.</param>
     public void Fill(float* input, long stride, int offset, int worker, int workers)
     {
-        var (start, end) = WorkerPool.Share((long)Count * _groups, worker, workers);
-        for (long i = start; i < end; i++)
+        // In units of half a block's groups, so that one block, too, is shared.
+        var (start, end) = WorkerPool.Share((long)Count * 2, worker, workers);
+        for (long half = start; half < end; half++)
         {
-            int block = (int)(i / _groups), group = (int)(i % _groups), width = WidthOf(block), present = TokensOf(block);
-            byte* record = Record(block, group);
-            float* values = input + ((long)block * Width * stride) + ((long)group * GroupSize);
-            int count = Math.Min(GroupSize, _columns - (group * GroupSize));
+            int block = (int)(half / 2), middle = (_groups + 1) / 2;
+            var (first, last) = half % 2 == 0 ? (0, middle) : (middle, _groups);
+            int width = WidthOf(block), present = TokensOf(block);
             for (int t = 0; t < width; t++)
             {
-                var floats = t < present ? new RoundingGroup(values + (t * stride), count) : default;
-                Round(floats, record, t, width, offset);
+                float* token = t < present ? input + ((((long)block * Width) + t) * stride) : null;
+                FillToken(token, Record(block, first), t, width, offset, first, last);
             }
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void FillToken(float* token, byte* record, int place, int width, int offset, int first, int last)
+    {
+        int whole = token is null ? 0 : Math.Min(last, _columns / GroupSize);
+        int group = first;
+        for (; group < whole; group++, record += RecordBytes(width))
+        {
+            Round(RoundingGroup.Load(token + ((long)group * GroupSize)), record, place, width, offset);
+        }
+
+        for (; group < last; group++, record += RecordBytes(width))
+        {
+            int start = group * GroupSize;
+            Round(token is null ? default : RoundingGroup.Load(token + start, _columns - start), record, place, width, offset);
+        }
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Round(in RoundingGroup group, byte* record, int token, int width, int offset)
+    private static void Round(RoundingGroup group, byte* record, int place, int width, int offset)
     {
         float magnitude = group.Magnitude, scale = magnitude / 127, factor = 127 / magnitude;
-        if (!(magnitude >= SmallestMagnitude && RoundingGroup.IsNumber(magnitude)))
+        Vector512<int> low, high;
+        if (magnitude >= SmallestMagnitude && RoundingGroup.IsNumber(magnitude))
+        {
+            (low, high) = group.Round(factor);
+        }
+        else
         {
             // Zeros; where a value is not a number the scale makes every product one that is not.
-            scale = RoundingGroup.IsNumber(magnitude) ? 0f : float.NaN;
-            factor = 0f;
-        }
-
-        var (low, high) = group.Round(factor);
-        if (float.IsNaN(scale))
-        {
             (low, high) = (Vector512<int>.Zero, Vector512<int>.Zero);
+            scale = RoundingGroup.IsNumber(magnitude) ? 0f : float.NaN;
         }
 
-        Vector256<uint> steps = RoundingGroup.Bytes(low, high).AsUInt32();
-        uint* words = (uint*)record + token;
-        for (int s = 0; s < 8; s++)
-        {
-            words[s * width] = steps.GetElement(s);
-        }
-
-        ((float*)(record + ScaleOffset(width)))[token] = scale;
-        ((int*)(record + StartOffset(width)))[token] = -offset * Vector512.Sum(low + high);
+        RoundingGroup.Scatter(RoundingGroup.Bytes(low, high), (uint*)record + place, width);
+        ((float*)(record + ScaleOffset(width)))[place] = scale;
+        ((int*)(record + StartOffset(width)))[place] = -offset * Vector512.Sum(low + high);
     }
 }
