@@ -18,9 +18,8 @@ public static unsafe partial class QuantizedLinear
     // A tile's columns that stay in the first-level cache while the panel's blocks pass: 17 KiB of int8.
     private const int CachedGroups = 32;
 
-    // Few blocks wait for memory; they ask for the next columns in small portions. A single block of fewer than 6 tokens does
-    // so in its kernel.
-    private const int StreamingBlocks = 4;
+    // Groups that a block asks for ahead at once: more lines than a core fetches at a time would make it wait. A single block of
+    // fewer than 6 tokens asks in its kernel.
     private const int StreamedGroups = 8;
 
     // Below this many multiply-adds a fork-join costs more than it saves.
@@ -155,7 +154,7 @@ public static unsafe partial class QuantizedLinear
         int firstBlock = panel * job->PanelBlocks, endBlock = Math.Min(firstBlock + job->PanelBlocks, job->Tokens.Count);
         int groups = job->Tokens.Groups, recordBytes = job->Weight.Type.TileGroupBytes();
         bool few = endBlock - firstBlock == 1 && job->Tokens.WidthOf(firstBlock) < TokenBlocks.Width;
-        int cached = few ? int.MaxValue : endBlock - firstBlock <= StreamingBlocks ? StreamedGroups : CachedGroups;
+        int cached = few ? int.MaxValue : Math.Min(CachedGroups, StreamedGroups * (endBlock - firstBlock));
         int group = 0;
         do
         {
