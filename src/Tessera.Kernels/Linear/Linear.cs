@@ -9,7 +9,7 @@ public static unsafe partial class Linear
     /// <remarks>
     /// Y[t,o] = (accumulate ? Y[t,o] : 0) + Σ_i X[t,i] · W[o,i].
     /// Shapes: input [tokens, weight.Columns], weight [outputs, inputs], output [tokens, weight.Rows]; strides in elements.
-    /// Types: weight f32 or bf16, the rest f32.
+    /// Types: weight f32 or bf16, the rest f32; a weight of int8 or int4 groups goes to <see cref="QuantizedLinear.Forward"/>.
     /// Aliasing: output must not overlap input.
     /// Error: relative L2 to Reference at most 1e-6.
     /// Determinism: bitwise, independent of the number of threads and, among up to <see cref="StreamingTokens"/> tokens and
@@ -28,7 +28,7 @@ public static unsafe partial class Linear
     /// Whether few tokens, too, go through <see cref="Gemm"/>, which sums in the same order for any number of them. That costs
     /// them the time of packing the weight.
     /// </param>
-    /// <exception cref="ArgumentException">A stride is below its row or the weight is neither f32 nor bf16.</exception>
+    /// <exception cref="ArgumentException">A stride is below its row or the weight is of integers without groups.</exception>
     public static void Forward(
         Device device,
         float* input,
@@ -42,6 +42,12 @@ public static unsafe partial class Linear
     {
         CheckStride(inputStride, weight.Columns, tokens, "input");
         CheckStride(outputStride, weight.Rows, tokens, "output");
+        if (weight.Type.IsGrouped())
+        {
+            QuantizedLinear.Forward(device, input, inputStride, weight, output, outputStride, tokens, accumulate);
+            return;
+        }
+
         if (!invariant && tokens is > 0 and <= StreamingTokens && weight.Rows > 0 && weight.Columns > 0)
         {
             Stream(CpuDevice.From(device), input, inputStride, weight, output, outputStride, tokens, accumulate);
@@ -71,6 +77,11 @@ public static unsafe partial class Linear
     {
         CheckStride(gradOutputStride, weight.Rows, tokens, "gradOutput");
         CheckStride(gradInputStride, weight.Columns, tokens, "gradInput");
+        if (weight.Type.IsGrouped())
+        {
+            throw new ArgumentException($"linear weight: {weight.Type.Label()} is for inference, there are no gradients through it", nameof(weight));
+        }
+
         var dy = new MatrixView((nint)gradOutput, DType.F32, tokens, weight.Rows, gradOutputStride);
         Gemm.Multiply(
             device, dy, false, weight, false, gradInput, gradInputStride, tokens, weight.Columns, weight.Rows, accumulate);
