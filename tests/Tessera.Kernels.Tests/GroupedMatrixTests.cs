@@ -5,6 +5,8 @@ namespace Tessera.Kernels.Tests;
 
 public unsafe class GroupedMatrixTests
 {
+    private static readonly CpuDevice Device = new(2);
+
     [Theory]
     [InlineData(DType.Int8, 34 * 16 * 2 * 3)]
     [InlineData(DType.Int4, 18 * 16 * 2 * 3)]
@@ -24,7 +26,7 @@ public unsafe class GroupedMatrixTests
         const int Rows = 200, Columns = 1024;
         using var values = GuardedFloats.Random(Rows * Columns, seed: 1);
         using var matrix = new GroupedTestMatrix(Rows, Columns, type);
-        GroupedMatrix.Store(matrix.View, 0, Rows, values.Pointer, Columns);
+        GroupedMatrix.Store(Device, matrix.View, 0, Rows, values.Pointer, Columns);
         double error = Errors.RelativeL2(matrix.Load(0, Rows), values.Span);
         Assert.InRange(error, bound / 2, bound);
         matrix.AssertGuardsIntact();
@@ -64,13 +66,13 @@ public unsafe class GroupedMatrixTests
         const int Rows = 53;
         using var values = GuardedFloats.Random(Rows * columns, seed: 3);
         using var whole = new GroupedTestMatrix(Rows, columns, type);
-        GroupedMatrix.Store(whole.View, 0, Rows, values.Pointer, columns);
+        GroupedMatrix.Store(Device, whole.View, 0, Rows, values.Pointer, columns);
         using var parts = new GroupedTestMatrix(Rows, columns, type);
         int[] borders = [0, 1, 7, 16, 29, 47, 48, 53];
         for (int i = borders.Length - 1; i > 0; i--)
         {
             int first = borders[i - 1];
-            GroupedMatrix.Store(parts.View, first, borders[i] - first, values.Pointer + (first * columns), columns);
+            GroupedMatrix.Store(Device, parts.View, first, borders[i] - first, values.Pointer + (first * columns), columns);
         }
 
         Assert.True(whole.Bytes.SequenceEqual(parts.Bytes));
@@ -92,7 +94,7 @@ public unsafe class GroupedMatrixTests
         }
 
         using var matrix = new GroupedTestMatrix(1, 32, type);
-        GroupedMatrix.Store(matrix.View, 0, 1, values.Pointer, 32);
+        GroupedMatrix.Store(Device, matrix.View, 0, 1, values.Pointer, 32);
         Assert.Equal(values.Span.ToArray(), matrix.Load(0, 1));
     }
 
@@ -107,7 +109,7 @@ public unsafe class GroupedMatrixTests
         values.Span.Fill(value);
         values.Span[3] = -value;
         using var matrix = new GroupedTestMatrix(1, 40, type);
-        GroupedMatrix.Store(matrix.View, 0, 1, values.Pointer, 40);
+        GroupedMatrix.Store(Device, matrix.View, 0, 1, values.Pointer, 40);
         Assert.All(matrix.Load(0, 1), element => Assert.Equal(0f, element));
     }
 
@@ -132,7 +134,7 @@ public unsafe class GroupedMatrixTests
         }
 
         using var matrix = new GroupedTestMatrix(1, 32, type);
-        GroupedMatrix.Store(matrix.View, 0, 1, values.Pointer, 32);
+        GroupedMatrix.Store(Device, matrix.View, 0, 1, values.Pointer, 32);
         float[] loaded = matrix.Load(0, 1);
 
         // Binary16 has steps of 2⁻²⁴ down to zero, which is the coarser bound for the smallest groups.
@@ -154,7 +156,7 @@ public unsafe class GroupedMatrixTests
         using var values = GuardedFloats.Random(3 * 70, seed: 5);
         values.Span[(2 * 70) + 69] = value;
         using var matrix = new GroupedTestMatrix(20, 70, type);
-        string message = Assert.Throws<InvalidDataException>(() => GroupedMatrix.Store(matrix.View, 11, 3, values.Pointer, 70)).Message;
+        string message = Assert.Throws<InvalidDataException>(() => GroupedMatrix.Store(Device, matrix.View, 11, 3, values.Pointer, 70)).Message;
         Assert.Contains("row 13, columns from 64", message, StringComparison.Ordinal);
         Assert.Contains(type.Label(), message, StringComparison.Ordinal);
     }
@@ -177,10 +179,10 @@ public unsafe class GroupedMatrixTests
         using var values = GuardedFloats.Random(64, seed: 7);
         using var matrix = new GroupedTestMatrix(4, 16, DType.Int8);
         var dense = new MatrixView((nint)values.Pointer, DType.F32, 2, 16);
-        Assert.Contains("4 rows", Refused(() => GroupedMatrix.Store(matrix.View, 3, 2, values.Pointer, 16)), StringComparison.Ordinal);
-        Assert.Contains("4 rows", Refused(() => GroupedMatrix.Load(matrix.View, -1, 1, values.Pointer, 16)), StringComparison.Ordinal);
+        Assert.Contains("4 rows", Refused(() => GroupedMatrix.Store(Device, matrix.View, 3, 2, values.Pointer, 16)), StringComparison.Ordinal);
+        Assert.Contains("4 rows", Refused(() => GroupedMatrix.Load(Device, matrix.View, -1, 1, values.Pointer, 16)), StringComparison.Ordinal);
         Assert.Contains("16 columns", Refused(() => matrix.LoadBlocks(0, 1)), StringComparison.Ordinal);
-        Assert.Contains("f32", Refused(() => GroupedMatrix.Load(dense, 0, 1, values.Pointer, 16)), StringComparison.Ordinal);
+        Assert.Contains("f32", Refused(() => GroupedMatrix.Load(Device, dense, 0, 1, values.Pointer, 16)), StringComparison.Ordinal);
 
         static string Refused(Action action) => Assert.Throws<ArgumentException>(action).Message;
     }

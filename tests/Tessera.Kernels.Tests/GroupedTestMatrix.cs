@@ -8,6 +8,7 @@ public sealed unsafe class GroupedTestMatrix : IDisposable
 {
     private const int Guard = 4096;
     private const byte GuardByte = 0xA5;
+    private static readonly CpuDevice Device = new(2);
     private readonly byte* _block;
     private readonly long _bytes;
 
@@ -28,7 +29,7 @@ public sealed unsafe class GroupedTestMatrix : IDisposable
     {
         var matrix = new GroupedTestMatrix(rows, columns, type);
         using var values = Tessera.TestSupport.GuardedFloats.Random((long)rows * columns, seed);
-        GroupedMatrix.Store(matrix.View, 0, rows, values.Pointer, columns);
+        GroupedMatrix.Store(Device, matrix.View, 0, rows, values.Pointer, columns);
         return matrix;
     }
 
@@ -55,7 +56,7 @@ public sealed unsafe class GroupedTestMatrix : IDisposable
     {
         fixed (byte* pointer = blocks)
         {
-            GroupedMatrix.StoreBlocks(View, firstRow, rows ?? View.Rows, pointer);
+            GroupedMatrix.StoreBlocks(Device, View, firstRow, rows ?? View.Rows, pointer);
         }
     }
 
@@ -64,7 +65,7 @@ public sealed unsafe class GroupedTestMatrix : IDisposable
         var blocks = new byte[rows * (View.Columns / 32) * GroupedMatrix.BlockBytes(View.Type)];
         fixed (byte* pointer = blocks)
         {
-            GroupedMatrix.LoadBlocks(View, firstRow, rows, pointer);
+            GroupedMatrix.LoadBlocks(Device, View, firstRow, rows, pointer);
         }
 
         return blocks;
@@ -75,7 +76,7 @@ public sealed unsafe class GroupedTestMatrix : IDisposable
         var values = new float[rows * View.Columns];
         fixed (float* pointer = values)
         {
-            GroupedMatrix.Load(View, firstRow, rows, pointer, View.Columns);
+            GroupedMatrix.Load(Device, View, firstRow, rows, pointer, View.Columns);
         }
 
         return values;

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using Tessera.Devices;
 
 namespace Tessera.Kernels;
@@ -16,61 +17,74 @@ public static unsafe partial class GroupedMatrix
     /// <summary>Stores rows of GGUF blocks, without loss: Q8_0 into int8, Q4_0 into int4.</summary>
     /// <remarks>
     /// A block is a binary16 scale and 32 integers: Q8_0 signed bytes in order; Q4_0 16 bytes, the low nibble of byte j
-    /// being element j and the high nibble element j + 16. Disjoint rows may be stored by several threads at once.
+    /// being element j and the high nibble element j + 16.
     /// Source: ggml's <c>block_q8_0</c> and <c>block_q4_0</c>.
     /// </remarks>
+    /// <param name="device">Where to run.</param>
     /// <param name="matrix">The whole matrix; its columns a multiple of 32.</param>
     /// <param name="firstRow">First row to store, any.</param>
     /// <param name="rows">Rows to store.</param>
     /// <param name="blocks">[rows, columns / 32] blocks, any alignment.</param>
-    /// <exception cref="InvalidDataException">A scale is infinite or not a number.</exception>
+    /// <exception cref="InvalidDataException">A scale is infinite or not a number; the other rows are stored.</exception>
     /// <exception cref="ArgumentException">Rows outside the matrix, or a row that is not whole blocks.</exception>
-    public static void StoreBlocks(in MatrixView matrix, int firstRow, int rows, byte* blocks)
+    public static void StoreBlocks(Device device, in MatrixView matrix, int firstRow, int rows, byte* blocks)
     {
         CheckBlocks(matrix, firstRow, rows);
-        byte* integers = stackalloc byte[GroupSize];
-        int groups = Groups(matrix.Columns), step = matrix.Type.TileGroupBytes();
-        for (int r = 0; r < rows; r++)
+        int groups = Groups(matrix.Columns);
+        long bad = Run(device, &StoreRowBlocks, matrix, firstRow, rows, blocks, (long)groups * BlockBytes(matrix.Type));
+        if (bad != Transfer.Fine)
         {
-            byte* place = RowPlace(matrix, firstRow + r);
-            int inTile = (firstRow + r) % TileRows;
-            for (int g = 0; g < groups; g++, place += step, blocks += BlockBytes(matrix.Type))
-            {
-                var scale = BitConverter.UInt16BitsToHalf(Unsafe.ReadUnaligned<ushort>(blocks));
-                if (!Half.IsFinite(scale))
-                {
-                    throw new InvalidDataException($"row {firstRow + r}, block {g}: the scale is {scale}, expected a finite number");
-                }
-
-                UnpackBlock(matrix.Type, blocks + sizeof(ushort), integers);
-                Scatter(matrix.Type, place, System.Runtime.Intrinsics.Vector256.Load(integers));
-                *Scale(matrix.Type, place, inTile) = scale;
-            }
+            throw new InvalidDataException($"row {bad / groups}, block {bad % groups}: the scale is not a finite number");
         }
     }
 
     /// <summary>Rows as GGUF blocks, without loss: what <see cref="StoreBlocks"/> takes.</summary>
+    /// <param name="device">Where to run.</param>
     /// <param name="matrix">The whole matrix; its columns a multiple of 32.</param>
     /// <param name="firstRow">First row, any.</param>
     /// <param name="rows">Rows.</param>
     /// <param name="blocks">[rows, columns / 32] blocks, assigned.</param>
     /// <exception cref="ArgumentException">Rows outside the matrix, or a row that is not whole blocks.</exception>
-    public static void LoadBlocks(in MatrixView matrix, int firstRow, int rows, byte* blocks)
+    public static void LoadBlocks(Device device, in MatrixView matrix, int firstRow, int rows, byte* blocks)
     {
         CheckBlocks(matrix, firstRow, rows);
+        Run(device, &LoadRowBlocks, matrix, firstRow, rows, blocks, (long)Groups(matrix.Columns) * BlockBytes(matrix.Type));
+    }
+
+    private static int StoreRowBlocks(in MatrixView matrix, int row, byte* blocks)
+    {
         byte* integers = stackalloc byte[GroupSize];
-        int groups = Groups(matrix.Columns), step = matrix.Type.TileGroupBytes();
-        for (int r = 0; r < rows; r++)
+        byte* place = RowPlace(matrix, row);
+        int groups = Groups(matrix.Columns), inTile = row % TileRows;
+        for (int g = 0; g < groups; g++, place += matrix.Type.TileGroupBytes(), blocks += BlockBytes(matrix.Type))
         {
-            byte* place = RowPlace(matrix, firstRow + r);
-            int inTile = (firstRow + r) % TileRows;
-            for (int g = 0; g < groups; g++, place += step, blocks += BlockBytes(matrix.Type))
+            var scale = BitConverter.UInt16BitsToHalf(Unsafe.ReadUnaligned<ushort>(blocks));
+            if (!Half.IsFinite(scale))
             {
-                Unsafe.WriteUnaligned(blocks, BitConverter.HalfToUInt16Bits(*Scale(matrix.Type, place, inTile)));
-                Gather(matrix.Type, place, integers);
-                PackBlock(matrix.Type, integers, blocks + sizeof(ushort));
+                return g;
             }
+
+            UnpackBlock(matrix.Type, blocks + sizeof(ushort), integers);
+            Scatter(matrix.Type, place, Vector256.Load(integers));
+            *Scale(matrix.Type, place, inTile) = scale;
         }
+
+        return -1;
+    }
+
+    private static int LoadRowBlocks(in MatrixView matrix, int row, byte* blocks)
+    {
+        byte* integers = stackalloc byte[GroupSize];
+        byte* place = RowPlace(matrix, row);
+        int groups = Groups(matrix.Columns), inTile = row % TileRows;
+        for (int g = 0; g < groups; g++, place += matrix.Type.TileGroupBytes(), blocks += BlockBytes(matrix.Type))
+        {
+            Unsafe.WriteUnaligned(blocks, BitConverter.HalfToUInt16Bits(*Scale(matrix.Type, place, inTile)));
+            Gather(matrix.Type, place, integers);
+            PackBlock(matrix.Type, integers, blocks + sizeof(ushort));
+        }
+
+        return -1;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

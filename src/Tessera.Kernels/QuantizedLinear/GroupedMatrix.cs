@@ -48,83 +48,98 @@ public static unsafe partial class GroupedMatrix
     /// int8: d = binary16(max |w| / 127), q = round(w / d). int4: d = binary16(−m / s) with m the element of largest magnitude
     /// and s, from 7 to 9, the one whose rounding has the least squared error; q = round(w / d) + 8 within 0 to 15.
     /// A group whose scale would be below half of binary16's smallest number is stored as zeros.
-    /// Disjoint rows may be stored by several threads at once.
     /// Error on Gaussian rows, relative L2: int8 5.5e-3, int4 8.8e-2.
+    /// Determinism: bitwise, on any number of threads and any instruction set.
     /// </remarks>
+    /// <param name="device">Where to run.</param>
     /// <param name="matrix">The whole matrix.</param>
     /// <param name="firstRow">First row to store, any.</param>
     /// <param name="rows">Rows to store.</param>
     /// <param name="values">[rows, matrix.Columns], f32.</param>
     /// <param name="stride">Elements from one row of <paramref name="values"/> to the next.</param>
-    /// <exception cref="InvalidDataException">A value is not finite or too large; nothing says how far storing got.</exception>
-    public static void Store(in MatrixView matrix, int firstRow, int rows, float* values, long stride)
+    /// <exception cref="InvalidDataException">A value is not finite or too large; the other rows are stored.</exception>
+    public static void Store(Device device, in MatrixView matrix, int firstRow, int rows, float* values, long stride)
     {
         CheckRows(matrix, firstRow, rows);
-        int groups = Groups(matrix.Columns);
-        for (int r = 0; r < rows; r++)
+        long bad = Run(device, &StoreRow, matrix, firstRow, rows, (byte*)values, stride * sizeof(float));
+        if (bad != Transfer.Fine)
         {
-            float* row = values + (r * stride);
-            byte* place = RowPlace(matrix, firstRow + r);
-            int inTile = (firstRow + r) % TileRows;
-            for (int g = 0; g < groups; g++, place += matrix.Type.TileGroupBytes())
-            {
-                int first = g * GroupSize;
-                var group = RoundingGroup.Load(row + first, Math.Min(GroupSize, matrix.Columns - first));
-                if (!(group.Magnitude <= LargestMagnitude(matrix.Type)))
-                {
-                    throw new InvalidDataException(
-                        $"row {firstRow + r}, columns from {first}: a weight is not a number or above {LargestMagnitude(matrix.Type):G3} "
-                        + $"in magnitude, which {matrix.Type.Label()} cannot hold");
-                }
-
-                if (matrix.Type == DType.Int8)
-                {
-                    StoreInt8(group, place, inTile);
-                }
-                else
-                {
-                    StoreInt4(group, place, inTile);
-                }
-            }
+            throw new InvalidDataException(
+                $"row {bad / Groups(matrix.Columns)}, columns from {bad % Groups(matrix.Columns) * GroupSize}: a weight is not a number or above "
+                + $"{LargestMagnitude(matrix.Type):G3} in magnitude, which {matrix.Type.Label()} cannot hold");
         }
     }
 
-    /// <summary>The values of rows: d·q, exact in f32 but for the product's one rounding.</summary>
+    /// <summary>The values of rows: d·q, exact in f32.</summary>
+    /// <param name="device">Where to run.</param>
     /// <param name="matrix">The whole matrix.</param>
     /// <param name="firstRow">First row, any.</param>
     /// <param name="rows">Rows.</param>
     /// <param name="values">[rows, matrix.Columns], assigned.</param>
     /// <param name="stride">Elements from one row of <paramref name="values"/> to the next.</param>
-    public static void Load(in MatrixView matrix, int firstRow, int rows, float* values, long stride)
+    public static void Load(Device device, in MatrixView matrix, int firstRow, int rows, float* values, long stride)
     {
         CheckRows(matrix, firstRow, rows);
-        byte* integers = stackalloc byte[GroupSize];
-        int offset = matrix.Type == DType.Int8 ? Int8Offset : Int4Offset;
-        for (int r = 0; r < rows; r++)
-        {
-            float* row = values + (r * stride);
-            byte* place = RowPlace(matrix, firstRow + r);
-            int inTile = (firstRow + r) % TileRows;
-            for (int i = 0; i < matrix.Columns; i += GroupSize, place += matrix.Type.TileGroupBytes())
-            {
-                float scale = (float)*Scale(matrix.Type, place, inTile);
-                Gather(matrix.Type, place, integers);
-                int count = Math.Min(GroupSize, matrix.Columns - i);
-                if (count == GroupSize)
-                {
-                    Vector256<short> low = Vector256.WidenLower(Vector256.Load(integers)).AsInt16() - Vector256.Create((short)offset);
-                    Vector256<short> high = Vector256.WidenUpper(Vector256.Load(integers)).AsInt16() - Vector256.Create((short)offset);
-                    (Widen(low) * Vector512.Create(scale)).Store(row + i);
-                    (Widen(high) * Vector512.Create(scale)).Store(row + i + 16);
-                    continue;
-                }
+        Run(device, &LoadRow, matrix, firstRow, rows, (byte*)values, stride * sizeof(float));
+    }
 
-                for (int j = 0; j < count; j++)
-                {
-                    row[i + j] = (integers[j] - offset) * scale;
-                }
+    /// <summary>The values of one row, on the calling thread.</summary>
+    internal static void LoadRow(in MatrixView matrix, int row, float* values) => LoadRow(matrix, row, (byte*)values);
+
+    private static int LoadRow(in MatrixView matrix, int row, byte* target)
+    {
+        float* values = (float*)target;
+        byte* integers = stackalloc byte[GroupSize];
+        int offset = matrix.Type == DType.Int8 ? Int8Offset : Int4Offset, inTile = row % TileRows;
+        byte* place = RowPlace(matrix, row);
+        for (int i = 0; i < matrix.Columns; i += GroupSize, place += matrix.Type.TileGroupBytes())
+        {
+            float scale = (float)*Scale(matrix.Type, place, inTile);
+            Gather(matrix.Type, place, integers);
+            int count = Math.Min(GroupSize, matrix.Columns - i);
+            if (count == GroupSize)
+            {
+                Vector256<short> low = Vector256.WidenLower(Vector256.Load(integers)).AsInt16() - Vector256.Create((short)offset);
+                Vector256<short> high = Vector256.WidenUpper(Vector256.Load(integers)).AsInt16() - Vector256.Create((short)offset);
+                (Widen(low) * Vector512.Create(scale)).Store(values + i);
+                (Widen(high) * Vector512.Create(scale)).Store(values + i + 16);
+                continue;
+            }
+
+            for (int j = 0; j < count; j++)
+            {
+                values[i + j] = (integers[j] - offset) * scale;
             }
         }
+
+        return -1;
+    }
+
+    private static int StoreRow(in MatrixView matrix, int row, byte* source)
+    {
+        float* values = (float*)source;
+        float limit = LargestMagnitude(matrix.Type);
+        byte* place = RowPlace(matrix, row);
+        int inTile = row % TileRows;
+        for (int i = 0; i < matrix.Columns; i += GroupSize, place += matrix.Type.TileGroupBytes())
+        {
+            var group = RoundingGroup.Load(values + i, matrix.Columns - i);
+            if (!(group.Magnitude <= limit))
+            {
+                return i / GroupSize;
+            }
+
+            if (matrix.Type == DType.Int8)
+            {
+                StoreInt8(group, place, inTile);
+            }
+            else
+            {
+                StoreInt4(group, place, inTile);
+            }
+        }
+
+        return -1;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

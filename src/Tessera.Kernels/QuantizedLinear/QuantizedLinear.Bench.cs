@@ -41,7 +41,7 @@ public static unsafe partial class QuantizedLinear
         float* row = RowBench.Filled(arena, inputs, 1);
         for (int o = 0; o < outputs; o++)
         {
-            GroupedMatrix.Store(weight, o, 1, row, inputs);
+            GroupedMatrix.Store(device, weight, o, 1, row, inputs);
         }
 
         float* x = RowBench.Filled(arena, (long)tokens * inputs, 2), y = arena.Floats((long)tokens * outputs);

@@ -37,7 +37,7 @@ public static unsafe partial class QuantizedLinear
         {
             for (int o = 0; o < weight.Rows; o++)
             {
-                GroupedMatrix.Load(weight, o, 1, values, weight.Columns);
+                GroupedMatrix.LoadRow(weight, o, values);
                 for (int t = 0; t < tokens; t++)
                 {
                     double sum = 0;

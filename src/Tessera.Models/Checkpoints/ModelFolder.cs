@@ -28,7 +28,10 @@ public static class ModelFolder
 
     /// <summary>Loads configuration and weights.</summary>
     /// <param name="folder">The folder.</param>
-    /// <param name="type">Storage of matrices in memory; null keeps the checkpoint's own.</param>
+    /// <param name="type">
+    /// Storage of matrices in memory; null keeps the checkpoint's own. int8 and int4 round portion by portion; with int4, token
+    /// table and head are int8.
+    /// </param>
     /// <exception cref="InvalidDataException">A file is missing, damaged, or does not hold what the configuration says.</exception>
     [SuppressMessage("Reliability", "CA2000", Justification = "Returned to the caller, disposed of where filling it fails.")]
     public static Decoder Load(string folder, DType? type = null)
@@ -40,9 +43,10 @@ public static class ModelFolder
         try
         {
             EnsureEachTensorHasAPlace(folder, model, checkpoint);
+            using var device = new CpuDevice();
             foreach (var slice in WeightMap.Slices(model))
             {
-                Fill(checkpoint, configuration, slice);
+                Fill(device, checkpoint, configuration, slice);
             }
 
             return model;
@@ -117,7 +121,7 @@ public static class ModelFolder
         return copy;
     }
 
-    private static void Fill(SafetensorsCheckpoint checkpoint, ModelConfiguration configuration, WeightSlice slice)
+    private static unsafe void Fill(Device device, SafetensorsCheckpoint checkpoint, ModelConfiguration configuration, WeightSlice slice)
     {
         string name = slice.Name;
         if (name == WeightMap.Embedding && configuration.TieEmbeddings
@@ -127,9 +131,30 @@ public static class ModelFolder
             name = WeightMap.Head;
         }
 
+        if (slice.Parameter.Type.IsGrouped())
+        {
+            FillGrouped(device, checkpoint, name, slice);
+            return;
+        }
+
         var view = slice.Parameter.RowsView(slice.RowStart, slice.Rows);
         checkpoint.CopyTo(name, slice.Parameter.Type, view.Address, slice.Shape);
         slice.Parameter.MarkChanged();
+    }
+
+    /// <summary>Rounds a stored matrix into its rows of a parameter, in portions.</summary>
+    private static unsafe void FillGrouped(Device device, SafetensorsCheckpoint checkpoint, string name, WeightSlice slice)
+    {
+        try
+        {
+            GroupedRows.Fill(
+                device, slice.Parameter, slice.RowStart, slice.Rows,
+                (row, rows, target) => checkpoint.CopyRows(name, row, rows, target, slice.Shape));
+        }
+        catch (InvalidDataException exception) when (!exception.Message.StartsWith(checkpoint.Source, StringComparison.Ordinal))
+        {
+            throw new InvalidDataException($"{checkpoint.Source}: tensor '{name}', {exception.Message}", exception);
+        }
     }
 
     /// <summary>Refuses, before memory is taken, a configuration far larger than the file that should hold its weights.</summary>
