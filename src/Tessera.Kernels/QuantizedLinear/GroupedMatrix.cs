@@ -60,15 +60,36 @@ public static unsafe partial class GroupedMatrix
     /// <exception cref="InvalidDataException">A value is not finite or too large; the other rows are stored.</exception>
     public static void Store(Device device, in MatrixView matrix, int firstRow, int rows, float* values, long stride)
     {
-        CheckRows(matrix, firstRow, rows);
-        long bad = Run(device, &StoreRow, matrix, firstRow, rows, (byte*)values, stride * sizeof(float));
-        if (bad != Transfer.Fine)
+        if (!TryStore(device, matrix, firstRow, rows, values, stride, out int row, out int column))
         {
-            throw new InvalidDataException(
-                $"row {bad / Groups(matrix.Columns)}, columns from {bad % Groups(matrix.Columns) * GroupSize}: a weight is not a number or above "
-                + $"{LargestMagnitude(matrix.Type):G3} in magnitude, which {matrix.Type.Label()} cannot hold");
+            throw new InvalidDataException(Refusal(matrix.Type, firstRow + row, column));
         }
     }
+
+    /// <summary>As <see cref="Store"/>; false where a value is not finite or too large.</summary>
+    /// <param name="device">Where to run.</param>
+    /// <param name="matrix">The whole matrix.</param>
+    /// <param name="firstRow">First row to store, any.</param>
+    /// <param name="rows">Rows to store.</param>
+    /// <param name="values">[rows, matrix.Columns], f32.</param>
+    /// <param name="stride">Elements from one row of <paramref name="values"/> to the next.</param>
+    /// <param name="row">The first row of <paramref name="values"/> with such a value.</param>
+    /// <param name="column">The first column of its group.</param>
+    public static bool TryStore(
+        Device device, in MatrixView matrix, int firstRow, int rows, float* values, long stride, out int row, out int column)
+    {
+        CheckRows(matrix, firstRow, rows);
+        long bad = Run(device, &StoreRow, matrix, firstRow, rows, (byte*)values, stride * sizeof(float));
+        (row, column) = bad == Transfer.Fine
+            ? (0, 0)
+            : ((int)(bad / Groups(matrix.Columns)) - firstRow, (int)(bad % Groups(matrix.Columns)) * GroupSize);
+        return bad == Transfer.Fine;
+    }
+
+    /// <summary>The sentence about a value that a type cannot hold.</summary>
+    public static string Refusal(DType type, int row, int column) =>
+        $"row {row}, columns from {column}: a weight is not a number or above {LargestMagnitude(type):G3} in magnitude, which "
+        + $"{type.Label()} cannot hold";
 
     /// <summary>The values of rows: d·q, exact in f32.</summary>
     /// <param name="device">Where to run.</param>

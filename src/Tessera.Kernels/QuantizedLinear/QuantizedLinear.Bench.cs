@@ -48,6 +48,6 @@ public static unsafe partial class QuantizedLinear
         void Run() => Forward(device, x, inputs, weight, y, outputs, tokens, accumulate: false);
         return name == "gemm"
             ? new BenchCase(name, $"{tokens}x{outputs}x{inputs}", type.Label(), BenchCeiling.Int8DotProduct, 2.0 * tokens * outputs * inputs, Run)
-            : new BenchCase(name, $"{outputs}x{inputs} T{tokens}", type.Label(), BenchCeiling.StreamRead, type.MatrixBytes(outputs, inputs), Run);
+            : new BenchCase(name, $"{outputs}x{inputs}{(tokens == 1 ? "" : $" {tokens} tokens")}", type.Label(), BenchCeiling.StreamRead, type.MatrixBytes(outputs, inputs), Run);
     }
 }

@@ -28,7 +28,11 @@ internal static unsafe class GroupedRows
         InPortions(parameter.Columns, rows, (row, count, portion) =>
         {
             source(row, count, (float*)portion);
-            GroupedMatrix.Store(device, parameter.View, firstRow + row, count, (float*)portion, parameter.Columns);
+            if (!GroupedMatrix.TryStore(
+                device, parameter.View, firstRow + row, count, (float*)portion, parameter.Columns, out int badRow, out int column))
+            {
+                throw new InvalidDataException(GroupedMatrix.Refusal(parameter.Type, row + badRow, column));
+            }
         });
         parameter.MarkChanged();
     }
