@@ -153,9 +153,9 @@ public static unsafe class GgufModel
     private static void Convert(CpuDevice device, GgufTensor tensor, nint source, DType target, nint destination)
     {
         long count = tensor.ElementCount;
-        if (tensor.Type is GgufTensorType.Q8_0 or GgufTensorType.Q4_0)
+        if (tensor.Type is GgufTensorType.Q8 or GgufTensorType.Q4)
         {
-            BlockFormat format = tensor.Type == GgufTensorType.Q8_0 ? BlockFormat.Q8_0 : BlockFormat.Q4_0;
+            BlockFormat format = tensor.Type == GgufTensorType.Q8 ? BlockFormat.Q8 : BlockFormat.Q4;
             BlockQuantization.Dequantize(device, format, (byte*)source, target, destination, count);
             return;
         }
