@@ -43,7 +43,7 @@ internal static unsafe class GgufGroupedRows
     }
 
     private static bool IsSame(GgufTensorType stored, DType type) =>
-        (stored, type) is (GgufTensorType.Q8_0, DType.Int8) or (GgufTensorType.Q4_0, DType.Int4);
+        (stored, type) is (GgufTensorType.Q8, DType.Int8) or (GgufTensorType.Q4, DType.Int4);
 
     private static void StoreBlocks(Device device, WeightSlice slice, nint first, long rowBytes, int reordered)
     {

@@ -159,9 +159,9 @@ public static unsafe class GgufModel
     /// <summary>Elements of a file to f32 or bf16.</summary>
     internal static void Convert(Device device, GgufTensorType from, nint source, DType target, nint destination, long count)
     {
-        if (from is GgufTensorType.Q8_0 or GgufTensorType.Q4_0)
+        if (from is GgufTensorType.Q8 or GgufTensorType.Q4)
         {
-            BlockFormat format = from == GgufTensorType.Q8_0 ? BlockFormat.Q8_0 : BlockFormat.Q4_0;
+            BlockFormat format = from == GgufTensorType.Q8 ? BlockFormat.Q8 : BlockFormat.Q4;
             BlockQuantization.Dequantize(device, format, (byte*)source, target, destination, count);
             return;
         }
