@@ -170,6 +170,10 @@ public sealed class Decoder : IDisposable
     public Decoder WithLayers(ModelConfiguration configuration, IReadOnlyList<DecoderLayer> layers, params IDisposable[] owned) =>
         new(configuration, Embedding, layers, FinalNorm, ReferenceEquals(Head, Embedding) ? null : Head, Rope, owned);
 
+    /// <summary>The weights that tokens are multiplied by: all matrices but a token table that is only looked up.</summary>
+    public IEnumerable<Parameter> Multipliers => Parameters.Where(
+        parameter => parameter.Rows > 1 && (!ReferenceEquals(parameter, Embedding) || ReferenceEquals(Head, Embedding)));
+
     /// <inheritdoc />
     public void Dispose()
     {
