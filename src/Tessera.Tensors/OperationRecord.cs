@@ -13,6 +13,7 @@ internal enum OperationKind
     Attention,
     SwiGlu,
     Add,
+    Checkpoint,
 }
 
 /// <summary>What the backward of one operation needs. Fields an operation does not use stay empty.</summary>
@@ -42,7 +43,7 @@ internal struct OperationRecord
     /// <summary>Segments of an attention.</summary>
     public nint Segments;
 
-    /// <summary>Number of segments, or heads to rotate.</summary>
+    /// <summary>Number of segments, or heads to rotate, or the number of a part to be run again.</summary>
     public int Count;
 
     /// <summary>Heads of an attention or a rotation.</summary>
@@ -50,4 +51,13 @@ internal struct OperationRecord
 
     /// <summary>Angles of a rotation.</summary>
     public RopeTable? Table;
+
+    /// <summary>Added to the mean square by a norm.</summary>
+    public float Epsilon;
+
+    /// <summary>What a checkpoint stands for.</summary>
+    public IRecomputable? Part;
+
+    /// <summary>Who runs it again.</summary>
+    public Executor? Executor;
 }

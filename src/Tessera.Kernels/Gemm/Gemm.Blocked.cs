@@ -79,7 +79,7 @@ public static unsafe partial class Gemm
         job.OwnPanels = cpu.Scratch.Floats(job.OwnPanelFloats * workers);
         job.Tickets = (int*)cpu.Scratch.AllocateZeroed(2L * phases * sizeof(int));
         delegate*<void*, int, int, void> body = splitColumns ? &ColumnSplitBody : &RowSplitBody;
-        if (workers == 1)
+        if (workers == 1 && !cpu.IsPlanning)
         {
             body(&job, 0, 1);
         }

@@ -31,8 +31,13 @@ public sealed class SwiGluBlock(Parameter norm, Parameter gateUp, Parameter down
 
     /// <inheritdoc />
     public override Tensor Apply(
-        Executor executor, Tensor normalised, StepBatch step, KeyValueCache? cache, int layer, Tensor destination) =>
-        executor.Linear(Activate(executor, normalised), down, destination);
+        Executor executor, Tensor normalised, StepBatch step, KeyValueCache? cache, int layer, Tensor destination)
+    {
+        var activated = Activate(executor, normalised);
+        var branch = executor.Linear(activated, down, destination);
+        executor.Forget(activated);
+        return branch;
+    }
 
     /// <summary>The input of the down projection, [tokens, width].</summary>
     public Tensor Activate(Executor executor, Tensor normalised) => executor.SwiGlu(executor.Linear(normalised, gateUp));

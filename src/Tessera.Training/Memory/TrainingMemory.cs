@@ -1,0 +1,75 @@
+using Tessera.Devices;
+using Tessera.Models;
+using Tessera.Training.Data;
+using Tessera.Training.Objectives;
+
+namespace Tessera.Training.Memory;
+
+/// <summary>
+/// Plans the memory of a training by doing its first step on a device that only counts: the same calls to the same arenas, over
+/// the batches that need most.
+/// </summary>
+public static class TrainingMemory
+{
+    private const int SizesTried = 16;
+
+    /// <summary>Products sum their longest passes over multiples of this many tokens; a batch just above one needs less scratch.</summary>
+    private const int ScratchGrain = 512;
+
+    /// <summary>The peak of a <see cref="Trainer"/> with these arguments. Weights count as held where they have memory.</summary>
+    /// <remarks>The student must not be in training: its gradients are planned in its place, and then it is frozen.</remarks>
+    /// <exception cref="ArgumentException">The teacher is missing or does not fit.</exception>
+    public static MemoryPlan Plan(
+        Device device, Decoder student, TrainingSettings settings, ObjectiveWeights weights, Decoder? teacher = null,
+        IReadOnlyList<int>? layerMap = null, bool weightsAreHeld = true)
+    {
+        using var planning = device.ForPlanning();
+        using var objective = new Objective(planning, student, weights, teacher, layerMap, settings.Recompute);
+        using var optimizer = new Optimizer(planning, student.Parameters);
+        foreach (var batch in Batches(settings.BatchTokens, settings.MaxLength))
+        {
+            objective.Accumulate(batch, 1);
+        }
+
+        optimizer.GradientNorm();
+        Arena[] arenas = [.. objective.Arenas, optimizer.Arena, planning.Scratch];
+        return MemoryPlan.Of(
+        [
+            MemoryPlan.Weights("weights", student.Parameters, weightsAreHeld),
+            MemoryPlan.Weights("teacher weights", teacher?.Parameters ?? [], weightsAreHeld),
+            .. arenas.Select(arena => new MemoryPart(arena.Name, arena.HighWaterBytes, false)),
+        ]);
+    }
+
+    /// <summary>
+    /// Batches of which each purpose finds its worst: the whole budget as long documents (attention) and as the shortest
+    /// (segments), and smaller sizes at which products cut their sums less favourably.
+    /// </summary>
+    /// <param name="tokens">Most tokens of a batch.</param>
+    /// <param name="longest">Most tokens of a document.</param>
+    public static IEnumerable<PackedBatch> Batches(int tokens, int longest)
+    {
+        var sizes = new SortedSet<int> { tokens, Math.Max(2, tokens / ScratchGrain * ScratchGrain) };
+        for (int i = 1; i < SizesTried; i++)
+        {
+            sizes.Add(Math.Max(2, (int)((long)tokens * i / SizesTried)));
+        }
+
+        foreach (int size in sizes.Where(size => size <= tokens).Reverse())
+        {
+            yield return Uniform(size, Math.Min(longest, size));
+        }
+
+        yield return Uniform(tokens, 2);
+    }
+
+    private static PackedBatch Uniform(int tokens, int length)
+    {
+        var lengths = new int[(tokens + length - 1) / length];
+        Array.Fill(lengths, length);
+        lengths[^1] = tokens - (length * (lengths.Length - 1));
+        var weights = new float[tokens];
+        Array.Fill(weights, 1f);
+        return new PackedBatch(new int[tokens], lengths, new int[tokens], weights);
+    }
+}
