@@ -60,4 +60,13 @@ internal struct OperationRecord
 
     /// <summary>Who runs it again.</summary>
     public Executor? Executor;
+
+    /// <summary>For instance <c>linear 768x2048 forward</c>.</summary>
+    public readonly string Describe(string phase) => Kind switch
+    {
+        OperationKind.Linear => $"linear {Weight!.Rows}x{Weight.Columns} {phase}",
+        OperationKind.RmsNorm or OperationKind.AddRmsNorm => $"rmsnorm {phase}",
+        OperationKind.SwiGlu => $"swiglu {phase}",
+        _ => $"{Kind.ToString().ToLowerInvariant()} {phase}",
+    };
 }

@@ -36,6 +36,9 @@ public sealed unsafe class Tape : IDisposable
     /// <summary>What is computed again for the backward.</summary>
     public RecomputeLevel Recompute { get; }
 
+    /// <summary>Told where the time goes, if not null.</summary>
+    public OperationClock? Clock { get; set; }
+
     /// <summary>Owner of the gradients of activations, and of what is computed again.</summary>
     public Arena Arena => _arena;
 
@@ -63,7 +66,11 @@ public sealed unsafe class Tape : IDisposable
     }
 
     /// <summary>Carries the gradients written by losses back to every trainable parameter.</summary>
-    public void Backward() => Walk(0);
+    public void Backward()
+    {
+        Clock?.Lap("losses");
+        Walk(0);
+    }
 
     /// <inheritdoc />
     public void Dispose() => _arena.Dispose();
@@ -75,7 +82,11 @@ public sealed unsafe class Tape : IDisposable
         return tensor with { Node = _nodes.Count - 1 };
     }
 
-    internal void Add(in OperationRecord record) => _records.Add(record);
+    internal void Add(in OperationRecord record)
+    {
+        _records.Add(record);
+        Clock?.Lap(record.Describe("forward"));
+    }
 
     /// <summary>Room that <see cref="Forget"/> gives back.</summary>
     internal Tensor Borrow(int rows, int columns) => new(_pool.Rent((long)rows * columns * sizeof(float)), rows, columns);
@@ -110,6 +121,7 @@ public sealed unsafe class Tape : IDisposable
             var record = _records[i];
             nint recalled = Recall(ref record);
             Step(record);
+            Clock?.Lap(record.Describe("backward"));
             if (recalled != 0)
             {
                 _pool.Return(recalled);
@@ -320,6 +332,7 @@ public sealed unsafe class Tape : IDisposable
             Linear.BackwardWeight(
                 _device, record.Input.Data, record.Input.Columns, gradOutput, record.Output.Columns, weight.Gradient,
                 record.Input.Rows, weight.Rows, weight.Columns);
+            Clock?.Lap(record.Describe("backward weight"));
         }
 
         if (record.Input.Node >= 0)

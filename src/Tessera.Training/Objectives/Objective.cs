@@ -74,6 +74,13 @@ public sealed unsafe class Objective : IDisposable
     /// <summary>Where it keeps what a batch needs.</summary>
     public IEnumerable<Arena> Arenas => [_studentArena, _tape.Arena, _teacherArena, _lossArena];
 
+    /// <summary>Told where the time of <see cref="Accumulate"/> goes, if not null.</summary>
+    public OperationClock? Clock
+    {
+        get => _tape.Clock;
+        set => _tape.Clock = value;
+    }
+
     /// <summary>Losses of a batch without gradients.</summary>
     public LossValues Evaluate(PackedBatch batch) => Run(batch, 0);
 
