@@ -71,6 +71,7 @@ internal static class RlCommand
                 + $"expected at most {model.Configuration.MaxPositions - longest}");
         }
 
+        settings = settings with { Optimisation = settings.Optimisation with { MaxLength = longest + settings.MaxNewTokens } };
         using var device = Tessera.Devices.Device.Open(result.GetValue(options.Device)!, OptionChecks.Threads(result, options.Threads));
         using var policy = ModelFolder.Load(source, DType.F32);
         using var reference = settings.Policy.KlWeight > 0 ? ModelFolder.Load(source, DType.F32) : null;

@@ -34,6 +34,10 @@ public sealed record MemoryPlan(IReadOnlyList<MemoryPart> Parts)
     public static MemoryPart Weights(string name, IEnumerable<Parameter> parameters, bool isHeld) =>
         new(name, parameters.Sum(parameter => Arena.PaddedBytes(parameter.Bytes)), isHeld);
 
+    /// <summary>The peaks of arenas of a planning device; scratch that the real device has used before counts as well.</summary>
+    public static IEnumerable<MemoryPart> Peaks(Device device, IEnumerable<Arena> arenas) => arenas.Select(arena => new MemoryPart(
+        arena.Name, arena.Name == device.Scratch.Name ? Math.Max(arena.HighWaterBytes, device.Scratch.HighWaterBytes) : arena.HighWaterBytes, false));
+
     /// <summary>Takes one chunk for each of the arenas, so that none grows step by step.</summary>
     public void Reserve(IEnumerable<Arena> arenas)
     {
@@ -54,6 +58,14 @@ public sealed record MemoryPlan(IReadOnlyList<MemoryPart> Parts)
     public IEnumerable<string> Exceeded(IEnumerable<Arena> arenas) => arenas
         .Where(arena => arena.HighWaterBytes > this[arena.Name])
         .Select(arena => $"{arena.Name}: planned {HumanUnits.FormatBytes(this[arena.Name])}, used {HumanUnits.FormatBytes(arena.HighWaterBytes)}");
+
+    /// <summary>One line that compares, and one for every part that took more than planned.</summary>
+    public IEnumerable<string> DescribeUse(IEnumerable<Arena> arenas)
+    {
+        Arena[] all = [.. arenas];
+        return Exceeded(all).Select(part => $"memory: warning: more than planned for {part}")
+            .Prepend($"memory: planned {HumanUnits.FormatBytes(Bytes)}, used {HumanUnits.FormatBytes(Used(all).Bytes)}");
+    }
 
     /// <summary>For instance <c>1.2 GiB: activations 800 MiB, weights 420 MiB</c>.</summary>
     public override string ToString() =>

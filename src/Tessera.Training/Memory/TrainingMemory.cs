@@ -1,5 +1,7 @@
 using Tessera.Devices;
 using Tessera.Models;
+using Tessera.Models.Configuration;
+using Tessera.Tensors;
 using Tessera.Training.Data;
 using Tessera.Training.Objectives;
 
@@ -32,13 +34,26 @@ public static class TrainingMemory
         }
 
         optimizer.GradientNorm();
-        Arena[] arenas = [.. objective.Arenas, optimizer.Arena, planning.Scratch];
         return MemoryPlan.Of(
         [
             MemoryPlan.Weights("weights", student.Parameters, weightsAreHeld),
             MemoryPlan.Weights("teacher weights", teacher?.Parameters ?? [], weightsAreHeld),
-            .. arenas.Select(arena => new MemoryPart(arena.Name, arena.HighWaterBytes, false)),
+            .. MemoryPlan.Peaks(device, [.. objective.Arenas, optimizer.Arena, planning.Scratch]),
         ]);
+    }
+
+    /// <summary>Fails with a sentence where the training would not fit, before weights are loaded: shapes are enough.</summary>
+    /// <exception cref="ArgumentException">It does not fit, or the teacher does not go with the student.</exception>
+    public static void Check(
+        Device device, ModelConfiguration student, TrainingSettings settings, ObjectiveWeights weights, ModelConfiguration? teacher = null,
+        IReadOnlyList<int>? layerMap = null)
+    {
+        using var planning = device.ForPlanning();
+        using var model = Decoder.Allocate(student, DType.F32, planning);
+        using var guide = teacher is null ? null : Decoder.Allocate(teacher, DType.F32, planning);
+        MemoryPlan PlanWith(RecomputeLevel level) => Plan(
+            device, model, settings with { Recompute = level }, weights, guide, layerMap, weightsAreHeld: false);
+        MemoryLimit.Check(PlanWith(settings.Recompute), settings, PlanWith);
     }
 
     /// <summary>
