@@ -10,6 +10,9 @@ namespace Tessera.Tensors;
 /// </summary>
 public sealed unsafe class Parameter
 {
+    private float* _gradient;
+    private bool _clearsLater;
+
     /// <summary>Takes room for a weight in an arena; the contents are not initialised.</summary>
     /// <param name="name">Name for messages and optimiser state, unique in its model.</param>
     /// <param name="rows">Output features; 1 for a norm's gain.</param>
@@ -47,10 +50,22 @@ public sealed unsafe class Parameter
     public long Bytes => Count * Type.Bytes();
 
     /// <summary>The gradient of the loss, f32, accumulated until <see cref="ClearGradient"/>; null while frozen.</summary>
-    public float* Gradient { get; private set; }
+    public float* Gradient
+    {
+        get
+        {
+            if (_clearsLater)
+            {
+                _clearsLater = false;
+                System.Runtime.InteropServices.NativeMemory.Clear(_gradient, (nuint)(Count * sizeof(float)));
+            }
+
+            return _gradient;
+        }
+    }
 
     /// <summary>True while the tape computes a gradient for it.</summary>
-    public bool IsTrainable => Gradient is not null;
+    public bool IsTrainable => _gradient is not null;
 
     /// <summary>False for norms' gains, which weight decay leaves alone.</summary>
     public bool Decays => Rows > 1;
@@ -75,19 +90,29 @@ public sealed unsafe class Parameter
     public void Train(Arena arena)
     {
         _ = Floats;
-        Gradient = (float*)arena.AllocateZeroed(Count * sizeof(float));
+        _gradient = (float*)arena.AllocateZeroed(Count * sizeof(float));
+        _clearsLater = false;
     }
 
     /// <summary>Freezes it; the buffer stays with its arena.</summary>
-    public void Freeze() => Gradient = null;
-
-    /// <summary>Sets the gradient to zero.</summary>
-    public void ClearGradient()
+    public void Freeze()
     {
-        if (Gradient is not null)
-        {
-            System.Runtime.InteropServices.NativeMemory.Clear(Gradient, (nuint)(Count * sizeof(float)));
-        }
+        _gradient = null;
+        _clearsLater = false;
+    }
+
+    /// <summary>Sets the gradient to zero, at the latest when somebody looks at it.</summary>
+    public void ClearGradient() => _clearsLater = _gradient is not null;
+
+    /// <summary>
+    /// The gradient for an operation that can assign as well as accumulate: the first one after <see cref="ClearGradient"/> assigns,
+    /// which saves a pass that writes zeros and one that reads them.
+    /// </summary>
+    internal float* ClaimGradient(out bool accumulate)
+    {
+        accumulate = !_clearsLater;
+        _clearsLater = false;
+        return _gradient;
     }
 
     /// <summary>Says that the master was written.</summary>

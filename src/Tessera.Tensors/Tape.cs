@@ -329,9 +329,10 @@ public sealed unsafe class Tape : IDisposable
         var weight = record.Weight!;
         if (weight.IsTrainable)
         {
+            float* gradWeight = weight.ClaimGradient(out bool accumulateWeight);
             Linear.BackwardWeight(
-                _device, record.Input.Data, record.Input.Columns, gradOutput, record.Output.Columns, weight.Gradient,
-                record.Input.Rows, weight.Rows, weight.Columns);
+                _device, record.Input.Data, record.Input.Columns, gradOutput, record.Output.Columns, gradWeight,
+                record.Input.Rows, weight.Rows, weight.Columns, accumulateWeight);
             Clock?.Lap(record.Describe("backward weight"));
         }
 
