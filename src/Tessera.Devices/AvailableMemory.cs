@@ -11,33 +11,34 @@ public static class AvailableMemory
     public static long? Bytes()
     {
         long? machine = Meminfo("MemAvailable:");
-        long? unified = Left(Path.Combine(ControlGroups, "memory.max"), Path.Combine(ControlGroups, "memory.current"));
+        long? unified = Left(ControlGroups, "memory.max", "memory.current", "inactive_file ");
         long? legacy = Left(
-            Path.Combine(ControlGroups, "memory", "memory.limit_in_bytes"), Path.Combine(ControlGroups, "memory", "memory.usage_in_bytes"));
+            Path.Combine(ControlGroups, "memory"), "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file ");
         long?[] known = [machine, unified, legacy];
         return known.Min();
     }
 
-    private static long? Meminfo(string key)
-    {
-        string? line = File.Exists("/proc/meminfo")
-            ? File.ReadLines("/proc/meminfo").FirstOrDefault(text => text.StartsWith(key, StringComparison.Ordinal))
-            : null;
-        return line is not null && Number(line[key.Length..].Replace("kB", "", StringComparison.Ordinal)) is { } kibibytes
+    private static long? Meminfo(string key) =>
+        Line("/proc/meminfo", key) is { } text && Number(text.Replace("kB", "", StringComparison.Ordinal)) is { } kibibytes
             ? kibibytes * 1024
             : null;
-    }
 
-    private static long? Left(string limitFile, string usageFile)
+    private static long? Left(string folder, string limitFile, string usageFile, string cachedKey)
     {
         // "max" is no number: there is no limit.
-        if (Read(limitFile) is not { } limit || Read(usageFile) is not { } usage)
+        if (Read(Path.Combine(folder, limitFile)) is not { } limit || Read(Path.Combine(folder, usageFile)) is not { } usage)
         {
             return null;
         }
 
-        return Math.Max(0, limit - usage);
+        // Pages of files that nobody has asked for lately count as used, and give way.
+        long cached = Line(Path.Combine(folder, "memory.stat"), cachedKey) is { } text ? Number(text) ?? 0 : 0;
+        return Math.Max(0, limit - usage + cached);
     }
+
+    private static string? Line(string file, string key) => File.Exists(file)
+        ? File.ReadLines(file).FirstOrDefault(text => text.StartsWith(key, StringComparison.Ordinal))?[key.Length..]
+        : null;
 
     private static long? Read(string file) => File.Exists(file) ? Number(File.ReadAllText(file)) : null;
 

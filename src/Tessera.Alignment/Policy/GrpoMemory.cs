@@ -11,6 +11,17 @@ namespace Tessera.Alignment.Policy;
 /// </summary>
 public static class GrpoMemory
 {
+    /// <summary>The plan, if it fits.</summary>
+    /// <inheritdoc cref="Plan" />
+    /// <exception cref="ArgumentException">It does not fit the limit or the memory that is free.</exception>
+    public static MemoryPlan Checked(Device device, Decoder policy, GrpoSettings settings, Decoder? reference)
+    {
+        var plan = Plan(device, policy, settings, reference);
+        MemoryLimit.Check(plan, settings.Optimisation, level => Plan(
+            device, policy, settings with { Optimisation = settings.Optimisation with { Recompute = level } }, reference));
+        return plan;
+    }
+
     /// <summary>The peak of updates over micro-batches of <see cref="TrainingSettings.BatchTokens"/> rows, or of one longest document.</summary>
     /// <param name="device">Where the training will run.</param>
     /// <param name="policy">The model; it must not be in training.</param>

@@ -44,9 +44,7 @@ public sealed class GrpoTrainer : IDisposable
         _policy = policy;
         _settings = settings;
         _reference = settings.Policy.KlWeight > 0 ? reference : null;
-        Memory = GrpoMemory.Plan(device, policy, settings, _reference);
-        MemoryLimit.Check(Memory, settings.Optimisation, level => GrpoMemory.Plan(
-            device, policy, settings with { Optimisation = settings.Optimisation with { Recompute = level } }, _reference));
+        Memory = GrpoMemory.Checked(device, policy, settings, _reference);
         _scratch = device.Scratch;
         _objective = new PolicyObjective(device, settings.Optimisation.Recompute);
         Memory.Reserve(_objective.Arenas);

@@ -52,7 +52,11 @@ internal static class BenchTrainCommand
             Console.Error.WriteLine($"memory: planned {bench.Memory}");
             var clock = result.GetValue(breakdown) ? new OperationClock() : null;
             var measured = bench.Run(count, Describe(shape, decoder, documents, length, level), clock);
-            Console.Error.WriteLine($"memory: planned {HumanUnits.FormatBytes(bench.Memory.Bytes)}, used {HumanUnits.FormatBytes(bench.Memory.Used(bench.Arenas).Bytes)}");
+            foreach (string line in bench.Memory.DescribeUse(bench.Arenas))
+            {
+                Console.Error.WriteLine(line);
+            }
+
             if (result.GetValue(json))
             {
                 JsonOutput.Print(new[] { BenchCommand.ToJson(measured, device.Name) });

@@ -119,8 +119,8 @@ public sealed class TrainingBench : IDisposable
 
         _objective.Clock = null;
         return new BenchResult(
-            "train", shape, "f32", _device.Workers.Count, Quantile(rates, 0.5) / 1e9, "GFLOP/s", Quantile(ceilings, 0.5) / 1e9,
-            Quantile(ratios, 0.5), steps, (Quantile(ratios, 0.75) - Quantile(ratios, 0.25)) / 2);
+            "train", shape, "f32", _device.Workers.Count, KernelBench.Quantile(rates, 0.5) / 1e9, "GFLOP/s", KernelBench.Quantile(ceilings, 0.5) / 1e9,
+            KernelBench.Quantile(ratios, 0.5), steps, (KernelBench.Quantile(ratios, 0.75) - KernelBench.Quantile(ratios, 0.25)) / 2);
     }
 
     /// <summary>One step.</summary>
@@ -146,7 +146,7 @@ public sealed class TrainingBench : IDisposable
     }
 
     private static double Ceiling(CeilingProbe probe) =>
-        Quantile([.. Enumerable.Range(0, ProbesAPair).Select(_ => probe.Rate(BenchCeiling.FusedMultiplyAdd))], 0.5);
+        KernelBench.Quantile(Enumerable.Range(0, ProbesAPair).Select(_ => probe.Rate(BenchCeiling.FusedMultiplyAdd)), 0.5);
 
     private static PackedBatch Random(int vocabulary, int documents, int length, ulong seed)
     {
@@ -164,14 +164,5 @@ public sealed class TrainingBench : IDisposable
         }
 
         return BatchPacker.Pack(ids, length, documents * length);
-    }
-
-    private static double Quantile(List<double> values, double quantile)
-    {
-        double[] sorted = [.. values.Order()];
-        double position = quantile * (sorted.Length - 1);
-        int low = (int)position;
-        int high = Math.Min(low + 1, sorted.Length - 1);
-        return sorted[low] + ((sorted[high] - sorted[low]) * (position - low));
     }
 }
