@@ -17,7 +17,7 @@ internal static unsafe partial class AddressSpace
     private const int HugePageAdvice = 14;
 
     /// <summary>Zeroed address space without memory.</summary>
-    /// <exception cref="OutOfMemoryException">The operating system refuses.</exception>
+    /// <exception cref="InsufficientMemoryException">The operating system refuses.</exception>
     public static nint Reserve(long bytes)
     {
         if (!OperatingSystem.IsLinux())
@@ -26,7 +26,7 @@ internal static unsafe partial class AddressSpace
         }
 
         nint address = Map(0, (nuint)bytes, ReadWrite, PrivateAnonymousNoReserve, -1, 0);
-        return address != Failed ? address : throw new OutOfMemoryException();
+        return address != Failed ? address : throw new InsufficientMemoryException();
     }
 
     /// <summary>Gives back what <see cref="Reserve"/> returned.</summary>
@@ -60,12 +60,15 @@ internal static unsafe partial class AddressSpace
         return address;
     }
 
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     [LibraryImport("libc", EntryPoint = "mmap")]
     private static partial nint Map(nint address, nuint length, int protection, int flags, int descriptor, nint offset);
 
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     [LibraryImport("libc", EntryPoint = "madvise")]
     private static partial int Advise(nint address, nuint length, int advice);
 
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     [LibraryImport("libc", EntryPoint = "munmap")]
     private static partial int Unmap(nint address, nuint length);
 }

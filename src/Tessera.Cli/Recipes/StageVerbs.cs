@@ -18,7 +18,7 @@ internal static class StageVerbs
     private static readonly string[] StartAfresh = ["init", "export", "tokenizer train"];
 
     /// <summary>Options that say where, how fast or how talkative, and decide nothing about the result: they are not hashed.</summary>
-    private static readonly string[] Undeciding = 
+    private static readonly string[] Undeciding =
     [
         "--threads", "--device", "--json", "--checkpoint-every", "--validate-every", "--gate", "--recompute", "--memory-limit",
     ];
