@@ -126,6 +126,15 @@ public sealed unsafe partial class Tape : IDisposable
                     _device, (float*)gradient, record.Output.Columns, record.Count, record.Shape.HeadDim,
                     (int*)record.Saved, record.Output.Rows, record.Table!);
                 return;
+            case OperationKind.Bias:
+                // In place, and the gradient of a sum is that of its summands: it stays.
+                BiasBackward(record, (float*)gradient);
+                return;
+            case OperationKind.QkvEpilogue:
+                QkvEpilogue.Backward(
+                    _device, record.Shape, (float*)gradient, record.Qkv!.Weights, record.Qkv.Gradients, (int*)record.Saved,
+                    record.Output.Rows, record.Table!, (float*)record.NormInput, (float*)record.InverseRms);
+                return;
             case OperationKind.Checkpoint:
                 SetGradient(record.Output, 0);
                 CheckpointBackward(record, gradient);
@@ -248,6 +257,14 @@ public sealed unsafe partial class Tape : IDisposable
         Pass(record.Second, (nint)gradSum);
         _pool.Return((nint)gradSum);
         SetGradient(record.SecondOutput, 0);
+    }
+
+    private void BiasBackward(in OperationRecord record, float* gradOutput)
+    {
+        if (record.Weight!.IsTrainable)
+        {
+            Bias.Backward(_device, gradOutput, record.Weight.Gradient, record.Output.Rows, record.Output.Columns);
+        }
     }
 
     private void LinearBackward(in OperationRecord record, float* gradOutput)

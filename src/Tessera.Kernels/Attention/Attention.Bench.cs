@@ -10,22 +10,26 @@ public static unsafe partial class Attention
     /// <summary>Training documents forward and backward, and decoding steps. The buffers live as long as the process.</summary>
     public static IEnumerable<BenchCase> BenchCases(Device device)
     {
-        foreach (var (length, headDim) in new[] { (32, 32), (256, 32), (256, 64), (1024, 64), (1024, 128) })
+        foreach (var (length, headDim, window) in new[]
         {
-            var buffers = new BenchBuffers(new AttentionShape(8, 4, headDim), documents: Math.Max(1, 2048 / length), length);
+            (32, 32, 0), (256, 32, 0), (256, 64, 0), (1024, 64, 0), (1024, 128, 0), (2048, 64, 0), (2048, 64, 256),
+        })
+        {
+            var heads = new AttentionShape(8, 4, headDim) { Window = window };
+            var buffers = new BenchBuffers(heads, documents: Math.Max(1, 2048 / length), length);
             double flops = buffers.VisiblePairs * 4.0 * headDim;
-            string shape = $"{buffers.Documents}x{length} H8 K4 E{headDim}";
+            string shape = $"{buffers.Documents}x{length} H8 K4 E{headDim}{(window == 0 ? string.Empty : $" W{window}")}";
             yield return new BenchCase(
                 "attention-forward", shape, "f32", BenchCeiling.FusedMultiplyAdd, flops, () => buffers.Forward(device));
             yield return new BenchCase(
                 "attention-backward", shape, "f32", BenchCeiling.FusedMultiplyAdd, 2.5 * flops, () => buffers.Backward(device));
         }
 
-        foreach (var (sequences, keys, headDim) in new[] { (1, 300, 32), (8, 300, 32), (8, 2048, 64) })
+        foreach (var (sequences, keys, headDim, window) in new[] { (1, 300, 32, 0), (8, 300, 32, 0), (8, 2048, 64, 0), (8, 2048, 64, 512) })
         {
             foreach (var type in new[] { DType.F32, DType.BF16 })
             {
-                yield return BenchDecode(device, new AttentionShape(8, 4, headDim), sequences, keys, type);
+                yield return BenchDecode(device, new AttentionShape(8, 4, headDim) { Window = window }, sequences, keys, type);
             }
         }
     }
@@ -45,8 +49,10 @@ public static unsafe partial class Attention
             segments[s] = new() { QueryStart = s, QueryCount = 1, KeyCount = keys, Keys = cached, Values = cached + (nint)cacheBytes };
         }
 
-        string name = $"{sequences} seq x {keys} keys H{shape.Heads} K{shape.KvHeads} E{shape.HeadDim}";
-        return new BenchCase("attention-decode", name, type.Label(), BenchCeiling.StreamRead, 2.0 * sequences * cacheBytes, () =>
+        string name = $"{sequences} seq x {keys} keys H{shape.Heads} K{shape.KvHeads} E{shape.HeadDim}"
+            + (shape.Window == 0 ? string.Empty : $" W{shape.Window}");
+        double readBytes = 2.0 * sequences * cacheBytes / keys * (keys - shape.FirstVisible(keys - 1));
+        return new BenchCase("attention-decode", name, type.Label(), BenchCeiling.StreamRead, readBytes, () =>
             Forward(device, shape, queries, queryWidth, segments, sequences, type, width, output, queryWidth, null));
     }
 
@@ -78,7 +84,8 @@ public static unsafe partial class Attention
             long tokens = (long)documents * length;
             _shape = shape;
             Documents = documents;
-            VisiblePairs = documents * (length * (length + 1.0) / 2) * shape.Heads;
+            double hidden = shape.Window == 0 ? 0 : Math.Max(0, length - shape.Window);
+            VisiblePairs = documents * ((length * (length + 1.0) / 2) - (hidden * (hidden + 1) / 2)) * shape.Heads;
             _packed = BenchFloats(tokens * shape.PackedWidth);
             _gradPacked = BenchFloats(tokens * shape.PackedWidth);
             _output = BenchFloats(tokens * shape.Heads * shape.HeadDim);

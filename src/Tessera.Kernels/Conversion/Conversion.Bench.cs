@@ -17,11 +17,13 @@ public static unsafe partial class Conversion
         [
             BenchCaseOf("conversion.to-bf16", () => ToBf16(device, Address(floats), (ushort*)Address(halves), BenchCount)),
             BenchCaseOf("conversion.from-bf16", () => FromBf16(device, (ushort*)Address(halves), Address(floats), BenchCount)),
+            BenchCaseOf("conversion.to-f16", () => ToF16(device, Address(floats), (ushort*)Address(halves), BenchCount)),
+            BenchCaseOf("conversion.from-f16", () => FromF16(device, (ushort*)Address(halves), Address(floats), BenchCount)),
         ];
     }
 
     private static BenchCase BenchCaseOf(string name, Action run) =>
-        new(name, $"{BenchCount}", "bf16", BenchCeiling.StreamCopy, 6.0 * BenchCount, run);
+        new(name, $"{BenchCount}", name[^4..].TrimStart('-'), BenchCeiling.StreamCopy, 6.0 * BenchCount, run);
 
     private static float* Address(float[] pinned) => (float*)Marshal.UnsafeAddrOfPinnedArrayElement(pinned, 0);
 }

@@ -8,7 +8,7 @@ namespace Tessera.Kernels;
 public static unsafe partial class Conversion
 {
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void RoundRange(float* source, ushort* target, long count)
+    internal static void RoundRange(float* source, ushort* target, long count)
     {
         long i = 0;
         if (Avx512F.IsSupported)

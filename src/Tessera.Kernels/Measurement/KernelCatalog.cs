@@ -8,8 +8,10 @@ public static class KernelCatalog
     private static readonly (string Name, Func<Device, IEnumerable<BenchCase>> Cases)[] Operations =
     [
         ("gemm", Gemm.BenchCases), ("linear", Linear.BenchCases), ("attention", Attention.BenchCases), ("rope", Rope.BenchCases),
+        ("qkv-epilogue", QkvEpilogue.BenchCases), ("bias", Bias.BenchCases),
         ("kv-append", KeyValueStore.BenchCases), ("rmsnorm", RmsNorm.BenchCases), ("swiglu", SwiGlu.BenchCases),
         ("residual", Residual.BenchCases), ("embedding", Embedding.BenchCases), ("conversion", Conversion.BenchCases),
+        ("block-quantization", BlockQuantization.BenchCases),
         ("linear-cross-entropy", LinearCrossEntropy.BenchCases), ("linear-kl", LinearKl.BenchCases),
         ("linear-log-prob", LinearLogProb.BenchCases), ("linear-policy", LinearPolicy.BenchCases),
         ("hidden-loss", HiddenLoss.BenchCases), ("channel-statistics", ChannelStatistics.BenchCases),

@@ -13,11 +13,6 @@ namespace Tessera.Training.Memory;
 /// </summary>
 public static class TrainingMemory
 {
-    private const int SizesTried = 16;
-
-    /// <summary>Products sum their longest passes over multiples of this many tokens; a batch just above one needs less scratch.</summary>
-    private const int ScratchGrain = 512;
-
     /// <summary>The peak of a <see cref="Trainer"/> with these arguments. Weights count as held where they have memory.</summary>
     /// <remarks>The student must not be in training: its gradients are planned in its place, and then it is frozen.</remarks>
     /// <exception cref="ArgumentException">The teacher is missing or does not fit.</exception>
@@ -57,26 +52,12 @@ public static class TrainingMemory
     }
 
     /// <summary>
-    /// Batches of which each purpose finds its worst: the whole budget as long documents (attention) and as the shortest
-    /// (segments), and smaller sizes at which products cut their sums less favourably.
+    /// Batches of which each purpose finds its worst: the whole budget as documents of the longest kind (attention) and of the
+    /// shortest (segments). What an arena is asked for grows with both, so that smaller batches need no more.
     /// </summary>
     /// <param name="tokens">Most tokens of a batch.</param>
     /// <param name="longest">Most tokens of a document.</param>
-    public static IEnumerable<PackedBatch> Batches(int tokens, int longest)
-    {
-        var sizes = new SortedSet<int> { tokens, Math.Max(2, tokens / ScratchGrain * ScratchGrain) };
-        for (int i = 1; i < SizesTried; i++)
-        {
-            sizes.Add(Math.Max(2, (int)((long)tokens * i / SizesTried)));
-        }
-
-        foreach (int size in sizes.Where(size => size <= tokens).Reverse())
-        {
-            yield return Uniform(size, Math.Min(longest, size));
-        }
-
-        yield return Uniform(tokens, 2);
-    }
+    public static IEnumerable<PackedBatch> Batches(int tokens, int longest) => [Uniform(tokens, Math.Min(longest, tokens)), Uniform(tokens, 2)];
 
     private static PackedBatch Uniform(int tokens, int length)
     {

@@ -27,7 +27,7 @@ public sealed class AllocationTests : IDisposable
         using var objective = new Objective(_device, model, weights, teacher, null, level);
         using var optimizer = new Optimizer(_device, model.Parameters);
         var settings = TrainerTests.Settings(1);
-        PackedBatch[] batches = [.. TrainingMemory.Batches(200, 31).Take(5)];
+        PackedBatch[] batches = [.. ((int[])[200, 150, 64]).SelectMany(tokens => TrainingMemory.Batches(tokens, 31))];
         Steps();
         Steps();
         long before = GC.GetAllocatedBytesForCurrentThread();
