@@ -10,6 +10,8 @@ namespace Tessera.Tensors;
 /// </summary>
 public sealed unsafe class Parameter
 {
+    private float* _gradient;
+    private bool _clearsLater;
     private float* _panels;
     private PackedMatrix _packed;
     private long _packedVersion = -1;
@@ -55,10 +57,22 @@ public sealed unsafe class Parameter
     public long Bytes => Type.MatrixBytes(Rows, Columns);
 
     /// <summary>The gradient of the loss, f32, accumulated until <see cref="ClearGradient"/>; null while frozen.</summary>
-    public float* Gradient { get; private set; }
+    public float* Gradient
+    {
+        get
+        {
+            if (_clearsLater)
+            {
+                _clearsLater = false;
+                System.Runtime.InteropServices.NativeMemory.Clear(_gradient, (nuint)(Count * sizeof(float)));
+            }
+
+            return _gradient;
+        }
+    }
 
     /// <summary>True while the tape computes a gradient for it.</summary>
-    public bool IsTrainable => Gradient is not null;
+    public bool IsTrainable => _gradient is not null;
 
     /// <summary>False for norms' gains [1, n] and biases [n, 1], which weight decay leaves alone.</summary>
     public bool Decays => Rows > 1 && Columns > 1;
@@ -85,19 +99,29 @@ public sealed unsafe class Parameter
     public void Train(Arena arena)
     {
         _ = Floats;
-        Gradient = (float*)arena.AllocateZeroed(Count * sizeof(float));
+        _gradient = (float*)arena.AllocateZeroed(Count * sizeof(float));
+        _clearsLater = false;
     }
 
     /// <summary>Freezes it; the buffer stays with its arena.</summary>
-    public void Freeze() => Gradient = null;
-
-    /// <summary>Sets the gradient to zero.</summary>
-    public void ClearGradient()
+    public void Freeze()
     {
-        if (Gradient is not null)
-        {
-            System.Runtime.InteropServices.NativeMemory.Clear(Gradient, (nuint)(Count * sizeof(float)));
-        }
+        _gradient = null;
+        _clearsLater = false;
+    }
+
+    /// <summary>Sets the gradient to zero, at the latest when somebody looks at it.</summary>
+    public void ClearGradient() => _clearsLater = _gradient is not null;
+
+    /// <summary>
+    /// The gradient for an operation that can assign as well as accumulate: the first one after <see cref="ClearGradient"/> assigns,
+    /// which saves a pass that writes zeros and one that reads them.
+    /// </summary>
+    internal float* ClaimGradient(out bool accumulate)
+    {
+        accumulate = !_clearsLater;
+        _clearsLater = false;
+        return _gradient;
     }
 
     /// <summary>Whether products with many rows read it from packed panels of f32.</summary>
@@ -128,6 +152,12 @@ public sealed unsafe class Parameter
         if (_panels is null)
         {
             return default;
+        }
+
+        if (device.IsPlanning)
+        {
+            // Nothing is packed there, so nothing is remembered.
+            return Gemm.PackRight(device, View, true, Rows, Columns, _panels);
         }
 
         if (_packedVersion != Version)

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Tessera.Devices;
 using Tessera.Tasks;
+using Tessera.Tensors;
 
 namespace Tessera.Cli.Commands;
 
@@ -55,6 +56,24 @@ internal static class SharedOptions
         "on" => [ThinkingMode.On],
         "off" => [ThinkingMode.Off],
         _ => [ThinkingMode.On, ThinkingMode.Off],
+    };
+
+    public static Option<string> Recompute()
+    {
+        var option = new Option<string>("--recompute")
+        {
+            Description = "What the backward computes again instead of keeping it: none, selective (norms and SwiGLU) or full (whole layers). Less memory, same bits, more time.",
+            DefaultValueFactory = _ => "none",
+        };
+        option.AcceptOnlyFromAmong("none", "selective", "full");
+        return option;
+    }
+
+    public static RecomputeLevel ParseRecompute(string text) => Enum.Parse<RecomputeLevel>(text, ignoreCase: true);
+
+    public static Option<string?> MemoryLimit() => new("--memory-limit")
+    {
+        Description = "Most memory that training may take, such as 8GiB; by default what the machine has left.",
     };
 
     public static DType ParseDataType(string text) => text switch

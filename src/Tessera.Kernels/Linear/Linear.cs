@@ -99,9 +99,9 @@ public static unsafe partial class Linear
             device, dy, false, weight, false, gradInput, gradInputStride, tokens, weight.Columns, weight.Rows, accumulate);
     }
 
-    /// <summary>Adds the gradient with respect to the weight: dW += dYᵀ·X.</summary>
+    /// <summary>The gradient with respect to the weight: dW += dYᵀ·X.</summary>
     /// <remarks>
-    /// dW[o,i] += Σ_t dY[t,o] · X[t,i].
+    /// dW[o,i] = (accumulate ? dW[o,i] : 0) + Σ_t dY[t,o] · X[t,i].
     /// Shapes: input [tokens, inputs], gradOutput [tokens, outputs] with strides in elements; gradWeight dense [outputs, inputs].
     /// Determinism and error: as <see cref="Gemm.Multiply"/>.
     /// </remarks>
@@ -115,13 +115,14 @@ public static unsafe partial class Linear
         float* gradWeight,
         int tokens,
         int outputs,
-        int inputs)
+        int inputs,
+        bool accumulate = true)
     {
         CheckStride(inputStride, inputs, tokens, "input");
         CheckStride(gradOutputStride, outputs, tokens, "gradOutput");
         var dy = new MatrixView((nint)gradOutput, DType.F32, tokens, outputs, gradOutputStride);
         var x = new MatrixView((nint)input, DType.F32, tokens, inputs, inputStride);
-        Gemm.Multiply(device, dy, true, x, false, gradWeight, inputs, outputs, inputs, tokens, accumulate: true);
+        Gemm.Multiply(device, dy, true, x, false, gradWeight, inputs, outputs, inputs, tokens, accumulate);
     }
 
     private static void CheckPacked(in PackedMatrix packed, in MatrixView weight)

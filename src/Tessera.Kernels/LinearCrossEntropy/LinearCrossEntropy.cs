@@ -19,7 +19,7 @@ public static unsafe partial class LinearCrossEntropy
     /// Bytes that the logits of one chunk take at most, unless 64 tokens need more. Every chunk reads the head twice and its
     /// gradient once, so a chunk needs some 256 tokens before the arithmetic outweighs that.
     /// </summary>
-    public const long LogitsBudgetBytes = 64L << 20;
+    public const long LogitsBudgetBytes = 128L << 20;
 
     /// <summary>Tokens whose logits exist at once: a multiple of 64, at least 64, within the budget where that is possible.</summary>
     /// <param name="vocabulary">Rows of the head.</param>

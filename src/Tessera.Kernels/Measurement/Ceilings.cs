@@ -30,7 +30,7 @@ public sealed unsafe record Ceilings(double FusedMultiplyAddFlops, double Stream
 }
 
 /// <summary>The loops behind <see cref="Ceilings"/>, kept ready so that a ceiling can be measured between two kernel runs.</summary>
-internal sealed unsafe class CeilingProbe : IDisposable
+public sealed unsafe class CeilingProbe : IDisposable
 {
     private const long BufferBytes = 256L << 20;
     private const int Steps = 400_000;
@@ -38,6 +38,7 @@ internal sealed unsafe class CeilingProbe : IDisposable
     private readonly CpuDevice _device;
     private byte* _buffer;
 
+    /// <summary>A probe of all workers of a device.</summary>
     public CeilingProbe(CpuDevice device) => _device = device;
 
     /// <summary>One measurement: FLOP or bytes per second.</summary>
@@ -68,6 +69,7 @@ internal sealed unsafe class CeilingProbe : IDisposable
         return work / seconds;
     }
 
+    /// <inheritdoc />
     public void Dispose()
     {
         NativeMemory.AlignedFree(_buffer);

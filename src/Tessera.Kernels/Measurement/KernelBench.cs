@@ -91,7 +91,8 @@ public static class KernelBench
         return Stopwatch.GetElapsedTime(start).TotalSeconds / repeats;
     }
 
-    private static double Quantile(List<double> values, double quantile)
+    /// <summary>A quantile of measured values, interpolated between the two next to it.</summary>
+    public static double Quantile(IEnumerable<double> values, double quantile)
     {
         double[] sorted = [.. values.Order()];
         double position = quantile * (sorted.Length - 1);
