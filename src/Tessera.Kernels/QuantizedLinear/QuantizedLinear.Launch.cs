@@ -73,6 +73,12 @@ public static unsafe partial class QuantizedLinear
         CutPanels(ref job, workers);
         job.SumsPerWorker = (long)job.PanelBlocks * TokenBlocks.Width * TileRows;
         job.Sums = cpu.Scratch.Floats(job.SumsPerWorker * workers);
+        if (cpu.IsPlanning)
+        {
+            cpu.Scratch.Release(mark);
+            return;
+        }
+
         if (workers == 1)
         {
             RoundBody(&job, 0, 1);

@@ -73,6 +73,28 @@ public sealed class GgufModelTests : IDisposable
         Assert.Equal(SmallModel.AllBytes(loaded), SmallModel.AllBytes(again));
     }
 
+    [Theory]
+    [InlineData(GgufTensorType.Q8, DType.Int8)]
+    [InlineData(GgufTensorType.Q4, DType.Int4)]
+    public void Blocks_become_groups_without_loss_in_the_order_of_rows_that_the_model_has(GgufTensorType stored, DType type)
+    {
+        using var model = SmallModel.Create(Shape(Mixed));
+        string path = _folder.File("model.gguf");
+        GgufExport.Write(path, model, stored, "small");
+        using var wide = ModelFolder.Load(path, DType.F32);
+        using var groups = ModelFolder.Load(path, type);
+        Assert.Contains(groups.Parameters, parameter => parameter.Type == type);
+        using var widened = ModelFolder.Convert(groups, DType.F32);
+        Assert.Equal(SmallModel.AllBytes(wide), SmallModel.AllBytes(widened));
+
+        // What is stored otherwise goes through f32, as from any other file.
+        GgufExport.Write(path, model, GgufTensorType.F16, "small");
+        using var halves = ModelFolder.Load(path, DType.F32);
+        using var expected = ModelFolder.Convert(halves, type);
+        using var rounded = ModelFolder.Load(path, type);
+        Assert.Equal(SmallModel.AllBytes(expected), SmallModel.AllBytes(rounded));
+    }
+
     [Fact]
     public void Bf16_models_keep_their_bits_and_their_type()
     {
