@@ -20,18 +20,28 @@ public sealed unsafe class Arena : IDisposable
     private static int _liveArenas;
     private static long _liveBytes;
 
-    private readonly List<(nint Address, long Bytes)> _chunks = [];
-    private readonly string _name;
+    private readonly List<Chunk> _chunks = [];
+    private readonly bool _isPlanning;
     private int _chunk;
     private long _offset;
     private bool _disposed;
 
     /// <summary>Creates an empty arena; memory is taken from the operating system on demand.</summary>
     public Arena(string name)
+        : this(name, isPlanning: false)
     {
-        _name = name;
+    }
+
+    /// <summary>As the other, or for planning: addresses without memory behind them, until somebody writes there.</summary>
+    internal Arena(string name, bool isPlanning)
+    {
+        Name = name;
+        _isPlanning = isPlanning;
         Interlocked.Increment(ref _liveArenas);
     }
+
+    /// <summary>What it holds, for messages and plans.</summary>
+    public string Name { get; }
 
     /// <summary>Arenas of this process that have not been disposed.</summary>
     public static int LiveArenas => Volatile.Read(ref _liveArenas);
@@ -41,6 +51,14 @@ public sealed unsafe class Arena : IDisposable
 
     /// <summary>Bytes this arena holds, in use or not.</summary>
     public long CapacityBytes { get; private set; }
+
+    /// <summary>Bytes in use, as though the arena were one chunk.</summary>
+    public long UsedBytes => _chunks.Count == 0 ? 0 : _chunks[_chunk].Start + _offset;
+
+    /// <summary>
+    /// The most <see cref="UsedBytes"/> there ever were: room for every sequence of calls so far, had it been reserved at once.
+    /// </summary>
+    public long HighWaterBytes { get; private set; }
 
     /// <summary>A position to which <see cref="Release"/> can return.</summary>
     public (int Chunk, long Offset) Mark() => (_chunk, _offset);
@@ -57,32 +75,55 @@ public sealed unsafe class Arena : IDisposable
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
-        long padded = checked((bytes + (2 * Alignment) - 1) & ~(long)(Alignment - 1));
-        while (_chunk < _chunks.Count)
+        long padded = PaddedBytes(bytes);
+        long used = UsedBytes;
+        while (_chunk >= _chunks.Count || _offset + padded > _chunks[_chunk].Bytes)
         {
-            var (address, size) = _chunks[_chunk];
-            if (_offset + padded <= size)
+            if (_chunk + 1 < _chunks.Count)
             {
-                nint result = address + (nint)_offset;
-                _offset += padded;
-                return result;
+                _chunk++;
+            }
+            else
+            {
+                Grow(padded);
             }
 
-            _chunk++;
+            // What is left of the chunk before is not counted: a chunk that holds all would have no such gap.
+            _chunks[_chunk] = _chunks[_chunk] with { Start = used };
             _offset = 0;
         }
 
-        Grow(padded);
-        _offset = padded;
-        return _chunks[_chunk].Address;
+        nint result = _chunks[_chunk].Address + (nint)_offset;
+        _offset += padded;
+        HighWaterBytes = Math.Max(HighWaterBytes, used + padded);
+        return result;
     }
 
     /// <summary>Memory filled with zero bytes.</summary>
     public nint AllocateZeroed(long bytes)
     {
         nint result = Allocate(bytes);
-        NativeMemory.Clear((void*)result, (nuint)bytes);
+        if (!_isPlanning)
+        {
+            NativeMemory.Clear((void*)result, (nuint)bytes);
+        }
+
         return result;
+    }
+
+    /// <summary>Bytes that an allocation of <paramref name="bytes"/> takes, alignment and readable tail included.</summary>
+    public static long PaddedBytes(long bytes) => checked((bytes + (2 * Alignment) - 1) & ~(long)(Alignment - 1));
+
+    /// <summary>Takes one chunk for everything that is going to be allocated, so that nothing grows step by step.</summary>
+    /// <param name="bytes">A <see cref="HighWaterBytes"/> that was planned.</param>
+    /// <exception cref="InsufficientMemoryException">The operating system refuses; the message names arena and size.</exception>
+    public void Reserve(long bytes)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (CapacityBytes == 0 && bytes > 0)
+        {
+            AddChunk(bytes);
+        }
     }
 
     /// <summary>Uninitialised room for <paramref name="count"/> floats.</summary>
@@ -97,12 +138,12 @@ public sealed unsafe class Arena : IDisposable
         }
 
         _disposed = true;
-        foreach (var (address, _) in _chunks)
+        foreach (var chunk in _chunks)
         {
-            NativeMemory.AlignedFree((void*)address);
+            chunk.Free();
         }
 
-        Interlocked.Add(ref _liveBytes, -CapacityBytes);
+        Interlocked.Add(ref _liveBytes, _isPlanning ? 0 : -CapacityBytes);
         Interlocked.Decrement(ref _liveArenas);
         _chunks.Clear();
     }
@@ -110,19 +151,39 @@ public sealed unsafe class Arena : IDisposable
     private void Grow(long bytes)
     {
         // Chunks double, so a growing step settles after a few steps; a large request gets a chunk of its own size.
-        long chunkBytes = Math.Max(bytes, Math.Max(MinimumChunkBytes, Math.Min(CapacityBytes, 256L << 20)));
+        AddChunk(Math.Max(bytes, Math.Max(MinimumChunkBytes, Math.Min(CapacityBytes, 256L << 20))));
+        _chunk = _chunks.Count - 1;
+    }
+
+    private void AddChunk(long bytes)
+    {
         try
         {
-            _chunks.Add(((nint)NativeMemory.AlignedAlloc((nuint)chunkBytes, Alignment), chunkBytes));
+            _chunks.Add(new Chunk(_isPlanning ? AddressSpace.Reserve(bytes) : AddressSpace.Commit(bytes, Alignment), bytes, 0, _isPlanning));
         }
         catch (OutOfMemoryException)
         {
             throw new InsufficientMemoryException(
-                $"arena '{_name}' cannot take {chunkBytes:N0} more bytes (it holds {CapacityBytes:N0})");
+                $"arena '{Name}' cannot take {bytes:N0} more bytes (it holds {CapacityBytes:N0})");
         }
 
-        _chunk = _chunks.Count - 1;
-        CapacityBytes += chunkBytes;
-        Interlocked.Add(ref _liveBytes, chunkBytes);
+        CapacityBytes += bytes;
+        Interlocked.Add(ref _liveBytes, _isPlanning ? 0 : bytes);
+    }
+
+    /// <summary>A piece of memory; <paramref name="Start"/> is what was in use when the arena went on into it.</summary>
+    private readonly record struct Chunk(nint Address, long Bytes, long Start, bool IsReserved)
+    {
+        public void Free()
+        {
+            if (IsReserved)
+            {
+                AddressSpace.Return(Address, Bytes);
+            }
+            else
+            {
+                NativeMemory.AlignedFree((void*)Address);
+            }
+        }
     }
 }

@@ -8,10 +8,21 @@ public sealed class CpuDevice : Device
     {
         ArgumentOutOfRangeException.ThrowIfNegative(threads);
         Workers = new WorkerPool(threads == 0 ? Environment.ProcessorCount : threads);
+        Scratch = CreateArena("kernel scratch");
+    }
+
+    private CpuDevice(WorkerPool workers)
+    {
+        Workers = workers;
+        IsPlanning = true;
+        Scratch = CreateArena("kernel scratch");
     }
 
     /// <inheritdoc />
     public override string Name => "cpu";
+
+    /// <inheritdoc />
+    public override bool IsPlanning { get; }
 
     /// <summary>The workers that run kernel bodies.</summary>
     public WorkerPool Workers { get; }
@@ -20,7 +31,13 @@ public sealed class CpuDevice : Device
     /// Scratch for the kernel that is running, used by the launching thread only: mark, allocate, run, release.
     /// Room for each worker is allocated there before the workers start.
     /// </summary>
-    public Arena Scratch { get; } = new("cpu scratch");
+    public override Arena Scratch { get; }
+
+    /// <inheritdoc />
+    public override Arena CreateArena(string name) => new(name, IsPlanning);
+
+    /// <inheritdoc />
+    public override Device ForPlanning() => new CpuDevice(WorkerPool.Idle(Workers.Count));
 
     /// <summary>The processor behind <paramref name="device"/>.</summary>
     /// <exception cref="NotSupportedException">It is another kind of device.</exception>

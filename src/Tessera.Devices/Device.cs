@@ -9,6 +9,21 @@ public abstract class Device : IDisposable
     /// <summary>The name given on the command line: <c>cpu</c>, later <c>cuda:0</c>.</summary>
     public abstract string Name { get; }
 
+    /// <summary>Scratch for the kernel that is running.</summary>
+    public abstract Arena Scratch { get; }
+
+    /// <summary>
+    /// Whether it only counts: kernels make the same allocations and compute nothing, and what lies in its arenas are addresses
+    /// without memory. Whoever writes large pieces of memory past the kernels asks this first.
+    /// </summary>
+    public virtual bool IsPlanning => false;
+
+    /// <summary>An empty arena in this device's memory; the caller owns it.</summary>
+    public abstract Arena CreateArena(string name);
+
+    /// <summary>A device like this one that only counts; see <see cref="IsPlanning"/>. The caller owns it.</summary>
+    public abstract Device ForPlanning();
+
     /// <summary>Opens a device by its command-line name.</summary>
     /// <exception cref="ArgumentException">The name is unknown or the device is not there.</exception>
     public static Device Open(string name, int threads) => name switch

@@ -22,6 +22,7 @@ public sealed unsafe class WorkerPool : IDisposable
     private readonly Thread[] _threads;
     private readonly SemaphoreSlim[] _wake;
     private readonly int[] _parked;
+    private readonly bool _isIdle;
     private delegate*<void*, int, int, void> _body;
     private void* _context;
 
@@ -51,6 +52,16 @@ public sealed unsafe class WorkerPool : IDisposable
         }
     }
 
+    private WorkerPool(int workers, bool isIdle)
+        : this(1)
+    {
+        Count = workers;
+        _isIdle = isIdle;
+    }
+
+    /// <summary>A pool that has a number of workers, so that callers divide and allocate as for these, and runs nothing.</summary>
+    public static WorkerPool Idle(int workers) => new(workers, isIdle: true);
+
     /// <summary>Number of workers, the caller included.</summary>
     public int Count { get; }
 
@@ -59,6 +70,11 @@ public sealed unsafe class WorkerPool : IDisposable
     /// </summary>
     public void Run(delegate*<void*, int, int, void> body, void* context)
     {
+        if (_isIdle)
+        {
+            return;
+        }
+
         if (Count == 1)
         {
             body(context, 0, 1);
@@ -136,7 +152,7 @@ public sealed unsafe class WorkerPool : IDisposable
 
         _stop = true;
         Interlocked.Increment(ref *_generation);
-        for (int worker = 1; worker < Count; worker++)
+        for (int worker = 1; worker <= _threads.Length; worker++)
         {
             _wake[worker].Release();
             _threads[worker - 1].Join();

@@ -17,7 +17,7 @@ internal static unsafe class RowLaunch
     /// <summary>Runs a body on all workers, or on the caller alone where the work is small.</summary>
     public static void Run(CpuDevice cpu, delegate*<void*, int, int, void> body, void* arguments, long elements)
     {
-        if (elements < SmallestSharedWork)
+        if (elements < SmallestSharedWork && !cpu.IsPlanning)
         {
             body(arguments, 0, 1);
         }

@@ -74,13 +74,16 @@ public sealed class Decoder : IDisposable
     }
 
     /// <summary>Allocates a model with uninitialised weights.</summary>
+    /// <param name="configuration">Shapes.</param>
+    /// <param name="type">Storage of matrices.</param>
+    /// <param name="device">Owner of the memory; one that is planning gives addresses alone. Null for the processor's memory.</param>
     [SuppressMessage("Reliability", "CA2000", Justification = "The decoder owns arena and angles and disposes of them.")]
-    public static Decoder Allocate(ModelConfiguration configuration, DType type)
+    public static Decoder Allocate(ModelConfiguration configuration, DType type, Device? device = null)
     {
-        var arena = new Arena("weights");
+        var arena = device?.CreateArena("weights") ?? new Arena("weights");
         var rope = CreateRope(configuration);
         var factory = new BlockFactory(configuration, rope, arena, type);
-        var embedding = factory.Matrix("embedding", configuration.VocabularySize, configuration.HiddenSize);
+        var embedding = factory.Table("embedding", configuration.VocabularySize, configuration.HiddenSize);
         var layers = new DecoderLayer[configuration.Layers.Length];
         for (int i = 0; i < layers.Length; i++)
         {
@@ -91,7 +94,7 @@ public sealed class Decoder : IDisposable
 
         var head = configuration.TieEmbeddings
             ? null
-            : factory.Matrix("head", configuration.VocabularySize, configuration.HiddenSize);
+            : factory.Table("head", configuration.VocabularySize, configuration.HiddenSize);
         return new Decoder(configuration, embedding, layers, factory.Gain("final"), head, rope, [arena, rope]);
     }
 
@@ -133,10 +136,17 @@ public sealed class Decoder : IDisposable
             CheckSpans(step, cache);
         }
 
-        var stream = new ResidualStream(executor, Configuration, residual, ownsResidual, capture is not null);
         Rope.EnsurePositions(step.PositionLimit);
         capture?.Begin(firstLayer, Layers.Count);
-        for (int i = firstLayer; i < Layers.Count; i++)
+        int next = firstLayer;
+        if (executor.Recompute == RecomputeLevel.Full)
+        {
+            residual = RunCheckpointed(executor, step, residual, firstLayer, capture);
+            next = Layers.Count;
+        }
+
+        var stream = new ResidualStream(executor, Configuration, residual, ownsResidual, capture is not null);
+        for (int i = next; i < Layers.Count; i++)
         {
             RunLayer(ref stream, step, i, cache, capture);
         }
@@ -154,14 +164,14 @@ public sealed class Decoder : IDisposable
         return output;
     }
 
-    /// <summary>The output of one layer on given inputs, as blockwise distillation needs it.</summary>
-    /// <returns>[tokens, hidden]: the residual with both branches added.</returns>
-    public Tensor LayerOutput(Executor executor, StepBatch step, Tensor residual, int layer)
+    /// <summary>The output of one layer on given inputs.</summary>
+    /// <returns>[tokens, hidden]: the residual with both branches added, in <paramref name="destination"/> where that exists.</returns>
+    public Tensor LayerOutput(Executor executor, StepBatch step, Tensor residual, int layer, Tensor destination = default)
     {
         var stream = new ResidualStream(executor, Configuration, residual, false, false);
         Rope.EnsurePositions(step.PositionLimit);
         RunLayer(ref stream, step, layer, null, null);
-        return stream.Materialise();
+        return stream.Materialise(destination);
     }
 
     /// <summary>
@@ -205,6 +215,22 @@ public sealed class Decoder : IDisposable
         }
     }
 
+    /// <summary>Runs the layers so that the tape keeps their inputs alone.</summary>
+    private Tensor RunCheckpointed(Executor executor, StepBatch step, Tensor residual, int firstLayer, HiddenCapture? capture)
+    {
+        var layers = new RecomputedLayers(this, step);
+        for (int i = firstLayer; i < Layers.Count; i++)
+        {
+            capture?.Reach(i, residual);
+            if (Layers[i].Mixer is not null || Layers[i].FeedForward is not null)
+            {
+                residual = executor.Checkpoint(layers, residual, i);
+            }
+        }
+
+        return residual;
+    }
+
     private void RunLayer(ref ResidualStream stream, StepBatch step, int index, KeyValueCache? cache, HiddenCapture? capture)
     {
         var layer = Layers[index];
@@ -219,5 +245,12 @@ public sealed class Decoder : IDisposable
             stream.Run(subBlock, step, cache, index, first ? capture : null);
             first = false;
         }
+    }
+
+    /// <summary>The layers of one step as parts that a tape runs again.</summary>
+    private sealed class RecomputedLayers(Decoder decoder, StepBatch step) : IRecomputable
+    {
+        public Tensor Run(Executor executor, Tensor input, int index, Tensor destination) =>
+            decoder.LayerOutput(executor, step, input, index, destination);
     }
 }

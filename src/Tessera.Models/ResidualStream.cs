@@ -52,6 +52,10 @@ internal struct ResidualStream
         {
             _executor.Arena.Release(mark);
         }
+        else
+        {
+            _executor.Forget(normalised);
+        }
     }
 
     /// <summary>Adds the pending branch and normalises: the end of the model.</summary>
@@ -67,5 +71,6 @@ internal struct ResidualStream
     }
 
     /// <summary>Adds the pending branch: the output of the last layer that ran.</summary>
-    public readonly Tensor Materialise() => _branch.Exists ? _executor.Add(Residual, _branch) : Residual;
+    public readonly Tensor Materialise(Tensor destination = default) =>
+        _branch.Exists ? _executor.Add(Residual, _branch, destination) : Residual;
 }

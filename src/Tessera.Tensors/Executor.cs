@@ -12,6 +12,8 @@ namespace Tessera.Tensors;
 /// <param name="tape">Null where no gradient is wanted.</param>
 public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
 {
+    private Executor? _unrecorded;
+
     /// <summary>Where kernels run.</summary>
     public Device Device => device;
 
@@ -26,6 +28,9 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
 
     /// <summary>The tape, or null.</summary>
     public Tape? Tape => tape;
+
+    /// <summary>What the tape computes again for the backward; <see cref="RecomputeLevel.None"/> without a tape.</summary>
+    public RecomputeLevel Recompute => tape?.Recompute ?? RecomputeLevel.None;
 
     /// <summary>An uninitialised tensor that needs no gradient.</summary>
     public Tensor Allocate(int rows, int columns) => new(arena.Allocate((long)rows * columns * sizeof(float)), rows, columns);
@@ -48,8 +53,8 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
     /// <summary>y = x · gain / sqrt(mean(x²) + ε) for every row.</summary>
     public Tensor RmsNorm(Tensor input, Parameter gain, float epsilon)
     {
-        var output = Allocate(input.Rows, input.Columns);
         bool records = Records(input, gain);
+        var output = AllocateOutput(input.Rows, input.Columns, records);
         nint inverseRms = records ? arena.Allocate(input.Rows * sizeof(float)) : 0;
         Kernels.RmsNorm.Forward(
             device, input.Data, gain.Floats, output.Data, (float*)inverseRms, input.Rows, input.Columns, epsilon);
@@ -66,6 +71,7 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
             Output = output,
             Weight = gain,
             Saved = inverseRms,
+            Epsilon = epsilon,
         });
         return output;
     }
@@ -75,8 +81,8 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
     public (Tensor Residual, Tensor Output) AddRmsNorm(
         Tensor residual, Tensor branch, Parameter gain, float epsilon, Tensor destination = default)
     {
-        var output = Allocate(residual.Rows, residual.Columns);
         bool records = Records(residual, gain) || branch.Node >= 0;
+        var output = AllocateOutput(residual.Rows, residual.Columns, records);
         var updated = destination.Exists ? destination : Allocate(residual.Rows, residual.Columns);
         nint inverseRms = records ? arena.Allocate(residual.Rows * sizeof(float)) : 0;
         Kernels.RmsNorm.AddForward(
@@ -98,6 +104,7 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
             SecondOutput = updated,
             Weight = gain,
             Saved = inverseRms,
+            Epsilon = epsilon,
         });
         return (updated, output);
     }
@@ -222,22 +229,23 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
     public Tensor SwiGlu(Tensor gateUp)
     {
         int width = gateUp.Columns / 2;
-        var output = Allocate(gateUp.Rows, width);
+        bool records = tape is not null && gateUp.Node >= 0;
+        var output = AllocateOutput(gateUp.Rows, width, records);
         Kernels.SwiGlu.Forward(device, gateUp.Data, output.Data, gateUp.Rows, width);
-        if (tape is null || gateUp.Node < 0)
+        if (!records)
         {
             return output;
         }
 
-        output = tape.Track(output);
+        output = tape!.Track(output);
         tape.Add(new OperationRecord { Kind = OperationKind.SwiGlu, Input = gateUp, Output = output });
         return output;
     }
 
-    /// <summary>The sum of two tensors of one shape.</summary>
-    public Tensor Add(Tensor first, Tensor second)
+    /// <summary>The sum of two tensors of one shape, into <paramref name="destination"/> where it exists.</summary>
+    public Tensor Add(Tensor first, Tensor second, Tensor destination = default)
     {
-        var output = Allocate(first.Rows, first.Columns);
+        var output = destination.Exists ? destination : Allocate(first.Rows, first.Columns);
         Residual.Add(device, first.Data, second.Data, output.Data, first.Count);
         if (tape is null || (first.Node < 0 && second.Node < 0))
         {
@@ -248,6 +256,41 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
         tape.Add(new OperationRecord { Kind = OperationKind.Add, Input = first, Second = second, Output = output });
         return output;
     }
+
+    /// <summary>
+    /// Says that the forward needs a tensor no more. Where the tape can compute it again (<see cref="RecomputeLevel.Selective"/>),
+    /// its memory is used for others.
+    /// </summary>
+    public void Forget(Tensor tensor) => tape?.Forget(tensor);
+
+    /// <summary>
+    /// Runs a part of the forward of which the tape keeps input and output alone, and which it runs again in the backward.
+    /// </summary>
+    /// <returns>The part's output, [input rows, input columns].</returns>
+    public Tensor Checkpoint(IRecomputable part, Tensor input, int index)
+    {
+        var recording = tape ?? throw new InvalidOperationException("a checkpoint needs a tape");
+        var output = Allocate(input.Rows, input.Columns);
+        var mark = arena.Mark();
+        _unrecorded ??= new Executor(device, arena, null) { IsInvariant = IsInvariant };
+        part.Run(_unrecorded, input, index, output);
+        arena.Release(mark);
+        output = recording.Track(output);
+        recording.Add(new OperationRecord
+        {
+            Kind = OperationKind.Checkpoint,
+            Input = input,
+            Output = output,
+            Count = index,
+            Part = part,
+            Executor = this,
+        });
+        return output;
+    }
+
+    /// <summary>Room for an output that the tape may compute again: such room is borrowed and can be given back by <see cref="Forget"/>.</summary>
+    private Tensor AllocateOutput(int rows, int columns, bool records) =>
+        records && tape!.Recompute == RecomputeLevel.Selective ? tape.Borrow(rows, columns) : Allocate(rows, columns);
 
     /// <summary>The tensor that an operation changed in place, with a place on the tape even where its input had none.</summary>
     private Tensor TrackInPlace(Tensor tensor) => tensor.Node >= 0 ? tensor : tape!.Track(tensor);

@@ -15,6 +15,7 @@ internal enum OperationKind
     Attention,
     SwiGlu,
     Add,
+    Checkpoint,
 }
 
 /// <summary>What the backward of one operation needs. Fields an operation does not use stay empty.</summary>
@@ -53,7 +54,7 @@ internal struct OperationRecord
     /// <summary>Segments of an attention.</summary>
     public nint Segments;
 
-    /// <summary>Number of segments, or heads to rotate.</summary>
+    /// <summary>Number of segments, or heads to rotate, or the number of a part to be run again.</summary>
     public int Count;
 
     /// <summary>Heads of an attention or a rotation.</summary>
@@ -61,4 +62,22 @@ internal struct OperationRecord
 
     /// <summary>Angles of a rotation.</summary>
     public RopeTable? Table;
+
+    /// <summary>Added to the mean square by a norm.</summary>
+    public float Epsilon;
+
+    /// <summary>What a checkpoint stands for.</summary>
+    public IRecomputable? Part;
+
+    /// <summary>Who runs it again.</summary>
+    public Executor? Executor;
+
+    /// <summary>For instance <c>linear 768x2048 forward</c>.</summary>
+    public readonly string Describe(string phase) => Kind switch
+    {
+        OperationKind.Linear => $"linear {Weight!.Rows}x{Weight.Columns} {phase}",
+        OperationKind.RmsNorm or OperationKind.AddRmsNorm => $"rmsnorm {phase}",
+        OperationKind.SwiGlu => $"swiglu {phase}",
+        _ => $"{Kind.ToString().ToLowerInvariant()} {phase}",
+    };
 }

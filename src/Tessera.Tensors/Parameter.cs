@@ -5,11 +5,13 @@ namespace Tessera.Tensors;
 
 /// <summary>
 /// A weight with one master copy. While it is trained the master is f32 and a gradient buffer stands beside it; a frozen
-/// weight may be stored in bf16. Every change goes through <see cref="MarkChanged"/>, so that derived forms can tell
+/// weight may be stored in bf16, int8 or int4. Every change goes through <see cref="MarkChanged"/>, so that derived forms can tell
 /// whether they are stale.
 /// </summary>
 public sealed unsafe class Parameter
 {
+    private float* _gradient;
+    private bool _clearsLater;
     private float* _panels;
     private PackedMatrix _packed;
     private long _packedVersion = -1;
@@ -18,7 +20,7 @@ public sealed unsafe class Parameter
     /// <param name="name">Name for messages and optimiser state, unique in its model.</param>
     /// <param name="rows">Output features; 1 for a norm's gain.</param>
     /// <param name="columns">Input features; 1 for a bias.</param>
-    /// <param name="type">f32 or bf16.</param>
+    /// <param name="type">f32, bf16, int8 or int4.</param>
     /// <param name="arena">Owner of the memory.</param>
     public Parameter(string name, int rows, int columns, DType type, Arena arena)
     {
@@ -26,7 +28,11 @@ public sealed unsafe class Parameter
         Rows = rows;
         Columns = columns;
         Type = type;
-        Address = arena.Allocate(Count * type.Bytes());
+        Address = arena.Allocate(type.MatrixBytes(rows, columns));
+        if (type.IsGrouped())
+        {
+            GroupedMatrix.ClearLastTile(View);
+        }
     }
 
     /// <summary>Name for messages and optimiser state.</summary>
@@ -48,13 +54,25 @@ public sealed unsafe class Parameter
     public long Count => (long)Rows * Columns;
 
     /// <summary>Bytes of the master.</summary>
-    public long Bytes => Count * Type.Bytes();
+    public long Bytes => Type.MatrixBytes(Rows, Columns);
 
     /// <summary>The gradient of the loss, f32, accumulated until <see cref="ClearGradient"/>; null while frozen.</summary>
-    public float* Gradient { get; private set; }
+    public float* Gradient
+    {
+        get
+        {
+            if (_clearsLater)
+            {
+                _clearsLater = false;
+                System.Runtime.InteropServices.NativeMemory.Clear(_gradient, (nuint)(Count * sizeof(float)));
+            }
+
+            return _gradient;
+        }
+    }
 
     /// <summary>True while the tape computes a gradient for it.</summary>
-    public bool IsTrainable => Gradient is not null;
+    public bool IsTrainable => _gradient is not null;
 
     /// <summary>False for norms' gains [1, n] and biases [n, 1], which weight decay leaves alone.</summary>
     public bool Decays => Rows > 1 && Columns > 1;
@@ -72,26 +90,38 @@ public sealed unsafe class Parameter
         : throw new InvalidOperationException($"parameter {Name} is stored in {Type.Label()}, f32 is needed here");
 
     /// <summary>Rows [start, start + rows) as a kernel operand.</summary>
-    public MatrixView RowsView(int start, int rows) =>
-        new(Address + (nint)((long)start * Columns * Type.Bytes()), Type, rows, Columns);
+    /// <exception cref="InvalidOperationException">Its rows are interleaved in tiles and the first is not the first of a tile.</exception>
+    public MatrixView RowsView(int start, int rows) => !Type.IsGrouped() || start % DTypes.TileRows == 0
+        ? new(Address + (nint)Type.MatrixBytes(start, Columns), Type, rows, Columns)
+        : throw new InvalidOperationException($"parameter {Name} is stored in {Type.Label()}: row {start} does not begin a tile");
 
     /// <summary>Gives it a gradient buffer of zeros.</summary>
     public void Train(Arena arena)
     {
         _ = Floats;
-        Gradient = (float*)arena.AllocateZeroed(Count * sizeof(float));
+        _gradient = (float*)arena.AllocateZeroed(Count * sizeof(float));
+        _clearsLater = false;
     }
 
     /// <summary>Freezes it; the buffer stays with its arena.</summary>
-    public void Freeze() => Gradient = null;
-
-    /// <summary>Sets the gradient to zero.</summary>
-    public void ClearGradient()
+    public void Freeze()
     {
-        if (Gradient is not null)
-        {
-            System.Runtime.InteropServices.NativeMemory.Clear(Gradient, (nuint)(Count * sizeof(float)));
-        }
+        _gradient = null;
+        _clearsLater = false;
+    }
+
+    /// <summary>Sets the gradient to zero, at the latest when somebody looks at it.</summary>
+    public void ClearGradient() => _clearsLater = _gradient is not null;
+
+    /// <summary>
+    /// The gradient for an operation that can assign as well as accumulate: the first one after <see cref="ClearGradient"/> assigns,
+    /// which saves a pass that writes zeros and one that reads them.
+    /// </summary>
+    internal float* ClaimGradient(out bool accumulate)
+    {
+        accumulate = !_clearsLater;
+        _clearsLater = false;
+        return _gradient;
     }
 
     /// <summary>Whether products with many rows read it from packed panels of f32.</summary>
@@ -122,6 +152,12 @@ public sealed unsafe class Parameter
         if (_panels is null)
         {
             return default;
+        }
+
+        if (device.IsPlanning)
+        {
+            // Nothing is packed there, so nothing is remembered.
+            return Gemm.PackRight(device, View, true, Rows, Columns, _panels);
         }
 
         if (_packedVersion != Version)

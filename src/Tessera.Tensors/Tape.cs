@@ -14,26 +14,39 @@ namespace Tessera.Tensors;
 /// Losses are not on the tape: they write the gradient of the tensor they look at (<see cref="GradientOf"/>) beforehand.
 /// Same sequence of operations → same addresses → same bits.
 /// </remarks>
-public sealed unsafe class Tape : IDisposable
+public sealed unsafe partial class Tape : IDisposable
 {
     private readonly Device _device;
-    private readonly Arena _arena = new("activation gradients");
+    private readonly Arena _arena;
     private readonly GradientPool _pool;
     private readonly List<OperationRecord> _records = [];
-    private readonly List<nint> _gradients = [];
+    private readonly List<Node> _nodes = [];
 
     /// <summary>An empty tape.</summary>
-    public Tape(Device device)
+    /// <param name="device">Where backwards run.</param>
+    /// <param name="recompute">What it keeps of a forward.</param>
+    public Tape(Device device, RecomputeLevel recompute = RecomputeLevel.None)
     {
         _device = device;
+        _arena = device.CreateArena("activation gradients");
         _pool = new GradientPool(_arena);
+        Recompute = recompute;
     }
+
+    /// <summary>What is computed again for the backward.</summary>
+    public RecomputeLevel Recompute { get; }
+
+    /// <summary>Told where the time goes, if not null.</summary>
+    public OperationClock? Clock { get; set; }
+
+    /// <summary>Owner of the gradients of activations, and of what is computed again.</summary>
+    public Arena Arena => _arena;
 
     /// <summary>Forgets the recorded pass.</summary>
     public void Reset()
     {
         _records.Clear();
-        _gradients.Clear();
+        _nodes.Clear();
         _pool.Clear();
         _arena.Reset();
     }
@@ -44,7 +57,7 @@ public sealed unsafe class Tape : IDisposable
     public float* GradientOf(Tensor tensor)
     {
         float* gradient = Claim(tensor, out bool exists);
-        if (!exists)
+        if (!exists && !_device.IsPlanning)
         {
             NativeMemory.Clear(gradient, (nuint)(tensor.Count * sizeof(float)));
         }
@@ -55,67 +68,8 @@ public sealed unsafe class Tape : IDisposable
     /// <summary>Carries the gradients written by losses back to every trainable parameter.</summary>
     public void Backward()
     {
-        var records = CollectionsMarshal.AsSpan(_records);
-        for (int i = records.Length - 1; i >= 0; i--)
-        {
-            ref readonly var record = ref records[i];
-            if (record.Kind == OperationKind.AddRmsNorm)
-            {
-                AddRmsNormBackward(record);
-                continue;
-            }
-
-            nint gradient = _gradients[record.Output.Node];
-            if (gradient == 0)
-            {
-                continue;
-            }
-
-            switch (record.Kind)
-            {
-                case OperationKind.Bias:
-                    // In place, and the gradient of a sum is that of its summands: it stays.
-                    BiasBackward(record, (float*)gradient);
-                    continue;
-                case OperationKind.QkvEpilogue:
-                    QkvEpilogue.Backward(
-                        _device, record.Shape, (float*)gradient, record.Qkv!.Weights, record.Qkv.Gradients, (int*)record.Saved,
-                        record.Output.Rows, record.Table!, (float*)record.NormInput, (float*)record.InverseRms);
-                    continue;
-                case OperationKind.Rope:
-                    // In place: input and output are one tensor, so its gradient is rotated back and stays.
-                    Rope.Backward(
-                        _device, (float*)gradient, record.Output.Columns, record.Count, record.Shape.HeadDim,
-                        (int*)record.Saved, record.Output.Rows, record.Table!);
-                    continue;
-                case OperationKind.Embed:
-                    Embedding.Backward(
-                        _device, (int*)record.Saved, (float*)gradient, record.Weight!.Gradient, record.Output.Rows,
-                        record.Weight.Rows, record.Weight.Columns);
-                    break;
-                case OperationKind.RmsNorm:
-                    NormBackward(record, (float*)gradient);
-                    break;
-                case OperationKind.Linear:
-                    LinearBackward(record, (float*)gradient);
-                    break;
-                case OperationKind.Attention:
-                    AttentionBackward(record, (float*)gradient);
-                    break;
-                case OperationKind.SwiGlu:
-                    SwiGluBackward(record, (float*)gradient);
-                    break;
-                case OperationKind.Add:
-                    Pass(record.Input, gradient);
-                    Pass(record.Second, gradient);
-                    break;
-                default:
-                    throw new InvalidOperationException($"no backward for {record.Kind}");
-            }
-
-            _pool.Return(gradient);
-            _gradients[record.Output.Node] = 0;
-        }
+        Clock?.Lap("losses");
+        Walk(0);
     }
 
     /// <inheritdoc />
@@ -124,28 +78,119 @@ public sealed unsafe class Tape : IDisposable
     /// <summary>Gives a tensor a place on the tape.</summary>
     internal Tensor Track(Tensor tensor)
     {
-        _gradients.Add(0);
-        return tensor with { Node = _gradients.Count - 1 };
+        _nodes.Add(new Node(0, Node.Kept));
+        return tensor with { Node = _nodes.Count - 1 };
     }
 
-    internal void Add(in OperationRecord record) => _records.Add(record);
+    internal void Add(in OperationRecord record)
+    {
+        _records.Add(record);
+        Clock?.Lap(record.Describe("forward"));
+    }
+
+    /// <summary>Walks the records from the last one back to number <paramref name="first"/>.</summary>
+    private void Walk(int first)
+    {
+        for (int i = _records.Count - 1; i >= first; i--)
+        {
+            var record = _records[i];
+            nint recalled = Recall(ref record);
+            Step(record);
+            Clock?.Lap(record.Describe("backward"));
+            if (recalled != 0)
+            {
+                _pool.Return(recalled);
+            }
+        }
+    }
+
+    private void Step(in OperationRecord record)
+    {
+        if (record.Kind == OperationKind.AddRmsNorm)
+        {
+            AddRmsNormBackward(record);
+            return;
+        }
+
+        nint gradient = _nodes[record.Output.Node].Gradient;
+        if (gradient == 0)
+        {
+            return;
+        }
+
+        switch (record.Kind)
+        {
+            case OperationKind.Rope:
+                // In place: input and output are one tensor, so its gradient is rotated back and stays.
+                Rope.Backward(
+                    _device, (float*)gradient, record.Output.Columns, record.Count, record.Shape.HeadDim,
+                    (int*)record.Saved, record.Output.Rows, record.Table!);
+                return;
+            case OperationKind.Bias:
+                // In place, and the gradient of a sum is that of its summands: it stays.
+                BiasBackward(record, (float*)gradient);
+                return;
+            case OperationKind.QkvEpilogue:
+                QkvEpilogue.Backward(
+                    _device, record.Shape, (float*)gradient, record.Qkv!.Weights, record.Qkv.Gradients, (int*)record.Saved,
+                    record.Output.Rows, record.Table!, (float*)record.NormInput, (float*)record.InverseRms);
+                return;
+            case OperationKind.Checkpoint:
+                SetGradient(record.Output, 0);
+                CheckpointBackward(record, gradient);
+                return;
+            case OperationKind.Embed:
+                Embedding.Backward(
+                    _device, (int*)record.Saved, (float*)gradient, record.Weight!.Gradient, record.Output.Rows,
+                    record.Weight.Rows, record.Weight.Columns);
+                break;
+            case OperationKind.RmsNorm:
+                NormBackward(record, (float*)gradient);
+                break;
+            case OperationKind.Linear:
+                LinearBackward(record, (float*)gradient);
+                break;
+            case OperationKind.Attention:
+                AttentionBackward(record, (float*)gradient);
+                break;
+            case OperationKind.SwiGlu:
+                SwiGluBackward(record, (float*)gradient);
+                break;
+            case OperationKind.Add:
+                Pass(record.Input, gradient);
+                Pass(record.Second, gradient);
+                break;
+            default:
+                throw new InvalidOperationException($"no backward for {record.Kind}");
+        }
+
+        _pool.Return(gradient);
+        SetGradient(record.Output, 0);
+    }
+
+    private void SetGradient(Tensor tensor, nint gradient) =>
+        _nodes[tensor.Node] = _nodes[tensor.Node] with { Gradient = gradient };
 
     private float* Claim(Tensor tensor, out bool exists)
     {
-        nint gradient = _gradients[tensor.Node];
+        nint gradient = _nodes[tensor.Node].Gradient;
         exists = gradient != 0;
         if (!exists)
         {
             gradient = _pool.Rent(tensor.Count * sizeof(float));
-            _gradients[tensor.Node] = gradient;
+            SetGradient(tensor, gradient);
         }
         else if (_pool.IsShared(gradient))
         {
             // Somebody else still reads these numbers: write into a copy.
             nint copy = _pool.Rent(tensor.Count * sizeof(float));
-            NativeMemory.Copy((void*)gradient, (void*)copy, (nuint)(tensor.Count * sizeof(float)));
+            if (!_device.IsPlanning)
+            {
+                NativeMemory.Copy((void*)gradient, (void*)copy, (nuint)(tensor.Count * sizeof(float)));
+            }
+
             _pool.Return(gradient);
-            _gradients[tensor.Node] = gradient = copy;
+            SetGradient(tensor, gradient = copy);
         }
 
         return (float*)gradient;
@@ -159,10 +204,10 @@ public sealed unsafe class Tape : IDisposable
             return;
         }
 
-        if (_gradients[input.Node] == 0)
+        if (_nodes[input.Node].Gradient == 0)
         {
             _pool.Share(gradient);
-            _gradients[input.Node] = gradient;
+            SetGradient(input, gradient);
             return;
         }
 
@@ -190,8 +235,8 @@ public sealed unsafe class Tape : IDisposable
 
     private void AddRmsNormBackward(in OperationRecord record)
     {
-        nint gradOutput = _gradients[record.Output.Node];
-        if (gradOutput == 0 && _gradients[record.SecondOutput.Node] == 0)
+        nint gradOutput = _nodes[record.Output.Node].Gradient;
+        if (gradOutput == 0 && _nodes[record.SecondOutput.Node].Gradient == 0)
         {
             return;
         }
@@ -205,13 +250,13 @@ public sealed unsafe class Tape : IDisposable
                 _device, (float*)gradOutput, record.SecondOutput.Data, (float*)record.Saved, weight.Floats, gradSum,
                 accumulate, weight.Gradient, record.Output.Rows, record.Output.Columns);
             _pool.Return(gradOutput);
-            _gradients[record.Output.Node] = 0;
+            SetGradient(record.Output, 0);
         }
 
         Pass(record.Input, (nint)gradSum);
         Pass(record.Second, (nint)gradSum);
         _pool.Return((nint)gradSum);
-        _gradients[record.SecondOutput.Node] = 0;
+        SetGradient(record.SecondOutput, 0);
     }
 
     private void BiasBackward(in OperationRecord record, float* gradOutput)
@@ -227,9 +272,11 @@ public sealed unsafe class Tape : IDisposable
         var weight = record.Weight!;
         if (weight.IsTrainable)
         {
+            float* gradWeight = weight.ClaimGradient(out bool accumulateWeight);
             Linear.BackwardWeight(
-                _device, record.Input.Data, record.Input.Columns, gradOutput, record.Output.Columns, weight.Gradient,
-                record.Input.Rows, weight.Rows, weight.Columns);
+                _device, record.Input.Data, record.Input.Columns, gradOutput, record.Output.Columns, gradWeight,
+                record.Input.Rows, weight.Rows, weight.Columns, accumulateWeight);
+            Clock?.Lap(record.Describe("backward weight"));
         }
 
         if (record.Input.Node >= 0)
@@ -265,5 +312,13 @@ public sealed unsafe class Tape : IDisposable
         return exists
             ? throw new InvalidOperationException("this tensor has one consumer by construction, yet its gradient was written before")
             : gradient;
+    }
+
+    /// <summary>What the tape knows of a tensor.</summary>
+    /// <param name="Gradient">Its gradient's buffer, or 0.</param>
+    /// <param name="Producer">The record that computes it again where it was forgotten.</param>
+    private readonly record struct Node(nint Gradient, int Producer)
+    {
+        public const int Kept = -1;
     }
 }

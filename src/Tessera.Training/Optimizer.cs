@@ -7,15 +7,20 @@ namespace Tessera.Training;
 /// <summary>AdamW over a set of parameters, with their gradients and moments.</summary>
 public sealed unsafe class Optimizer : IDisposable
 {
+    private const int BuffersPerParameter = 3;
+
     private readonly Device _device;
-    private readonly Arena _arena = new("gradients and moments");
+    private readonly Arena _arena;
     private readonly List<Slot> _slots = [];
 
     /// <summary>Makes parameters trainable: gives each a gradient and two moments, all zero.</summary>
     public Optimizer(Device device, IEnumerable<Parameter> parameters)
     {
         _device = device;
-        foreach (var parameter in parameters)
+        _arena = device.CreateArena("gradients and moments");
+        var trained = parameters.ToList();
+        _arena.Reserve(trained.Sum(parameter => BuffersPerParameter * Arena.PaddedBytes(parameter.Count * sizeof(float))));
+        foreach (var parameter in trained)
         {
             parameter.Train(_arena);
             _slots.Add(new Slot(
@@ -24,6 +29,9 @@ public sealed unsafe class Optimizer : IDisposable
                 _arena.AllocateZeroed(parameter.Count * sizeof(float))));
         }
     }
+
+    /// <summary>Where gradients and moments lie.</summary>
+    public Arena Arena => _arena;
 
     /// <summary>Updates done.</summary>
     public int Steps { get; set; }

@@ -1,6 +1,7 @@
 using Tessera.Devices;
 using Tessera.Models;
 using Tessera.Training.Data;
+using Tessera.Training.Memory;
 using Tessera.Training.Objectives;
 
 namespace Tessera.Training;
@@ -17,10 +18,13 @@ public sealed class Trainer : IDisposable
     private readonly TrainingSettings _settings;
     private readonly Objective _objective;
     private readonly BatchPacker _packer;
+    private readonly PackedBatch[] _batches;
+    private readonly Arena _scratch;
 
     /// <summary>A trainer of all parameters of <paramref name="student"/>.</summary>
     /// <exception cref="ArgumentException">
-    /// The student is not in f32, the teacher is missing, does not fit or shares weights with the student.
+    /// The student is not in f32, the teacher is missing, does not fit or shares weights with the student, or the memory that
+    /// training needs is not there.
     /// </exception>
     public Trainer(
         Device device, Decoder student, TrainingSettings settings, ObjectiveWeights weights, IDocumentSource documents,
@@ -30,10 +34,22 @@ public sealed class Trainer : IDisposable
         CheckStudent(student, teacher);
         _settings = settings;
         _packer = new BatchPacker(documents, settings.BatchTokens, settings.MaxLength);
-        _objective = new Objective(device, student, weights, teacher, layerMap);
+        _batches = new PackedBatch[settings.Accumulation];
         Weights = weights;
+        Memory = TrainingMemory.Plan(device, student, settings, weights, teacher, layerMap);
+        MemoryLimit.Check(
+            Memory, settings, level => TrainingMemory.Plan(device, student, settings with { Recompute = level }, weights, teacher, layerMap));
+        _scratch = device.Scratch;
+        _objective = new Objective(device, student, weights, teacher, layerMap, settings.Recompute);
+        Memory.Reserve(_objective.Arenas);
         Optimizer = new Optimizer(device, student.Parameters);
     }
+
+    /// <summary>The planned peak.</summary>
+    public MemoryPlan Memory { get; }
+
+    /// <summary>What was planned, to be compared with the plan.</summary>
+    public IEnumerable<Arena> Arenas => [.. _objective.Arenas, Optimizer.Arena, _scratch];
 
     /// <summary>What is minimised.</summary>
     public ObjectiveWeights Weights { get; }
@@ -57,23 +73,25 @@ public sealed class Trainer : IDisposable
     /// <summary>One optimiser step.</summary>
     public StepReport Step()
     {
-        var batches = new PackedBatch[_settings.Accumulation];
-        for (int i = 0; i < batches.Length; i++)
+        double normaliser = 0;
+        int tokens = 0;
+        for (int i = 0; i < _batches.Length; i++)
         {
-            batches[i] = _packer.Next();
+            _batches[i] = _packer.Next();
+            normaliser += _batches[i].WeightSum;
+            tokens += _batches[i].Ids.Length;
         }
 
-        double normaliser = batches.Sum(batch => batch.WeightSum);
         Optimizer.ClearGradients();
         var loss = default(LossValues);
-        foreach (var batch in batches)
+        foreach (var batch in _batches)
         {
             loss += _objective.Accumulate(batch, normaliser > 0 ? normaliser : 1);
         }
 
         double rate = _settings.Schedule.At(Steps);
         double norm = Optimizer.Update(_settings, rate);
-        return new StepReport(Steps, loss, norm, rate, batches.Sum(batch => batch.Ids.Length));
+        return new StepReport(Steps, loss, norm, rate, tokens);
     }
 
     /// <summary>Mean losses over given batches, without training on them.</summary>

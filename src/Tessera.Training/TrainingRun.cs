@@ -46,6 +46,8 @@ public sealed class TrainingRun(Trainer trainer, string folder, string identity,
         using var progress = new ProgressReporter(
             Console.Error, progressOptions with { Total = trainer.TotalSteps, Done = trainer.Steps, Unit = "steps" });
         double smoothed = double.NaN;
+        int first = trainer.Steps + 1;
+        Console.Error.WriteLine($"memory: planned {trainer.Memory}");
         var last = default(LossValues);
         while (trainer.Steps < trainer.TotalSteps)
         {
@@ -56,6 +58,14 @@ public sealed class TrainingRun(Trainer trainer, string folder, string identity,
             if (IsDue(report.Step, intervals.LogEvery))
             {
                 Log(metrics, report);
+            }
+
+            if (report.Step == first || report.Step == trainer.TotalSteps)
+            {
+                foreach (string line in trainer.Memory.DescribeUse(trainer.Arenas))
+                {
+                    Console.Error.WriteLine(line);
+                }
             }
 
             progress.Report(report.Step, $"loss {smoothed:F4}, lr {report.LearningRate:E2}");

@@ -1,3 +1,5 @@
+using Tessera.Tensors;
+
 namespace Tessera.Training;
 
 /// <summary>Everything that decides the course of a training besides model and data.</summary>
@@ -29,6 +31,12 @@ public sealed record TrainingSettings
 
     /// <summary>Largest global norm of the gradient; larger ones are scaled down. 0 for none.</summary>
     public double ClipNorm { get; init; } = 1.0;
+
+    /// <summary>What is computed again for the backward instead of being kept; the results have the same bits.</summary>
+    public RecomputeLevel Recompute { get; init; }
+
+    /// <summary>Most bytes that training may take, weights included; null for what the machine has left.</summary>
+    public long? MemoryLimit { get; init; }
 }
 
 /// <summary>What one optimiser step saw.</summary>

@@ -211,7 +211,10 @@ public unsafe class LinearCrossEntropyTests
     [InlineData(128_256, 2, 64)]
     [InlineData(10_000_000, 2, 64)]
     public void Chunks_fill_the_budget_in_steps_of_64_tokens(int vocabulary, int buffers, int tokens) =>
-        Assert.Equal(tokens, LinearCrossEntropy.ChunkTokens(vocabulary, buffers));
+        Assert.Equal(tokens, LinearCrossEntropy.ChunkTokens(vocabulary, buffers, 64L << 20));
+
+    [Fact]
+    public void A_step_of_1024_tokens_over_32000_entries_is_one_chunk() => Assert.Equal(1024, LinearCrossEntropy.ChunkTokens(32_000));
 
     private static MatrixView View(GuardedFloats matrix, int rows, int columns) => new((nint)matrix.Pointer, DType.F32, rows, columns);
 

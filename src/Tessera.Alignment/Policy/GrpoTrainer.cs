@@ -3,6 +3,7 @@ using Tessera.Alignment.Rollouts;
 using Tessera.Devices;
 using Tessera.Models;
 using Tessera.Training;
+using Tessera.Training.Memory;
 
 namespace Tessera.Alignment.Policy;
 
@@ -29,22 +30,32 @@ public sealed class GrpoTrainer : IDisposable
     private readonly Decoder? _reference;
     private readonly GrpoSettings _settings;
     private readonly PolicyObjective _objective;
+    private readonly Arena _scratch;
 
     /// <summary>A trainer of all parameters of <paramref name="policy"/>.</summary>
     /// <param name="device">Where to compute.</param>
     /// <param name="policy">The model, in f32; an engine may draw from it between calls.</param>
     /// <param name="settings">Settings.</param>
     /// <param name="reference">The frozen model that the KL term holds the policy to; needed where its weight is above 0.</param>
-    /// <exception cref="ArgumentException">The policy is not in f32, or the reference is missing, shares weights or has another vocabulary.</exception>
+    /// <exception cref="ArgumentException">The policy is not in f32, the reference is missing, shares weights or has another vocabulary, or the memory is not there.</exception>
     public GrpoTrainer(Device device, Decoder policy, GrpoSettings settings, Decoder? reference = null)
     {
         Check(policy, settings, reference);
         _policy = policy;
         _settings = settings;
         _reference = settings.Policy.KlWeight > 0 ? reference : null;
-        _objective = new PolicyObjective(device);
+        Memory = GrpoMemory.Checked(device, policy, settings, _reference);
+        _scratch = device.Scratch;
+        _objective = new PolicyObjective(device, settings.Optimisation.Recompute);
+        Memory.Reserve(_objective.Arenas);
         Optimizer = new Optimizer(device, policy.Parameters);
     }
+
+    /// <summary>The planned peak of the updates.</summary>
+    public MemoryPlan Memory { get; }
+
+    /// <summary>What was planned, to be compared with the plan.</summary>
+    public IEnumerable<Arena> Arenas => [.. _objective.Arenas, Optimizer.Arena, _scratch];
 
     /// <summary>Parameters, gradients, moments, number of updates.</summary>
     public Optimizer Optimizer { get; }

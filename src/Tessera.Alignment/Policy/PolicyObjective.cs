@@ -37,11 +37,15 @@ public readonly record struct PolicySums(
 /// Gradients are divided by <c>normaliser</c>, which belongs to the whole update and not to the micro-batch.
 /// </remarks>
 /// <param name="device">Where to compute.</param>
-public sealed unsafe class PolicyObjective(Device device) : IDisposable
+/// <param name="recompute">What is computed again for the backward instead of being kept.</param>
+public sealed unsafe class PolicyObjective(Device device, RecomputeLevel recompute = RecomputeLevel.None) : IDisposable
 {
-    private readonly Arena _activations = new("policy activations");
-    private readonly Arena _losses = new("policy losses");
-    private readonly Tape _tape = new(device);
+    private readonly Arena _activations = device.CreateArena("activations");
+    private readonly Arena _losses = device.CreateArena("losses");
+    private readonly Tape _tape = new(device, recompute);
+
+    /// <summary>Where it keeps what a micro-batch needs.</summary>
+    public IEnumerable<Arena> Arenas => [_activations, _tape.Arena, _losses];
 
     /// <summary>A model's log-probabilities of a batch's response tokens, by row; 0 within prompts.</summary>
     /// <param name="model">The policy, or a reference with the same vocabulary.</param>

@@ -81,10 +81,20 @@ public sealed class GrpoRun(
             StopIfIll(gates, row.Step, last);
         }
 
+        Console.Error.WriteLine($"memory: planned {trainer.Memory}");
+        int first = done + 1;
         var collector = new RolloutCollector(sampler, environment, rewards);
         for (int step = done + 1; step <= plan.Count; step++)
         {
             last = Step(step, collector, metrics, samples);
+            if (step == first || step == plan.Count)
+            {
+                foreach (string line in trainer.Memory.DescribeUse(trainer.Arenas))
+                {
+                    Console.Error.WriteLine(line);
+                }
+            }
+
             progress.Report(step, StepFigures.Describe(last));
             StopIfIll(gates, step, last);
         }

@@ -5,10 +5,10 @@ using Tessera.Kernels.Measurement;
 
 namespace Tessera.Cli.Commands;
 
-/// <summary><c>bench kernels</c>: measured figures beside a ceiling taken in the same run.</summary>
+/// <summary><c>bench</c>: measured figures beside a ceiling taken in the same run.</summary>
 internal static class BenchCommand
 {
-    public static Command Create() => new("bench", "Measured figures beside a ceiling taken in the same run.") { KernelsCommand() };
+    public static Command Create() => new("bench", "Measured figures beside a ceiling taken in the same run.") { KernelsCommand(), BenchTrainCommand.Create() };
 
     private static Command KernelsCommand()
     {
@@ -52,7 +52,7 @@ internal static class BenchCommand
         return command;
     }
 
-    private static object ToJson(BenchResult measured, string device) => new
+    public static object ToJson(BenchResult measured, string device) => new
     {
         name = measured.Name,
         shape = measured.Shape,

@@ -68,6 +68,10 @@ internal sealed class CompressOptions
 
     public Option<double> HealCrossEntropy { get; } = Rate("--heal-ce", "Weight of the cross-entropy on the data.", 0);
 
+    public Option<string> Recompute { get; } = SharedOptions.Recompute();
+
+    public Option<string?> MemoryLimit { get; } = SharedOptions.MemoryLimit();
+
     public Option<double> Margin { get; } = Rate("--margin", "Share by which speed limits are tightened in the search.", 0.03);
 
     public Option<int> Problems { get; } = Number("--problems", "Unseen problems for accuracy; 0 for none.", 400);
@@ -85,7 +89,7 @@ internal sealed class CompressOptions
     public IEnumerable<Option> All => Scenario.Concat(
     [
         Output, Target, Text, Tasks, Levels, Costs, CalibrationTokens, ScoringTokens, BatchTokens, MaxLength, BlockSteps, BlockRate,
-        HealSteps, HealTokens, HealRate, HealCosine, HealDivergence, HealCrossEntropy, Margin, Problems, Seed,
+        HealSteps, HealTokens, HealRate, HealCosine, HealDivergence, HealCrossEntropy, Recompute, MemoryLimit, Margin, Problems, Seed,
     ]);
 
     /// <summary>The scenario the options describe, on a device that is open.</summary>
@@ -146,6 +150,8 @@ internal sealed class CompressOptions
                 BatchTokens = result.GetValue(HealTokens),
                 MaxLength = maxLength,
                 WeightDecay = 0.01f,
+                Recompute = SharedOptions.ParseRecompute(result.GetValue(Recompute)!),
+                MemoryLimit = OptionChecks.Bytes(result, MemoryLimit),
             },
         };
     }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Tessera.Runs;
 
 namespace Tessera.Cli.Commands;
 
@@ -40,6 +41,10 @@ internal static class OptionChecks
             throw new ArgumentException($"--out {output}: another model is there already; choose another folder or remove it");
         }
     }
+
+    /// <summary>A size such as 8GiB, or null where none is given.</summary>
+    public static long? Bytes(ParseResult result, Option<string?> option) =>
+        result.GetValue(option) is { } text ? HumanUnits.ParseBytes(text, option.Name) : null;
 
     /// <summary>The worker threads asked for, 0 for one a processor.</summary>
     public static int Threads(ParseResult result, Option<int> option) => AtLeast(result, option, 0);

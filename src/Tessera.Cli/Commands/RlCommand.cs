@@ -71,9 +71,12 @@ internal static class RlCommand
                 + $"expected at most {model.Configuration.MaxPositions - longest}");
         }
 
+        settings = settings with { Optimisation = settings.Optimisation with { MaxLength = longest + settings.MaxNewTokens } };
         using var device = Tessera.Devices.Device.Open(result.GetValue(options.Device)!, OptionChecks.Threads(result, options.Threads));
         using var policy = ModelFolder.Load(source, DType.F32);
         using var reference = settings.Policy.KlWeight > 0 ? ModelFolder.Load(source, DType.F32) : null;
+        // Found out before an hour is spent on pass rates.
+        GrpoMemory.Checked(device, policy, settings, reference);
         int running = OptionChecks.AtLeast(result, options.MaxRunning, 1);
         using var generator = new Generator(device, policy, new EngineSettings
         {

@@ -83,6 +83,10 @@ internal sealed class RlOptions
 
     public Option<int> BatchTokens { get; } = new("--batch-tokens") { Description = "Most tokens of a micro-batch.", DefaultValueFactory = _ => 8192 };
 
+    public Option<string> Recompute { get; } = SharedOptions.Recompute();
+
+    public Option<string?> MemoryLimit { get; } = SharedOptions.MemoryLimit();
+
     public Option<int> MaxRunning { get; } = new("--max-running") { Description = "Responses that are drawn at once.", DefaultValueFactory = _ => 64 };
 
     public Option<string[]> Gates { get; } = new("--gate")
@@ -107,7 +111,7 @@ internal sealed class RlOptions
     [
         Output, Tasks, Levels, Thinking, Steps, Prompts, Samples, Updates, MaxNewTokens, LearningRate, Floor, Schedule, Warmup, WeightDecay,
         Clip, ClipLow, ClipHigh, DualClip, Kl, KlGradient, Advantage, Aggregation, MaskTruncated, Correction, OverlongBuffer, OverlongPenalty,
-        Curriculum, PassRates, RateSamples, Pool, Ceiling, Width, Uses, BatchTokens, MaxRunning, Gates, CheckpointEvery, Seed, Threads, Device,
+        Curriculum, PassRates, RateSamples, Pool, Ceiling, Width, Uses, BatchTokens, Recompute, MemoryLimit, MaxRunning, Gates, CheckpointEvery, Seed, Threads, Device,
         DataType, Json,
     ];
 
@@ -132,6 +136,8 @@ internal sealed class RlOptions
                 WeightDecay = (float)OptionChecks.NotNegative(result, WeightDecay),
                 ClipNorm = OptionChecks.NotNegative(result, Clip),
                 Beta2 = 0.98f,
+                Recompute = SharedOptions.ParseRecompute(result.GetValue(Recompute)!),
+                MemoryLimit = OptionChecks.Bytes(result, MemoryLimit),
             },
             Samples = OptionChecks.AtLeast(result, Samples, 2),
             Updates = updates,
@@ -186,7 +192,7 @@ internal sealed class RlOptions
     public IEnumerable<KeyValuePair<string, string>> Identity(ParseResult result)
     {
         // Max-running is among what decides: the bits of a draw's logits depend on what else is in the batch.
-        Option[] irrelevant = [Output, PassRates, Gates, CheckpointEvery, Threads, DataType, Json];
+        Option[] irrelevant = [Output, PassRates, Recompute, MemoryLimit, Gates, CheckpointEvery, Threads, DataType, Json];
         foreach (var option in All.Except(irrelevant))
         {
             object? value = result.GetResult(option) is OptionResult given ? given.GetValueOrDefault<object?>() : null;

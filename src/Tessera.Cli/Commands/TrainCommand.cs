@@ -6,6 +6,7 @@ using Tessera.Models;
 using Tessera.Models.Checkpoints;
 using Tessera.Runs;
 using Tessera.Training;
+using Tessera.Training.Memory;
 using Tessera.Training.Objectives;
 
 namespace Tessera.Cli.Commands;
@@ -58,6 +59,8 @@ internal static class TrainCommand
 
         using var device = Tessera.Devices.Device.Open(result.GetValue(options.Device)!, result.GetValue(options.Threads));
         var tokenizer = model.RequireTokenizer("training");
+        TrainingMemory.Check(
+            device, model.Configuration, settings, weights, teacherFolder is null ? null : ModelSource.Open(teacherFolder).Configuration, layerMap);
         using var student = ModelFolder.Load(source, DType.F32);
         using var teacher = teacherFolder is null ? null : ModelFolder.Load(teacherFolder, DType.F32);
         var shape = new TrainingShape(settings.BatchTokens, settings.MaxLength, Math.Max(0, result.GetValue(options.ValidationTokens)));

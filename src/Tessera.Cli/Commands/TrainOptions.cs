@@ -38,6 +38,10 @@ internal sealed class TrainOptions
 
     public Option<double> Clip { get; } = new("--clip") { Description = "Largest norm of the gradient; 0 for none.", DefaultValueFactory = _ => 1.0 };
 
+    public Option<string> Recompute { get; } = SharedOptions.Recompute();
+
+    public Option<string?> MemoryLimit { get; } = SharedOptions.MemoryLimit();
+
     public Option<int> CheckpointEvery { get; } = new("--checkpoint-every") { Description = "Steps between checkpoints; 0 for the end only.", DefaultValueFactory = _ => 500 };
 
     public Option<int> ValidateEvery { get; } = new("--validate-every") { Description = "Steps between validations; 0 for the end only.", DefaultValueFactory = _ => 500 };
@@ -58,7 +62,7 @@ internal sealed class TrainOptions
     public IEnumerable<Option> WithoutText =>
     [
         Output, Tasks, Levels, Steps, BatchTokens, Accumulation, MaxLength, LearningRate, Floor, Schedule, Warmup, WeightDecay,
-        Clip, CheckpointEvery, ValidateEvery, ValidationTokens, Seed, Threads, Device, DataType, Json,
+        Clip, Recompute, MemoryLimit, CheckpointEvery, ValidateEvery, ValidationTokens, Seed, Threads, Device, DataType, Json,
     ];
 
     public IEnumerable<Option> All => WithoutText.Append(Text);
@@ -92,13 +96,15 @@ internal sealed class TrainOptions
             MaxLength = maxLength,
             WeightDecay = (float)OptionChecks.NotNegative(result, WeightDecay),
             ClipNorm = OptionChecks.NotNegative(result, Clip),
+            Recompute = SharedOptions.ParseRecompute(result.GetValue(Recompute)!),
+            MemoryLimit = OptionChecks.Bytes(result, MemoryLimit),
         };
     }
 
     /// <summary>What decides the course of a run, by name, for its identity.</summary>
     public IEnumerable<KeyValuePair<string, string>> Identity(ParseResult result)
     {
-        Option[] irrelevant = [Output, CheckpointEvery, ValidateEvery, ValidationTokens, Threads, DataType, Json];
+        Option[] irrelevant = [Output, Recompute, MemoryLimit, CheckpointEvery, ValidateEvery, ValidationTokens, Threads, DataType, Json];
         foreach (var option in WithoutText.Except(irrelevant))
         {
             object? value = result.GetResult(option) is OptionResult given ? given.GetValueOrDefault<object?>() : null;

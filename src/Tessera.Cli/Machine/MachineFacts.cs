@@ -24,7 +24,7 @@ internal sealed record MachineFacts(
         Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : Vector128.IsHardwareAccelerated ? 128 : 32,
         [.. Sets().Where(set => set.Supported).Select(set => set.Name)],
         GC.GetGCMemoryInfo().TotalAvailableMemoryBytes,
-        FreeMemory(),
+        Tessera.Devices.AvailableMemory.Bytes(),
         RuntimeInformation.FrameworkDescription,
         $"{RuntimeInformation.OSDescription}, {RuntimeInformation.ProcessArchitecture}");
 
@@ -42,16 +42,5 @@ internal sealed record MachineFacts(
             ? File.ReadLines("/proc/cpuinfo").FirstOrDefault(text => text.StartsWith(Key, StringComparison.Ordinal))
             : null;
         return line is null ? RuntimeInformation.ProcessArchitecture.ToString() : line[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim();
-    }
-
-    private static long? FreeMemory()
-    {
-        const string Key = "MemAvailable:";
-        string? line = File.Exists("/proc/meminfo")
-            ? File.ReadLines("/proc/meminfo").FirstOrDefault(text => text.StartsWith(Key, StringComparison.Ordinal))
-            : null;
-        return line is not null && long.TryParse(line[Key.Length..].Replace("kB", "", StringComparison.Ordinal), out long kibibytes)
-            ? kibibytes * 1024
-            : null;
     }
 }

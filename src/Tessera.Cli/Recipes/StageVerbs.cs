@@ -18,7 +18,10 @@ internal static class StageVerbs
     private static readonly string[] StartAfresh = ["init", "export", "tokenizer train"];
 
     /// <summary>Options that say where, how fast or how talkative, and decide nothing about the result: they are not hashed.</summary>
-    private static readonly string[] Undeciding = ["--threads", "--device", "--json", "--checkpoint-every", "--validate-every", "--gate"];
+    private static readonly string[] Undeciding =
+    [
+        "--threads", "--device", "--json", "--checkpoint-every", "--validate-every", "--gate", "--recompute", "--memory-limit",
+    ];
 
     /// <summary>Verbs that measure time. What the machine does then decides the result.</summary>
     private static readonly string[] Timed = ["compress"];
@@ -28,6 +31,7 @@ internal static class StageVerbs
     [
         "--tasks", "--levels", "--hard-levels", "--thinking", "--target", "--device", "--dtype", "--schedule", "--layer-map",
         "--format", "--special", "--gate", "--curriculum", "--advantage", "--aggregation", "--kl-gradient", "--correction",
+        "--recompute", "--memory-limit",
     ];
 
     /// <summary>Looks up a verb such as <c>train</c> or <c>tokenizer train</c>.</summary>

@@ -39,7 +39,7 @@ public static unsafe partial class Attention
         long work = call->Schedule.Pairs * group * call->Shape.HeadDim;
         bool alone = call->Schedule.Count < 2 || work < WorkOfOneThread;
         call->Scratch = device.Scratch.Floats(call->ScratchFloats * (alone ? 1 : device.Workers.Count));
-        if (alone)
+        if (alone && !device.IsPlanning)
         {
             ForwardWorker(call, 0, 1);
         }

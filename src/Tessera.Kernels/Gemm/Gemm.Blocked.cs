@@ -65,6 +65,12 @@ public static unsafe partial class Gemm
     private static void RunBlocked(
         CpuDevice cpu, in Operand a, in Operand b, float* packedB, float* c, long cStride, int m, int n, int k, bool accumulate)
     {
+        if (cpu.IsPlanning)
+        {
+            PlanScratch(cpu, m, n, k);
+            return;
+        }
+
         var mark = cpu.Scratch.Mark();
         int workers = (long)m * n * k < MinimumParallelWork ? 1 : cpu.Workers.Count;
         bool splitColumns = PrefersColumnSplit(m, n, workers);

@@ -86,7 +86,7 @@ public static unsafe partial class Linear
             SplitTokens(input, inputStride, job.Tokens, job.TokenStride, tokens, job.VectorLength, step / 2);
         }
 
-        if (workers == 1)
+        if (workers == 1 && !cpu.IsPlanning)
         {
             StreamBody(&job, 0, 1);
         }

@@ -30,7 +30,7 @@ public sealed unsafe record Ceilings(double FusedMultiplyAddFlops, double Stream
 }
 
 /// <summary>The loops behind <see cref="Ceilings"/>, kept ready so that a ceiling can be measured between two kernel runs.</summary>
-internal sealed unsafe class CeilingProbe : IDisposable
+public sealed unsafe class CeilingProbe : IDisposable
 {
     private const long BufferBytes = 256L << 20;
     private const int Steps = 400_000;
@@ -38,12 +38,13 @@ internal sealed unsafe class CeilingProbe : IDisposable
     private readonly CpuDevice _device;
     private byte* _buffer;
 
+    /// <summary>A probe of all workers of a device.</summary>
     public CeilingProbe(CpuDevice device) => _device = device;
 
     /// <summary>One measurement: FLOP or bytes per second.</summary>
     public double Rate(BenchCeiling ceiling)
     {
-        if (ceiling != BenchCeiling.FusedMultiplyAdd && _buffer == null)
+        if (ceiling is BenchCeiling.StreamRead or BenchCeiling.StreamCopy && _buffer == null)
         {
             _buffer = (byte*)NativeMemory.AlignedAlloc((nuint)BufferBytes, 64);
             new Span<float>(_buffer, (int)(BufferBytes / sizeof(float))).Fill(1.25f);
@@ -52,16 +53,23 @@ internal sealed unsafe class CeilingProbe : IDisposable
         delegate*<void*, int, int, void> body = ceiling switch
         {
             BenchCeiling.FusedMultiplyAdd => &MultiplyAdd,
+            BenchCeiling.Int8DotProduct => &DotProducts,
             BenchCeiling.StreamRead => &Read,
             _ => &Copy,
         };
         long start = Stopwatch.GetTimestamp();
         _device.Workers.Run(body, _buffer);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        double work = ceiling == BenchCeiling.FusedMultiplyAdd ? FlopsPerWorker * _device.Workers.Count : BufferBytes;
+        double work = ceiling switch
+        {
+            BenchCeiling.FusedMultiplyAdd => FlopsPerWorker * _device.Workers.Count,
+            BenchCeiling.Int8DotProduct => Int8Ceiling.OperationsPerWorker * _device.Workers.Count,
+            _ => BufferBytes,
+        };
         return work / seconds;
     }
 
+    /// <inheritdoc />
     public void Dispose()
     {
         NativeMemory.AlignedFree(_buffer);
@@ -72,6 +80,8 @@ internal sealed unsafe class CeilingProbe : IDisposable
         Vector512.IsHardwareAccelerated ? Steps * 16.0 * 16 * 2
         : Vector256.IsHardwareAccelerated && Fma.IsSupported ? Steps * 12.0 * 8 * 2
         : Steps * 8.0 * 2;
+
+    private static void DotProducts(void* context, int worker, int workers) => Consume(Int8Ceiling.Run());
 
     private static void MultiplyAdd(void* context, int worker, int workers)
     {

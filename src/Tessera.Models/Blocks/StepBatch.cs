@@ -15,41 +15,76 @@ public readonly record struct SequenceSpan(int Start, int Count, int Past, int S
 /// </summary>
 public sealed unsafe class StepBatch
 {
-    private readonly SequenceSpan[] _spans;
+    private SequenceSpan[] _spans = [];
+    private int _spanCount;
 
-    private StepBatch(int* ids, int* positions, int tokens, SequenceSpan[] spans)
+    private StepBatch()
     {
-        Ids = ids;
-        Positions = positions;
-        Tokens = tokens;
-        _spans = spans;
     }
 
     /// <summary>Token ids, [Tokens].</summary>
-    public int* Ids { get; }
+    public int* Ids { get; private set; }
 
     /// <summary>Position of each token in its sequence, [Tokens].</summary>
-    public int* Positions { get; }
+    public int* Positions { get; private set; }
 
     /// <summary>Rows of the step.</summary>
-    public int Tokens { get; }
+    public int Tokens { get; private set; }
 
     /// <summary>The sequences' parts, in order, covering all rows.</summary>
-    public ReadOnlySpan<SequenceSpan> Spans => _spans;
+    public ReadOnlySpan<SequenceSpan> Spans => _spans.AsSpan(0, _spanCount);
 
     /// <summary>One past the highest position in the step.</summary>
-    public int PositionLimit { get; private init; }
+    public int PositionLimit { get; private set; }
 
     /// <summary>Copies ids into an arena and derives positions from the spans.</summary>
     /// <exception cref="ArgumentException">The spans do not cover the ids in order.</exception>
     public static StepBatch Create(Arena arena, ReadOnlySpan<int> ids, ReadOnlySpan<SequenceSpan> spans)
     {
-        int* idCopy = (int*)arena.Allocate(ids.Length * sizeof(int));
-        int* positions = (int*)arena.Allocate(ids.Length * sizeof(int));
-        ids.CopyTo(new Span<int>(idCopy, ids.Length));
+        var step = new StepBatch { _spans = spans.ToArray(), _spanCount = spans.Length };
+        step.Fill(arena, ids);
+        return step;
+    }
+
+    /// <summary>A batch of whole documents laid one behind the other.</summary>
+    /// <param name="arena">Owner of ids and positions.</param>
+    /// <param name="ids">The documents' tokens.</param>
+    /// <param name="lengths">Tokens of each document.</param>
+    /// <param name="reuse">A step that nobody needs any more; it becomes the new one and is returned. Null for a fresh one.</param>
+    /// <exception cref="ArgumentException">The lengths do not add up to the ids.</exception>
+    public static StepBatch Packed(Arena arena, ReadOnlySpan<int> ids, ReadOnlySpan<int> lengths, StepBatch? reuse = null)
+    {
+        var step = reuse ?? new StepBatch();
+        if (step._spans.Length < lengths.Length)
+        {
+            step._spans = new SequenceSpan[lengths.Length];
+        }
+
+        step._spanCount = lengths.Length;
+        int start = 0;
+        for (int i = 0; i < lengths.Length; i++)
+        {
+            step._spans[i] = new SequenceSpan(start, lengths[i], 0, i);
+            start += lengths[i];
+        }
+
+        step.Fill(arena, ids);
+        return step;
+    }
+
+    /// <summary>One document.</summary>
+    public static StepBatch Single(Arena arena, ReadOnlySpan<int> ids) =>
+        Packed(arena, ids, [ids.Length]);
+
+    private void Fill(Arena arena, ReadOnlySpan<int> ids)
+    {
+        Tokens = ids.Length;
+        Ids = (int*)arena.Allocate(ids.Length * sizeof(int));
+        Positions = (int*)arena.Allocate(ids.Length * sizeof(int));
+        ids.CopyTo(new Span<int>(Ids, ids.Length));
         int next = 0;
         int limit = 0;
-        foreach (var span in spans)
+        foreach (var span in Spans)
         {
             if (span.Start != next || span.Count < 1 || span.Past < 0 || span.Count > ids.Length - next
                 || span.Past > int.MaxValue - span.Count)
@@ -59,7 +94,7 @@ public sealed unsafe class StepBatch
 
             for (int i = 0; i < span.Count; i++)
             {
-                positions[span.Start + i] = span.Past + i;
+                Positions[span.Start + i] = span.Past + i;
             }
 
             next += span.Count;
@@ -71,24 +106,6 @@ public sealed unsafe class StepBatch
             throw new ArgumentException($"sequence parts cover {next} of {ids.Length} rows");
         }
 
-        return new StepBatch(idCopy, positions, ids.Length, spans.ToArray()) { PositionLimit = limit };
+        PositionLimit = limit;
     }
-
-    /// <summary>A batch of whole documents laid one behind the other.</summary>
-    public static StepBatch Packed(Arena arena, ReadOnlySpan<int> ids, ReadOnlySpan<int> lengths)
-    {
-        var spans = new SequenceSpan[lengths.Length];
-        int start = 0;
-        for (int i = 0; i < lengths.Length; i++)
-        {
-            spans[i] = new SequenceSpan(start, lengths[i], 0, i);
-            start += lengths[i];
-        }
-
-        return Create(arena, ids, spans);
-    }
-
-    /// <summary>One document.</summary>
-    public static StepBatch Single(Arena arena, ReadOnlySpan<int> ids) =>
-        Packed(arena, ids, [ids.Length]);
 }

@@ -54,8 +54,10 @@ public sealed class SwiGluBlock(Parameter norm, Parameter gateUp, Parameter down
     public override Tensor Apply(
         Executor executor, Tensor normalised, StepBatch step, KeyValueCache? cache, int layer, Tensor destination)
     {
-        var result = executor.Linear(Activate(executor, normalised), down, destination);
-        return DownBias is null ? result : executor.AddBias(result, DownBias);
+        var activated = Activate(executor, normalised);
+        var branch = executor.Linear(activated, down, destination);
+        executor.Forget(activated);
+        return DownBias is null ? branch : executor.AddBias(branch, DownBias);
     }
 
     /// <summary>The input of the down projection, [tokens, width].</summary>

@@ -10,6 +10,7 @@ using Tessera.Puzzle.Scoring;
 using Tessera.Puzzle.Search;
 using Tessera.Puzzle.Targets;
 using Tessera.Runs;
+using Tessera.Training.Memory;
 
 namespace Tessera.Puzzle.Compression;
 
@@ -40,6 +41,7 @@ public sealed class CompressionPipeline(
         var table = new ChoiceTable(inputs.Parent.Configuration, costs);
         // Impossible limits are found out before an hour is spent on the library.
         EnsureFeasible(table);
+        EnsureMemory();
         var (library, libraryHash) = Library();
         using (library)
         {
@@ -172,6 +174,16 @@ public sealed class CompressionPipeline(
                 .ToDictionary(pair => pair.Item1, pair => pair.Item2),
         });
 
+    /// <summary>Healing that would not fit is found out before the library as well: no child is larger than its parent.</summary>
+    private void EnsureMemory()
+    {
+        if (settings.Healing.Schedule.TotalSteps > 0)
+        {
+            var shape = inputs.Parent.Configuration;
+            TrainingMemory.Check(device, shape, settings.Healing, settings.HealingWeights, shape);
+        }
+    }
+
     /// <summary>Times depend on shapes and scenario alone: other data, or other weights of the same shape, do not ask for new ones.</summary>
     private RunFolder MeasureStage(IEnumerable<(string Name, string Value)> values) => RunFolder.Open(output, new RunStage
     {
@@ -186,7 +198,8 @@ public sealed class CompressionPipeline(
 
     private IEnumerable<(string Name, string Value)> HealingSettings() =>
     [
-        ("healing", FormattableString.Invariant($"{settings.Healing}")), ("losses", FormattableString.Invariant($"{settings.HealingWeights}")),
+        // How much is kept for the backward changes no bit of the result.
+        ("healing", FormattableString.Invariant($"{settings.Healing with { Recompute = default, MemoryLimit = null }}")), ("losses", FormattableString.Invariant($"{settings.HealingWeights}")),
     ];
 
     private static ProgressReporter Progress(string label, string unit, long total) =>

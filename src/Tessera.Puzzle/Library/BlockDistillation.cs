@@ -4,6 +4,7 @@ using Tessera.Models.Blocks;
 using Tessera.Puzzle.Calibration;
 using Tessera.Tensors;
 using Tessera.Training;
+using Tessera.Training.Memory;
 
 namespace Tessera.Puzzle.Library;
 
@@ -12,8 +13,12 @@ namespace Tessera.Puzzle.Library;
 /// <param name="LearningRate">Peak; a cosine leads from there to a tenth.</param>
 public sealed record BlockDistillationSettings(int Steps, double LearningRate);
 
-/// <summary>Loss of a variant before and after its distillation, as a share of predicting zero.</summary>
-public readonly record struct BlockDistillationResult(double Before, double After);
+/// <summary>What a blockwise distillation came to.</summary>
+/// <param name="Before">Loss before, as a share of predicting zero.</param>
+/// <param name="After">Loss after it.</param>
+/// <param name="Planned">The planned peak of its memory.</param>
+/// <param name="Used">What it really took.</param>
+public readonly record struct BlockDistillationResult(double Before, double After, MemoryPlan Planned, MemoryPlan Used);
 
 /// <summary>
 /// Decoupled blockwise local distillation: one half of a layer is trained, the other is the parent's and frozen; input is
@@ -62,10 +67,14 @@ public sealed unsafe class BlockDistillation(Device device, ParentActivations ac
 
     private BlockDistillationResult Train(SubBlock variant, Func<Executor, int, Tensor> forward, int layer)
     {
-        using var arena = new Arena("block distillation");
+        var plan = Plan(variant, forward, layer);
+        MemoryLimit.Check(plan, Defaults with { BatchTokens = activations.Batches.Max(batch => batch.Step.Tokens), Recompute = RecomputeLevel.Full }, _ => plan);
+        using var arena = device.CreateArena("activations");
         using var tape = new Tape(device);
+        plan.Reserve([arena, tape.Arena]);
+        var used = plan;
         double before = Evaluate(arena, forward, layer);
-        using var initial = new Arena("initial weights");
+        using var initial = device.CreateArena("initial weights");
         var saved = variant.Parameters.Select(p => (Parameter: p, Copy: Save(initial, p))).ToList();
         using (var optimizer = new Optimizer(device, variant.Parameters))
         {
@@ -74,22 +83,18 @@ public sealed unsafe class BlockDistillation(Device device, ParentActivations ac
                 settings.Steps);
             for (int step = 0; step < settings.Steps; step++)
             {
-                arena.Reset();
-                tape.Reset();
                 optimizer.ClearGradients();
-                int index = step % activations.Batches.Count;
-                var output = forward(new Executor(device, arena, tape), index);
-                HiddenLoss.NormalisedMse(
-                    device, output.Data, activations.Batches[index].States[layer + 1].Data, tape.GradientOf(output), output.Rows, output.Columns, 1f);
-                tape.Backward();
+                Accumulate(device, arena, tape, forward, step % activations.Batches.Count, layer);
                 optimizer.Update(Defaults, schedule.At(step));
             }
+
+            used = plan.Used([arena, tape.Arena, initial, optimizer.Arena, device.Scratch]);
         }
 
         double after = Evaluate(arena, forward, layer);
         if (after < before)
         {
-            return new BlockDistillationResult(before, after);
+            return new BlockDistillationResult(before, after, plan, used);
         }
 
         // A mild cut can start so close to its parent that the optimiser's first steps lead away: keep the better weights.
@@ -99,7 +104,44 @@ public sealed unsafe class BlockDistillation(Device device, ParentActivations ac
             parameter.MarkChanged();
         }
 
-        return new BlockDistillationResult(before, before);
+        return new BlockDistillationResult(before, before, plan, used);
+    }
+
+    /// <summary>The peak over the calibration batches, of which each is run once on a device that only counts.</summary>
+    private MemoryPlan Plan(SubBlock variant, Func<Executor, int, Tensor> forward, int layer)
+    {
+        using var planning = device.ForPlanning();
+        using var arena = planning.CreateArena("activations");
+        using var tape = new Tape(planning);
+        using var initial = planning.CreateArena("initial weights");
+        foreach (var parameter in variant.Parameters)
+        {
+            initial.Allocate(parameter.Bytes);
+        }
+
+        using var optimizer = new Optimizer(planning, variant.Parameters);
+        for (int index = 0; index < activations.Batches.Count; index++)
+        {
+            Accumulate(planning, arena, tape, forward, index, layer);
+        }
+
+        optimizer.GradientNorm();
+        return MemoryPlan.Of(
+        [
+            MemoryPlan.Weights("weights", variant.Parameters, isHeld: true),
+            new MemoryPart("parent activations", activations.Bytes, true),
+            .. MemoryPlan.Peaks(device, [arena, tape.Arena, initial, optimizer.Arena, planning.Scratch]),
+        ]);
+    }
+
+    private void Accumulate(Device where, Arena arena, Tape tape, Func<Executor, int, Tensor> forward, int index, int layer)
+    {
+        arena.Reset();
+        tape.Reset();
+        var output = forward(new Executor(where, arena, tape), index);
+        HiddenLoss.NormalisedMse(
+            where, output.Data, activations.Batches[index].States[layer + 1].Data, tape.GradientOf(output), output.Rows, output.Columns, 1f);
+        tape.Backward();
     }
 
     private static nint Save(Arena arena, Parameter parameter)

@@ -23,6 +23,7 @@ public sealed class BlockLibrary : IDisposable
     private readonly Arena _arena = new("block library");
     private readonly Dictionary<(int Layer, string Half), SubBlock?> _blocks = [];
     private readonly Decoder _parent;
+    private long _largestPlan;
 
     private BlockLibrary(Decoder parent) => _parent = parent;
 
@@ -75,6 +76,16 @@ public sealed class BlockLibrary : IDisposable
 
     /// <inheritdoc />
     public void Dispose() => _arena.Dispose();
+
+    /// <summary>Says what a job took where it took more than those before, as the parts of a job differ and the largest decides.</summary>
+    private void Report(in BlockDistillationResult result)
+    {
+        if (result.Planned.Bytes > _largestPlan)
+        {
+            _largestPlan = result.Planned.Bytes;
+            Console.Error.WriteLine($"memory of a block's distillation: planned {HumanUnits.FormatBytes(_largestPlan)}, used {HumanUnits.FormatBytes(result.Used.Bytes)}");
+        }
+    }
 
     /// <summary>Name of a half within its layer; both kinds have a <c>linear</c>, so the kind is part of it.</summary>
     private static string Half(MixerConfiguration mixer) => $"mixer-{mixer}";
@@ -157,6 +168,7 @@ public sealed class BlockLibrary : IDisposable
             {
                 var result = train(new BlockDistillation(Device, Activations, Settings), block);
                 Write(path, block);
+                library.Report(result);
                 return new VariantQuality(result.Before, result.After);
             });
             if (isStored)

@@ -8,7 +8,19 @@ namespace Tessera.Training.Data;
 public sealed record PackedBatch(int[] Ids, int[] Lengths, int[] Targets, float[] Weights)
 {
     /// <summary>Sum of the weights.</summary>
-    public double WeightSum => Weights.Sum(weight => (double)weight);
+    public double WeightSum
+    {
+        get
+        {
+            double sum = 0;
+            foreach (float weight in Weights)
+            {
+                sum += weight;
+            }
+
+            return sum;
+        }
+    }
 }
 
 /// <summary>Fills batches with whole documents, in order, up to a number of tokens.</summary>

@@ -22,12 +22,18 @@ public sealed unsafe class Objective : IDisposable
     private readonly Decoder? _teacher;
     private readonly int[] _layerMap;
     private readonly ObjectiveWeights _weights;
-    private readonly Arena _studentArena = new("student activations");
-    private readonly Arena _teacherArena = new("teacher activations");
-    private readonly Arena _lossArena = new("losses");
+    private readonly int _mappedLayers;
+    private readonly Arena _studentArena;
+    private readonly Arena _teacherArena;
+    private readonly Arena _lossArena;
     private readonly Tape _tape;
+    private readonly Executor _recording;
+    private readonly Executor _scoring;
+    private readonly Executor _teaching;
     private readonly HiddenCapture _studentStates = new();
     private readonly HiddenCapture _teacherStates = new();
+    private StepBatch? _studentStep;
+    private StepBatch? _teacherStep;
 
     /// <summary>An objective for one student.</summary>
     /// <param name="device">Where to compute.</param>
@@ -35,15 +41,25 @@ public sealed unsafe class Objective : IDisposable
     /// <param name="weights">What counts.</param>
     /// <param name="teacher">Needed for divergence and cosine.</param>
     /// <param name="layerMap">For every student layer the teacher layer it is compared with, or −1; null is the identity.</param>
+    /// <param name="recompute">What is computed again for the backward instead of being kept.</param>
     /// <exception cref="ArgumentException">A teacher is missing, or the map or the widths do not fit.</exception>
-    public Objective(Device device, Decoder student, ObjectiveWeights weights, Decoder? teacher = null, IReadOnlyList<int>? layerMap = null)
+    public Objective(
+        Device device, Decoder student, ObjectiveWeights weights, Decoder? teacher = null, IReadOnlyList<int>? layerMap = null,
+        RecomputeLevel recompute = RecomputeLevel.None)
     {
         _device = device;
         _student = student;
         _weights = weights;
         _teacher = teacher;
-        _tape = new Tape(device);
+        _studentArena = device.CreateArena("activations");
+        _teacherArena = device.CreateArena("teacher activations");
+        _lossArena = device.CreateArena("losses");
+        _tape = new Tape(device, recompute);
+        _recording = new Executor(device, _studentArena, _tape);
+        _scoring = new Executor(device, _studentArena, null);
+        _teaching = new Executor(device, _teacherArena, null);
         _layerMap = layerMap is null ? [.. Enumerable.Range(0, student.Layers.Count)] : [.. layerMap];
+        _mappedLayers = _layerMap.Count(layer => layer >= 0);
         try
         {
             Validate();
@@ -53,6 +69,16 @@ public sealed unsafe class Objective : IDisposable
             Dispose();
             throw;
         }
+    }
+
+    /// <summary>Where it keeps what a batch needs.</summary>
+    public IEnumerable<Arena> Arenas => [_studentArena, _tape.Arena, _teacherArena, _lossArena];
+
+    /// <summary>Told where the time of <see cref="Accumulate"/> goes, if not null.</summary>
+    public OperationClock? Clock
+    {
+        get => _tape.Clock;
+        set => _tape.Clock = value;
     }
 
     /// <summary>Losses of a batch without gradients.</summary>
@@ -80,9 +106,9 @@ public sealed unsafe class Objective : IDisposable
         _teacherArena.Reset();
         _lossArena.Reset();
         _tape.Reset();
-        var executor = new Executor(_device, _studentArena, wantsGradient ? _tape : null);
-        var step = StepBatch.Packed(_studentArena, batch.Ids, batch.Lengths);
-        var hidden = _student.Forward(executor, step, null, _weights.Cosine != 0 ? _studentStates : null);
+        var executor = wantsGradient ? _recording : _scoring;
+        _studentStep = StepBatch.Packed(_studentArena, batch.Ids, batch.Lengths, _studentStep);
+        var hidden = _student.Forward(executor, _studentStep, null, _weights.Cosine != 0 ? _studentStates : null);
         var teacherHidden = RunTeacher(batch);
 
         var pass = new LossPass(batch, _lossArena, wantsGradient ? (float)(1 / normaliser) : 1f);
@@ -105,9 +131,8 @@ public sealed unsafe class Objective : IDisposable
             return default;
         }
 
-        var executor = new Executor(_device, _teacherArena, null);
-        var step = StepBatch.Packed(_teacherArena, batch.Ids, batch.Lengths);
-        return _teacher.Forward(executor, step, null, _weights.Cosine != 0 ? _teacherStates : null);
+        _teacherStep = StepBatch.Packed(_teacherArena, batch.Ids, batch.Lengths, _teacherStep);
+        return _teacher.Forward(_teaching, _teacherStep, null, _weights.Cosine != 0 ? _teacherStates : null);
     }
 
     private double CrossEntropy(in LossPass pass, Tensor hidden, float* gradHidden)
@@ -132,7 +157,6 @@ public sealed unsafe class Objective : IDisposable
 
     private double Cosine(in LossPass pass, bool wantsGradient)
     {
-        int mapped = _layerMap.Count(layer => layer >= 0);
         double sum = 0;
         for (int layer = 0; layer < _layerMap.Length; layer++)
         {
@@ -146,11 +170,11 @@ public sealed unsafe class Objective : IDisposable
             float* gradient = wantsGradient && student.Node >= 0 ? _tape.GradientOf(student) : null;
             HiddenLoss.Cosine(
                 _device, student.Data, teacher.Data, pass.Weights, pass.TokenLoss, gradient, student.Rows, student.Columns,
-                pass.Scale * (float)(_weights.Cosine / mapped));
+                pass.Scale * (float)(_weights.Cosine / _mappedLayers));
             sum += pass.Mean();
         }
 
-        return sum / Math.Max(1, mapped);
+        return sum / Math.Max(1, _mappedLayers);
     }
 
     private void Validate()

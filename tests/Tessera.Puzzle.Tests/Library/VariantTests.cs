@@ -255,6 +255,14 @@ public unsafe class VariantTests
         var narrowResult = distillation.TrainFeedForward(1, narrow, middles);
         Assert.True(narrowResult.After < 0.9 * narrowResult.Before, $"{narrowResult.Before} to {narrowResult.After}");
         Assert.Equal(before, Snapshot(small.Model));
+        foreach (var result in (BlockDistillationResult[])[mixerResult, narrowResult])
+        {
+            Assert.All(
+                (string[])["activations", "activation gradients", "gradients and moments", "initial weights"],
+                part => Assert.Equal((part, result.Planned[part]), (part, result.Used[part])));
+            Assert.True(result.Planned["activations"] > 0 && result.Used["kernel scratch"] <= result.Planned["kernel scratch"]);
+        }
+
         Assert.DoesNotContain(small.Model.Parameters, parameter => parameter.IsTrainable);
     }
 
