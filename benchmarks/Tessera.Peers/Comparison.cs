@@ -23,15 +23,21 @@ internal sealed class Comparison(int prompt, int decode, int rounds)
     /// <summary>Positions that a context needs.</summary>
     public int Positions => prompt + decode + 1;
 
-    public IEnumerable<PeerFigure> Run(IContender here, IContender there, int vocabulary)
+    /// <summary>How far apart the logits behind the last token are.</summary>
+    public PeerFigure Logits(IContender here, IContender there, int vocabulary)
     {
         int[] tokens = Tokens(vocabulary);
-
-        // The first pass warms both up and compares what they compute.
         Pass(here, tokens);
         Pass(there, tokens);
-        yield return new PeerFigure("logits", Distance(here.Logits, there.Logits), 0, "relative L2 distance", 0, 1, 0);
+        return new PeerFigure("logits", Distance(here.Logits, there.Logits), 0, "relative L2 distance", 0, 1, 0);
+    }
 
+    /// <summary>Rates of both, run in turn.</summary>
+    public IEnumerable<PeerFigure> Speed(IContender here, IContender there, int vocabulary)
+    {
+        int[] tokens = Tokens(vocabulary);
+        Pass(here, tokens);
+        Pass(there, tokens);
         var times = new (double Prefill, double Decode)[2, rounds];
         for (int round = 0; round < rounds; round++)
         {

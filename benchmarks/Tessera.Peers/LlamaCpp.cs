@@ -15,6 +15,12 @@ internal static unsafe partial class LlamaCpp
 {
     public const string Release = "llama.cpp v0.5.0";
 
+    /// <summary>GGML_TYPE_F32.</summary>
+    public const int F32 = 0;
+
+    /// <summary>LLAMA_FLASH_ATTN_TYPE_DISABLED.</summary>
+    public const int Disabled = 0;
+
     private const string Library = "llama";
     private const string Backends = "ggml";
 
@@ -46,6 +52,9 @@ internal static unsafe partial class LlamaCpp
         public const int PhysicalBatch = 8;
         public const int Threads = 28;
         public const int BatchThreads = 32;
+        public const int FlashAttention = 52;
+        public const int KeyType = 104;
+        public const int ValueType = 108;
     }
 
     /// <summary>Looks the libraries up in one folder.</summary>

@@ -2,14 +2,17 @@ using System.Runtime.InteropServices;
 
 namespace Tessera.Peers;
 
-/// <summary>A model in llama.cpp with its default settings: repacked weights, f16 cache, automatic flash attention.</summary>
+/// <summary>
+/// A model in llama.cpp: with its default settings, which are its fast ones (repacked weights, f16 cache, automatic flash attention), or
+/// exact, with everything in f32.
+/// </summary>
 internal sealed unsafe class LlamaCppModel : IContender
 {
     private readonly nint _model;
     private readonly nint _context;
     private readonly int _vocabulary;
 
-    public LlamaCppModel(string path, int positions, int vocabulary, int threads)
+    public LlamaCppModel(string path, int positions, int vocabulary, int threads, bool exact)
     {
         _vocabulary = vocabulary;
         _model = LlamaCpp.LoadModel(path, LlamaCpp.ModelDefaults());
@@ -23,6 +26,13 @@ internal sealed unsafe class LlamaCppModel : IContender
         Write(ref settings, LlamaCpp.ContextField.LogicalBatch, positions);
         Write(ref settings, LlamaCpp.ContextField.Threads, threads);
         Write(ref settings, LlamaCpp.ContextField.BatchThreads, threads);
+        if (exact)
+        {
+            Write(ref settings, LlamaCpp.ContextField.KeyType, LlamaCpp.F32);
+            Write(ref settings, LlamaCpp.ContextField.ValueType, LlamaCpp.F32);
+            Write(ref settings, LlamaCpp.ContextField.FlashAttention, LlamaCpp.Disabled);
+        }
+
         _context = LlamaCpp.CreateContext(_model, settings);
         if (_context == 0)
         {

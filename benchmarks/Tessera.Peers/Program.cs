@@ -19,7 +19,14 @@ var threads = new Option<int>("--threads") { Description = "Threads of each.", D
 var command = new RootCommand("Decoding and prefill beside llama.cpp.") { library, model, make, ours, type, prompt, decode, rounds, threads };
 command.SetAction(result =>
 {
-    var storage = result.GetValue(type) == "bf16" ? DType.BF16 : DType.F32;
+    var storage = result.GetValue(type) switch
+    {
+        "f32" => DType.F32,
+        "bf16" => DType.BF16,
+        "int8" => DType.Int8,
+        "int4" => DType.Int4,
+        var other => throw new ArgumentException($"--dtype {other}: expected f32, bf16, int8 or int4"),
+    };
     string source = result.GetValue(ours) ?? result.GetValue(model)!.FullName;
     var comparison = new Comparison(result.GetValue(prompt), result.GetValue(decode), result.GetValue(rounds));
     if (result.GetValue(make) is { } shape && !result.GetValue(model)!.Exists)
@@ -31,10 +38,27 @@ command.SetAction(result =>
     var decoder = GgufModel.IsNamed(source) ? GgufModel.Load(source, storage) : ModelFolder.Load(source, storage);
     string size = string.Create(
         CultureInfo.InvariantCulture, $"{decoder.Configuration.ParameterCount / 1e6:F0}M, prompt {comparison.Prompt}, {comparison.Decode} new");
-    using var here = new TesseraModel(decoder, comparison.Positions, result.GetValue(threads), DType.BF16);
-    using var there = new LlamaCppModel(
-        result.GetValue(model)!.FullName, comparison.Positions, decoder.Configuration.VocabularySize, result.GetValue(threads));
-    foreach (var figure in comparison.Run(here, there, decoder.Configuration.VocabularySize))
+    int vocabulary = decoder.Configuration.VocabularySize, workers = result.GetValue(threads);
+    string path = result.GetValue(model)!.FullName;
+    var figures = new List<PeerFigure>();
+    if (storage == DType.F32)
+    {
+        // In f32 throughout, the two must agree to rounding; llama.cpp's fast settings keep keys and values in f16.
+        using var exact = new TesseraModel(decoder, comparison.Positions, workers, DType.F32);
+        using var exactPeer = new LlamaCppModel(path, comparison.Positions, vocabulary, workers, exact: true);
+        figures.Add(comparison.Logits(exact, exactPeer, vocabulary));
+    }
+
+    using var here = new TesseraModel(decoder, comparison.Positions, workers, DType.BF16);
+    using var there = new LlamaCppModel(path, comparison.Positions, vocabulary, workers, exact: false);
+    if (storage != DType.F32)
+    {
+        figures.Add(comparison.Logits(here, there, vocabulary));
+    }
+
+    figures.AddRange(comparison.Speed(here, there, vocabulary));
+    decoder.Dispose();
+    foreach (var figure in figures)
     {
         Console.WriteLine(JsonSerializer.Serialize(new
         {

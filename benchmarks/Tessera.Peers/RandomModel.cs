@@ -20,8 +20,8 @@ internal static class RandomModel
     {
         "f32" => GgufTensorType.F32,
         "bf16" => GgufTensorType.BF16,
-        "int8" => GgufTensorType.Q8_0,
-        "int4" => GgufTensorType.Q4_0,
+        "int8" => GgufTensorType.Q8,
+        "int4" => GgufTensorType.Q4,
         _ => throw new ArgumentException($"--dtype {type}: expected f32, bf16, int8 or int4"),
     };
 }

@@ -43,6 +43,5 @@ internal sealed unsafe class TesseraModel(Decoder model, int positions, int thre
         _packed.Dispose();
         _arena.Dispose();
         _device.Dispose();
-        model.Dispose();
     }
 }

@@ -14,27 +14,78 @@ public enum DType
 
     /// <summary>Signed 64-bit integer, 8 bytes.</summary>
     I64 = 3,
+
+    /// <summary>
+    /// A matrix of signed 8-bit integers in groups of 32 along a row with one binary16 scale each, the values of GGUF's Q8_0:
+    /// w = d·q with q from −128 to 127.
+    /// </summary>
+    Int8 = 4,
+
+    /// <summary>
+    /// A matrix of 4-bit integers in groups of 32 along a row with one binary16 scale each, the values of GGUF's Q4_0:
+    /// w = d·(q − 8) with q from 0 to 15.
+    /// </summary>
+    Int4 = 5,
 }
 
 /// <summary>Sizes and names of <see cref="DType"/> values.</summary>
 public static class DTypes
 {
+    /// <summary>Neighbours in a row that share a scale in a grouped type.</summary>
+    public const int GroupElements = 32;
+
+    /// <summary>Rows that a grouped type stores interleaved; a matrix takes whole tiles.</summary>
+    public const int TileRows = 16;
+
+    private const int ScaleBytes = 2;
+
+    /// <summary>Whether a type exists only as a matrix of groups with scales; its elements have no address of their own.</summary>
+    public static bool IsGrouped(this DType type) => type is DType.Int8 or DType.Int4;
+
     /// <summary>Bytes of one element.</summary>
+    /// <exception cref="ArgumentException">The type is grouped: see <see cref="MatrixBytes"/>.</exception>
     public static int Bytes(this DType type) => type switch
     {
         DType.F32 or DType.I32 => 4,
         DType.BF16 => 2,
         DType.I64 => 8,
+        DType.Int8 or DType.Int4 => throw new ArgumentException(
+            $"{type.Label()} is stored in groups with a scale each: there is no size of one element", nameof(type)),
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "unknown element type"),
     };
 
-    /// <summary>The name used on the command line and in reports: f32, bf16, i32, i64.</summary>
+    /// <summary>
+    /// Bytes of a matrix in memory, padding of grouped types included: whole tiles of <see cref="TileRows"/> rows, whole groups
+    /// of <see cref="GroupElements"/> columns.
+    /// </summary>
+    public static long MatrixBytes(this DType type, long rows, long columns)
+    {
+        if (!type.IsGrouped())
+        {
+            return checked(rows * columns * type.Bytes());
+        }
+
+        long tiles = (rows + TileRows - 1) / TileRows, groups = (columns + GroupElements - 1) / GroupElements;
+        return checked(tiles * groups * type.TileGroupBytes());
+    }
+
+    /// <summary>Bytes that one group of columns takes in a tile of a grouped type: integers of all rows, then their scales.</summary>
+    public static int TileGroupBytes(this DType type) => type switch
+    {
+        DType.Int8 => TileRows * (GroupElements + ScaleBytes),
+        DType.Int4 => TileRows * ((GroupElements / 2) + ScaleBytes),
+        _ => throw new ArgumentException($"{type.Label()} is not stored in groups", nameof(type)),
+    };
+
+    /// <summary>The name used on the command line and in reports: f32, bf16, int8, int4, i32, i64.</summary>
     public static string Label(this DType type) => type switch
     {
         DType.F32 => "f32",
         DType.BF16 => "bf16",
         DType.I32 => "i32",
         DType.I64 => "i64",
+        DType.Int8 => "int8",
+        DType.Int4 => "int4",
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "unknown element type"),
     };
 }

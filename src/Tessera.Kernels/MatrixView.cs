@@ -3,8 +3,12 @@ using Tessera.Devices;
 namespace Tessera.Kernels;
 
 /// <summary>A row-major matrix in memory that somebody else owns: a weight [outputs, inputs], a table or an activation.</summary>
+/// <remarks>
+/// A matrix of int8 or int4 groups lies as <see cref="GroupedMatrix"/> says and has no stride; fewer rows at the same address are
+/// a matrix of their own.
+/// </remarks>
 /// <param name="Address">First element.</param>
-/// <param name="Type">f32 or bf16.</param>
+/// <param name="Type">f32, bf16, int8 or int4.</param>
 /// <param name="Rows">Rows.</param>
 /// <param name="Columns">Columns.</param>
 /// <param name="Stride">Elements from one row to the next.</param>

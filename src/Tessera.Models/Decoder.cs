@@ -83,7 +83,7 @@ public sealed class Decoder : IDisposable
         var arena = device?.CreateArena("weights") ?? new Arena("weights");
         var rope = CreateRope(configuration);
         var factory = new BlockFactory(configuration, rope, arena, type);
-        var embedding = factory.Matrix("embedding", configuration.VocabularySize, configuration.HiddenSize);
+        var embedding = factory.Table("embedding", configuration.VocabularySize, configuration.HiddenSize);
         var layers = new DecoderLayer[configuration.Layers.Length];
         for (int i = 0; i < layers.Length; i++)
         {
@@ -94,7 +94,7 @@ public sealed class Decoder : IDisposable
 
         var head = configuration.TieEmbeddings
             ? null
-            : factory.Matrix("head", configuration.VocabularySize, configuration.HiddenSize);
+            : factory.Table("head", configuration.VocabularySize, configuration.HiddenSize);
         return new Decoder(configuration, embedding, layers, factory.Gain("final"), head, rope, [arena, rope]);
     }
 

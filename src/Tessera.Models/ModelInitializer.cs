@@ -1,5 +1,6 @@
 using Tessera.Devices;
 using Tessera.Models.Blocks;
+using Tessera.Models.Checkpoints;
 using Tessera.Tensors;
 
 namespace Tessera.Models;
@@ -47,6 +48,19 @@ public static unsafe class ModelInitializer
     private static void FillGaussian(Parameter parameter, ulong seed, ulong stream, float deviation)
     {
         var random = new CounterRandom(seed, stream);
+        if (parameter.Type.IsGrouped())
+        {
+            using var device = new CpuDevice();
+            GroupedRows.Fill(device, parameter, 0, parameter.Rows, (_, rows, target) =>
+            {
+                for (long i = 0; i < (long)rows * parameter.Columns; i++)
+                {
+                    target[i] = random.NextGaussian() * deviation;
+                }
+            });
+            return;
+        }
+
         for (long i = 0; i < parameter.Count; i++)
         {
             float value = random.NextGaussian() * deviation;

@@ -5,7 +5,7 @@ namespace Tessera.Tensors;
 
 /// <summary>
 /// A weight with one master copy. While it is trained the master is f32 and a gradient buffer stands beside it; a frozen
-/// weight may be stored in bf16. Every change goes through <see cref="MarkChanged"/>, so that derived forms can tell
+/// weight may be stored in bf16, int8 or int4. Every change goes through <see cref="MarkChanged"/>, so that derived forms can tell
 /// whether they are stale.
 /// </summary>
 public sealed unsafe class Parameter
@@ -20,7 +20,7 @@ public sealed unsafe class Parameter
     /// <param name="name">Name for messages and optimiser state, unique in its model.</param>
     /// <param name="rows">Output features; 1 for a norm's gain.</param>
     /// <param name="columns">Input features; 1 for a bias.</param>
-    /// <param name="type">f32 or bf16.</param>
+    /// <param name="type">f32, bf16, int8 or int4.</param>
     /// <param name="arena">Owner of the memory.</param>
     public Parameter(string name, int rows, int columns, DType type, Arena arena)
     {
@@ -28,7 +28,11 @@ public sealed unsafe class Parameter
         Rows = rows;
         Columns = columns;
         Type = type;
-        Address = arena.Allocate(Count * type.Bytes());
+        Address = arena.Allocate(type.MatrixBytes(rows, columns));
+        if (type.IsGrouped())
+        {
+            GroupedMatrix.ClearLastTile(View);
+        }
     }
 
     /// <summary>Name for messages and optimiser state.</summary>
@@ -50,7 +54,7 @@ public sealed unsafe class Parameter
     public long Count => (long)Rows * Columns;
 
     /// <summary>Bytes of the master.</summary>
-    public long Bytes => Count * Type.Bytes();
+    public long Bytes => Type.MatrixBytes(Rows, Columns);
 
     /// <summary>The gradient of the loss, f32, accumulated until <see cref="ClearGradient"/>; null while frozen.</summary>
     public float* Gradient
@@ -86,8 +90,10 @@ public sealed unsafe class Parameter
         : throw new InvalidOperationException($"parameter {Name} is stored in {Type.Label()}, f32 is needed here");
 
     /// <summary>Rows [start, start + rows) as a kernel operand.</summary>
-    public MatrixView RowsView(int start, int rows) =>
-        new(Address + (nint)((long)start * Columns * Type.Bytes()), Type, rows, Columns);
+    /// <exception cref="InvalidOperationException">Its rows are interleaved in tiles and the first is not the first of a tile.</exception>
+    public MatrixView RowsView(int start, int rows) => !Type.IsGrouped() || start % DTypes.TileRows == 0
+        ? new(Address + (nint)Type.MatrixBytes(start, Columns), Type, rows, Columns)
+        : throw new InvalidOperationException($"parameter {Name} is stored in {Type.Label()}: row {start} does not begin a tile");
 
     /// <summary>Gives it a gradient buffer of zeros.</summary>
     public void Train(Arena arena)

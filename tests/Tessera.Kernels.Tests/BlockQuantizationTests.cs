@@ -10,8 +10,8 @@ public sealed unsafe class BlockQuantizationTests : IDisposable
     public void Dispose() => _device.Dispose();
 
     [Theory]
-    [InlineData(BlockFormat.Q8_0)]
-    [InlineData(BlockFormat.Q4_0)]
+    [InlineData(BlockFormat.Q8)]
+    [InlineData(BlockFormat.Q4)]
     public void The_fast_path_gives_the_bits_of_the_formula(BlockFormat format)
     {
         foreach (int blocks in (int[])[0, 1, 2, 3, 7, 63, 64, 65, 300])
@@ -24,8 +24,8 @@ public sealed unsafe class BlockQuantizationTests : IDisposable
     }
 
     [Theory]
-    [InlineData(BlockFormat.Q8_0)]
-    [InlineData(BlockFormat.Q4_0)]
+    [InlineData(BlockFormat.Q8)]
+    [InlineData(BlockFormat.Q4)]
     public void Widening_gives_integer_times_scale_exactly_and_bf16_is_its_rounding(BlockFormat format)
     {
         // One byte in front: blocks in a mapped file lie at any address.
@@ -57,8 +57,8 @@ public sealed unsafe class BlockQuantizationTests : IDisposable
     }
 
     [Theory]
-    [InlineData(BlockFormat.Q8_0)]
-    [InlineData(BlockFormat.Q4_0)]
+    [InlineData(BlockFormat.Q8)]
+    [InlineData(BlockFormat.Q4)]
     public void Weights_that_came_from_blocks_go_back_to_the_same_blocks(BlockFormat format)
     {
         float[] weights = [.. Enumerable.Range(0, 64 * BlockFormats.BlockSize).Select(i => new CounterRandom(3, (ulong)i).NextGaussian())];
@@ -75,8 +75,8 @@ public sealed unsafe class BlockQuantizationTests : IDisposable
     // Floors of one rounding of Gaussian weights in groups of 32: 5.3e-3 for 8 bits; 9.7e-2 for symmetric 4 bits, of which the
     // sixteenth step saves a tenth. A missing nibble or a scale of the wrong block is far outside.
     [Theory]
-    [InlineData(BlockFormat.Q8_0, 4.0e-3, 5.3e-3 * 1.15)]
-    [InlineData(BlockFormat.Q4_0, 7.0e-2, 9.7e-2)]
+    [InlineData(BlockFormat.Q8, 4.0e-3, 5.3e-3 * 1.15)]
+    [InlineData(BlockFormat.Q4, 7.0e-2, 9.7e-2)]
     public void The_error_on_gaussian_weights_is_that_of_one_rounding(BlockFormat format, double low, double high)
     {
         float[] weights = [.. Enumerable.Range(0, 1 << 16).Select(i => new CounterRandom(4, (ulong)i).NextGaussian() * 0.02f)];
@@ -101,12 +101,12 @@ public sealed unsafe class BlockQuantizationTests : IDisposable
             weights[i] = (i % 16) - 8;
         }
 
-        byte[] blocks = Quantize(BlockFormat.Q4_0, weights);
+        byte[] blocks = Quantize(BlockFormat.Q4, weights);
         Assert.Equal((Half)1, BitConverter.ToHalf(blocks));
         Assert.Equal(Enumerable.Range(0, 16).Select(i => (byte)(i | (i << 4))), blocks[2..]);
         fixed (byte* source = blocks)
         {
-            var view = new QuantizedBlocks((nint)source, BlockFormat.Q4_0, 1, weights.Length);
+            var view = new QuantizedBlocks((nint)source, BlockFormat.Q4, 1, weights.Length);
             Assert.Equal(weights, Enumerable.Range(0, weights.Length).Select(i => (float)view.Integer(0, i)));
             Assert.Equal(1f, view.Scale(0, 0));
         }
@@ -119,8 +119,8 @@ public sealed unsafe class BlockQuantizationTests : IDisposable
         byte block = 0;
         float* weights = &value;
         byte* bytes = &block;
-        Assert.Throws<ArgumentException>(() => BlockQuantization.Quantize(_device, BlockFormat.Q8_0, weights, bytes, 33));
-        Assert.Throws<ArgumentException>(() => BlockQuantization.Dequantize(_device, BlockFormat.Q4_0, bytes, DType.I32, (nint)weights, 32));
+        Assert.Throws<ArgumentException>(() => BlockQuantization.Quantize(_device, BlockFormat.Q8, weights, bytes, 33));
+        Assert.Throws<ArgumentException>(() => BlockQuantization.Dequantize(_device, BlockFormat.Q4, bytes, DType.I32, (nint)weights, 32));
     }
 
     /// <summary>Gaussians of many sizes, with zero blocks, ties of both signs, and halves between two steps.</summary>

@@ -125,4 +125,27 @@ public unsafe class EmbeddingTests
 
         return ids;
     }
+
+    [Theory]
+    [InlineData(DType.Int8, 70)]
+    [InlineData(DType.Int4, 96)]
+    public void Rows_of_a_grouped_table_are_its_values(DType type, int width)
+    {
+        using var device = new CpuDevice(2);
+        using var table = GroupedTestMatrix.Gaussian(40, width, type, seed: 3);
+        float[] values = table.Load(0, 40);
+        int[] ids = [39, 0, 17, 17, 16, 31];
+        using var output = new GuardedFloats(ids.Length * width);
+        fixed (int* pointer = ids)
+        {
+            Embedding.Forward(device, pointer, table.View, output.Pointer, ids.Length);
+        }
+
+        for (int t = 0; t < ids.Length; t++)
+        {
+            Assert.Equal(values[(ids[t] * width)..((ids[t] + 1) * width)], output.Span.Slice(t * width, width).ToArray());
+        }
+
+        output.AssertGuardsIntact();
+    }
 }

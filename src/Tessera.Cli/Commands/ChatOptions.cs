@@ -25,7 +25,7 @@ internal sealed class ChatOptions
         DefaultValueFactory = _ => 0,
     };
 
-    public Option<string> DataType { get; } = SharedOptions.DataType("f32", "Storage of weights, keys and values in memory: f32 or bf16.");
+    public Option<string> DataType { get; } = SharedOptions.StorageType();
 
     public Option<string> Device { get; } = SharedOptions.Device();
 
@@ -51,7 +51,7 @@ internal sealed class ChatOptions
             model = source.Load(type);
             var settings = new EngineSettings
             {
-                CacheType = type,
+                CacheType = SharedOptions.CacheType(type),
                 MaxRunning = maxRunning,
 
                 // Every running sequence has its turn in every step.

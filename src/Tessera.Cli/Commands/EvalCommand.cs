@@ -96,7 +96,7 @@ internal static class EvalCommand
         using var generator = new Generator(
             device, model, EngineSettings.Throughput with
             {
-                CacheType = type,
+                CacheType = SharedOptions.CacheType(type),
                 Invariant = result.GetValue(options.Invariant),
             });
         var prompts = new ProblemPrompts(tokenizer, source.BeginIds(tokenizer), source.LoadChatFormat());

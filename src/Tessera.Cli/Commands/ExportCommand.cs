@@ -16,8 +16,8 @@ internal static class ExportCommand
         ["f32"] = GgufTensorType.F32,
         ["bf16"] = GgufTensorType.BF16,
         ["f16"] = GgufTensorType.F16,
-        ["q8_0"] = GgufTensorType.Q8_0,
-        ["q4_0"] = GgufTensorType.Q4_0,
+        ["q8_0"] = GgufTensorType.Q8,
+        ["q4_0"] = GgufTensorType.Q4,
     };
 
     public static Command Create()

@@ -56,7 +56,7 @@ internal static class GenerateCommand
         var type = SharedOptions.ParseDataType(result.GetValue(options.DataType)!);
         using var device = Tessera.Devices.Device.Open(result.GetValue(options.Device)!, threads);
         using var model = source.Load(type);
-        using var generator = new Generator(device, model, new EngineSettings { CacheType = type });
+        using var generator = new Generator(device, model, new EngineSettings { CacheType = SharedOptions.CacheType(type) });
         var watch = Stopwatch.StartNew();
         var outputs = Continue(generator, tokenizer, prompts, settings, stops, streams);
         Report(outputs, prompts, watch.Elapsed, idFile is not null, result.GetValue(options.Json));

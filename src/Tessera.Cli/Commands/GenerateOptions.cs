@@ -30,7 +30,7 @@ internal sealed class GenerateOptions
 
     public Option<ulong> Seed { get; } = SharedOptions.Seed();
 
-    public Option<string> DataType { get; } = SharedOptions.DataType("f32", "Storage of weights, keys and values in memory: f32 or bf16.");
+    public Option<string> DataType { get; } = SharedOptions.StorageType();
 
     public Option<string> Device { get; } = SharedOptions.Device();
 

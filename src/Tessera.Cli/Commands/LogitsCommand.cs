@@ -21,7 +21,7 @@ internal static class LogitsCommand
         var input = new Option<string>("--input") { Description = "safetensors with input_ids [B,T] (I64 or I32).", Required = true };
         var output = new Option<string>("--output") { Description = "safetensors to write: logits [B,T,V].", Required = true };
         var gradients = new Option<bool>("--gradients") { Description = "Also loss [1] and grad.NAME of every weight (next-token cross-entropy)." };
-        var type = SharedOptions.DataType("f32", "Storage of the weights in memory: f32 or bf16.");
+        var type = SharedOptions.StorageType();
         var device = SharedOptions.Device();
         var threads = SharedOptions.Threads();
         var command = new Command("logits", "Logits and gradients for given ids.") { model, input, output, gradients, type, device, threads };

@@ -189,7 +189,7 @@ internal static class PerplexityCommand
 
         public Option<bool> Documents { get; } = new("--per-document") { Description = "Also the figures of every document." };
 
-        public Option<string> DataType { get; } = SharedOptions.DataType("f32", "Storage of the weights in memory: f32 or bf16.");
+        public Option<string> DataType { get; } = SharedOptions.StorageType();
 
         public Option<string> Device { get; } = SharedOptions.Device();
 

@@ -35,6 +35,21 @@ internal static class SharedOptions
         return option;
     }
 
+    /// <summary>Storage of a model's weights in memory, where it is only run.</summary>
+    public static Option<string> StorageType()
+    {
+        var option = new Option<string>("--dtype")
+        {
+            Description = "Storage in memory: f32, bf16, int8 or int4. int8 and int4 are matrices in groups of 32 with a scale each; with int4, token table and head are int8; norms and biases stay f32. Keys and values are f32 with f32, else bf16.",
+            DefaultValueFactory = _ => "f32",
+        };
+        option.AcceptOnlyFromAmong("f32", "bf16", "int8", "int4");
+        return option;
+    }
+
+    /// <summary>Storage of keys and values beside weights of a type.</summary>
+    public static DType CacheType(DType weights) => weights == DType.F32 ? DType.F32 : DType.BF16;
+
     /// <summary>The modes of reasoning that <c>on</c>, <c>off</c> or <c>both</c> ask for.</summary>
     public static ThinkingMode[] ParseThinking(string text) => text switch
     {
@@ -61,5 +76,11 @@ internal static class SharedOptions
         Description = "Most memory that training may take, such as 8GiB; by default what the machine has left.",
     };
 
-    public static DType ParseDataType(string text) => text == "bf16" ? DType.BF16 : DType.F32;
+    public static DType ParseDataType(string text) => text switch
+    {
+        "bf16" => DType.BF16,
+        "int8" => DType.Int8,
+        "int4" => DType.Int4,
+        _ => DType.F32,
+    };
 }

@@ -19,7 +19,7 @@ internal static class TasksScoreCommand
         var levels = new Option<string?>("--levels") { Description = "Comma-separated levels; all by default." };
         var samples = new Option<string?>("--samples") { Description = "File for every problem, completion and verdict as JSON lines." };
         var seed = SharedOptions.Seed();
-        var type = SharedOptions.DataType("f32", "Storage of weights, keys and values in memory: f32 or bf16.");
+        var type = SharedOptions.StorageType();
         var (device, threads, json) = (SharedOptions.Device(), SharedOptions.Threads(), SharedOptions.Json());
         var command = new Command("score", "Solve problems of the evaluation split greedily and verify the answers.")
         {
@@ -36,7 +36,7 @@ internal static class TasksScoreCommand
             var tokenizer = source.RequireTokenizer("tasks score");
             using var opened = Tessera.Devices.Device.Open(result.GetValue(device)!, workers);
             using var decoder = source.Load(storage);
-            using var generator = new Generator(opened, decoder, EngineSettings.Throughput with { CacheType = storage });
+            using var generator = new Generator(opened, decoder, EngineSettings.Throughput with { CacheType = SharedOptions.CacheType(storage) });
             using var log = result.GetValue(samples) is { } path ? new StreamWriter(path) : null;
             using var progress = new ProgressReporter(Console.Error, new ProgressOptions { Label = "tasks", Unit = "problems", Total = wanted });
             var accuracy = TaskAccuracy.Measure(

@@ -10,7 +10,7 @@ public static unsafe partial class BlockQuantization
 
     /// <summary>Both directions in both formats over arrays larger than the caches.</summary>
     public static IEnumerable<BenchCase> BenchCases(Device device) =>
-        [.. BenchPair(device, BlockFormat.Q8_0, "q8_0"), .. BenchPair(device, BlockFormat.Q4_0, "q4_0")];
+        [.. BenchPair(device, BlockFormat.Q8, "q8_0"), .. BenchPair(device, BlockFormat.Q4, "q4_0")];
 
     private static BenchCase[] BenchPair(Device device, BlockFormat format, string type)
     {

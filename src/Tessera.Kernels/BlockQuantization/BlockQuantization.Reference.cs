@@ -15,12 +15,12 @@ public static unsafe partial class BlockQuantization
                 largest = MathF.Abs(weight) > MathF.Abs(largest) ? weight : largest;
             }
 
-            float scale = format == BlockFormat.Q8_0 ? MathF.Abs(largest) / 127 : largest / -8;
+            float scale = format == BlockFormat.Q8 ? MathF.Abs(largest) / 127 : largest / -8;
             float inverse = scale == 0 ? 0 : 1 / scale;
             BitConverter.TryWriteBytes(bytes, (Half)scale);
             for (int i = 0; i < BlockSize; i++)
             {
-                if (format == BlockFormat.Q8_0)
+                if (format == BlockFormat.Q8)
                 {
                     bytes[2 + i] = (byte)(sbyte)MathF.Round(weights[i] * inverse, MidpointRounding.AwayFromZero);
                 }

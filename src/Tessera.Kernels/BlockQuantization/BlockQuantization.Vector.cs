@@ -15,7 +15,7 @@ public static unsafe partial class BlockQuantization
         {
             if (!Vector256.IsHardwareAccelerated)
             {
-                QuantizeReference(BlockFormat.Q8_0, new ReadOnlySpan<float>(source, BlockSize), new Span<byte>(target, sizeof(ushort) + BlockSize));
+                QuantizeReference(BlockFormat.Q8, new ReadOnlySpan<float>(source, BlockSize), new Span<byte>(target, sizeof(ushort) + BlockSize));
                 continue;
             }
 
@@ -37,7 +37,7 @@ public static unsafe partial class BlockQuantization
         {
             if (!Vector256.IsHardwareAccelerated)
             {
-                QuantizeReference(BlockFormat.Q4_0, new ReadOnlySpan<float>(source, BlockSize), new Span<byte>(target, sizeof(ushort) + HalfBlock));
+                QuantizeReference(BlockFormat.Q4, new ReadOnlySpan<float>(source, BlockSize), new Span<byte>(target, sizeof(ushort) + HalfBlock));
                 continue;
             }
 

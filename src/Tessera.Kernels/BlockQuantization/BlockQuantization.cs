@@ -5,7 +5,7 @@ namespace Tessera.Kernels;
 /// <summary>Weights between floating point and the blocks of <see cref="BlockFormat"/>.</summary>
 public static unsafe partial class BlockQuantization
 {
-    /// <summary>The integer of <see cref="BlockFormat.Q4_0"/> that stands for zero.</summary>
+    /// <summary>The integer of <see cref="BlockFormat.Q4"/> that stands for zero.</summary>
     public const int FourBitZero = 8;
 
     private const int BlockSize = BlockFormats.BlockSize;
@@ -84,7 +84,7 @@ public static unsafe partial class BlockQuantization
         var (start, end) = WorkerPool.Share(job->Count / BlockSize, worker, workers, GrainBlocks);
         float* source = (float*)job->Floats + (start * BlockSize);
         byte* target = job->Blocks + (start * job->Format.BlockBytes());
-        if (job->Format == BlockFormat.Q8_0)
+        if (job->Format == BlockFormat.Q8)
         {
             QuantizeEightBits(source, target, end - start);
         }
@@ -116,7 +116,7 @@ public static unsafe partial class BlockQuantization
 
     private static void Widen(BlockFormat format, byte* source, float* target, long blocks)
     {
-        if (format == BlockFormat.Q8_0)
+        if (format == BlockFormat.Q8)
         {
             WidenEightBits(source, target, blocks);
         }

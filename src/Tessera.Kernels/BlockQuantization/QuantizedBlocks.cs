@@ -27,7 +27,7 @@ public readonly unsafe record struct QuantizedBlocks(nint Address, BlockFormat F
         byte* integers = Block(row, column / BlockFormats.BlockSize) + sizeof(ushort);
         int index = column % BlockFormats.BlockSize;
         const int Half = BlockFormats.BlockSize / 2;
-        return Format == BlockFormat.Q8_0
+        return Format == BlockFormat.Q8
             ? (sbyte)integers[index]
             : (index < Half ? integers[index] & 0xF : integers[index - Half] >> 4) - BlockQuantization.FourBitZero;
     }

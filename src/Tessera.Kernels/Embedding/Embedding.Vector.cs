@@ -15,7 +15,11 @@ public static unsafe partial class Embedding
         {
             long row = a.Ids[t] * a.Table.Stride;
             float* output = a.Output + ((long)t * width);
-            if (a.Table.Type == DType.F32)
+            if (a.Table.Type.IsGrouped())
+            {
+                GroupedMatrix.LoadRow(a.Table, a.Ids[t], output);
+            }
+            else if (a.Table.Type == DType.F32)
             {
                 new ReadOnlySpan<float>(a.Table.Floats + row, width).CopyTo(new Span<float>(output, width));
             }

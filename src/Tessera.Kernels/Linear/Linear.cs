@@ -9,7 +9,7 @@ public static unsafe partial class Linear
     /// <remarks>
     /// Y[t,o] = (accumulate ? Y[t,o] : 0) + Σ_i X[t,i] · W[o,i].
     /// Shapes: input [tokens, weight.Columns], weight [outputs, inputs], output [tokens, weight.Rows]; strides in elements.
-    /// Types: weight f32 or bf16, the rest f32.
+    /// Types: weight f32 or bf16, the rest f32; a weight of int8 or int4 groups goes to <see cref="QuantizedLinear.Forward"/>.
     /// Aliasing: output must not overlap input.
     /// Error: relative L2 to Reference at most 1e-6.
     /// Determinism: bitwise, independent of the number of threads and, among up to <see cref="StreamingTokens"/> tokens and
@@ -29,7 +29,7 @@ public static unsafe partial class Linear
     /// them the time of packing the weight where <paramref name="packed"/> does not spare it.
     /// </param>
     /// <param name="packed">The same weight from <see cref="Gemm.PackRight"/>, transposed, or nothing. It changes no bit.</param>
-    /// <exception cref="ArgumentException">A stride is below its row or the weight is neither f32 nor bf16.</exception>
+    /// <exception cref="ArgumentException">A stride is below its row or the weight is of integers without groups.</exception>
     public static void Forward(
         Device device,
         float* input,
@@ -44,6 +44,12 @@ public static unsafe partial class Linear
     {
         CheckStride(inputStride, weight.Columns, tokens, "input");
         CheckStride(outputStride, weight.Rows, tokens, "output");
+        if (weight.Type.IsGrouped())
+        {
+            QuantizedLinear.Forward(device, input, inputStride, weight, output, outputStride, tokens, accumulate);
+            return;
+        }
+
         if (!ReadsPacked(tokens, invariant) && tokens > 0 && weight.Rows > 0 && weight.Columns > 0)
         {
             Stream(CpuDevice.From(device), input, inputStride, weight, output, outputStride, tokens, accumulate);
@@ -83,6 +89,11 @@ public static unsafe partial class Linear
     {
         CheckStride(gradOutputStride, weight.Rows, tokens, "gradOutput");
         CheckStride(gradInputStride, weight.Columns, tokens, "gradInput");
+        if (weight.Type.IsGrouped())
+        {
+            throw new ArgumentException($"linear weight: {weight.Type.Label()} is for inference, there are no gradients through it", nameof(weight));
+        }
+
         var dy = new MatrixView((nint)gradOutput, DType.F32, tokens, weight.Rows, gradOutputStride);
         Gemm.Multiply(
             device, dy, false, weight, false, gradInput, gradInputStride, tokens, weight.Columns, weight.Rows, accumulate);
@@ -123,7 +134,7 @@ public static unsafe partial class Linear
         }
     }
 
-    private static void CheckStride(long stride, int columns, int tokens, string name)
+    internal static void CheckStride(long stride, int columns, int tokens, string name)
     {
         if (tokens > 1 && stride < columns)
         {

@@ -6,7 +6,7 @@ namespace Tessera.Kernels;
 /// <remarks>
 /// z = hidden·headᵀ; lse_t = log Σ_v e^z[t,v]; loss_t = lse_t − z[t,y_t];
 /// dz[t,v] = gradientScale·w_t·(e^(z[t,v] − lse_t) − [v = y_t]); gradHidden = dz·head; gradHead += dzᵀ·hidden.
-/// Shapes: hidden, gradHidden [tokens, width] f32; head [vocabulary, width] f32 or bf16; gradHead [vocabulary, width] f32, dense;
+/// Shapes: hidden, gradHidden [tokens, width] f32; head [vocabulary, width] f32 or bf16, without gradients also int8 or int4; gradHead [vocabulary, width] f32, dense;
 /// targets, tokenWeights, tokenLoss [tokens].
 /// Saved for backward: nothing; gradients are made in the same pass.
 /// Error: relative L2 to the reference at most 2e-6 for losses and gradients on bounded logits.
@@ -34,7 +34,7 @@ public static unsafe partial class LinearCrossEntropy
     /// <summary>Losses per token and, where asked for, the gradients of the weighted sum of losses.</summary>
     /// <param name="device">Where to run.</param>
     /// <param name="hidden">[tokens, width], the normalised output of the last layer.</param>
-    /// <param name="head">[vocabulary, width], f32 or bf16.</param>
+    /// <param name="head">[vocabulary, width], f32 or bf16; without gradHidden also int8 or int4.</param>
     /// <param name="targets">[tokens]; read only where the weight is not 0.</param>
     /// <param name="tokenWeights">[tokens], weight over normaliser; 0 leaves a token out.</param>
     /// <param name="tokenLoss">[tokens], assigned: negative log-likelihood in nats, unweighted, 0 where the weight is 0.</param>
@@ -69,7 +69,7 @@ public static unsafe partial class LinearCrossEntropy
             }
 
             var input = new MatrixView((nint)(hidden + ((long)first * width)), DType.F32, count, width);
-            Gemm.Multiply(device, input, false, head, true, logits, vocabulary, count, vocabulary, width, false);
+            Logits(device, input, head, logits, vocabulary);
             var arguments = new Arguments
             {
                 Logits = logits,
@@ -87,6 +87,12 @@ public static unsafe partial class LinearCrossEntropy
 
         cpu.Scratch.Release(mark);
     }
+
+    /// <summary>logits = input·headᵀ for a head of any storage, with the bits that a token has in every chunk.</summary>
+    internal static void Logits(Device device, in MatrixView input, in MatrixView head, float* logits, int vocabulary) =>
+        Linear.Forward(
+            device, input.Floats, input.Stride, head with { Rows = vocabulary }, logits, vocabulary, input.Rows, accumulate: false,
+            invariant: true);
 
     /// <summary>The two products behind the gradient of a chunk's logits.</summary>
     internal static void Gradients(

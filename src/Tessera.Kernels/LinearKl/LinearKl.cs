@@ -12,7 +12,7 @@ namespace Tessera.Kernels;
 /// Since Σ p = Σ q, the sum is taken as Σ p·φ(log(q/p)) with φ(x) = e^x − 1 − x ≥ 0: no term is negative, so a tiny divergence keeps
 /// its relative precision, and an error in the two normalisers enters only squared. Equal logits give exactly 0 and no gradient.
 /// Shapes: studentHidden, gradHidden [tokens, studentWidth]; teacherHidden [tokens, teacherWidth]; heads [vocabulary, width] f32 or
-/// bf16; gradHead [vocabulary, studentWidth] f32, dense; tokenWeights, tokenLoss [tokens].
+/// bf16, int8 or int4 where they get no gradient; gradHead [vocabulary, studentWidth] f32, dense; tokenWeights, tokenLoss [tokens].
 /// Saved for backward: nothing; gradients are made in the same pass.
 /// Error: relative L2 to the reference at most 5e-6 for losses and gradients, given the logits.
 /// Determinism: bitwise, independent of thread count; chunks of tokens are cut from token 0 by vocabulary and budget alone.
@@ -24,9 +24,9 @@ public static unsafe partial class LinearKl
     /// <summary>Losses per token and, where asked for, the gradients of the weighted sum of losses for the student.</summary>
     /// <param name="device">Where to run.</param>
     /// <param name="studentHidden">[tokens, studentWidth].</param>
-    /// <param name="studentHead">[vocabulary, studentWidth], f32 or bf16.</param>
+    /// <param name="studentHead">[vocabulary, studentWidth], f32 or bf16; without gradHidden also int8 or int4.</param>
     /// <param name="teacherHidden">[tokens, teacherWidth].</param>
-    /// <param name="teacherHead">[vocabulary, teacherWidth], f32 or bf16.</param>
+    /// <param name="teacherHead">[vocabulary, teacherWidth], f32, bf16, int8 or int4.</param>
     /// <param name="tokenWeights">[tokens], weight over normaliser; 0 leaves a token out.</param>
     /// <param name="temperature">τ, above 0.</param>
     /// <param name="tokenLoss">[tokens], assigned: in nats times τ², unweighted, 0 where the weight is 0.</param>
@@ -73,8 +73,8 @@ public static unsafe partial class LinearKl
 
             var input = new MatrixView((nint)(studentHidden + ((long)first * studentWidth)), DType.F32, count, studentWidth);
             var guide = new MatrixView((nint)(teacherHidden + ((long)first * teacherWidth)), DType.F32, count, teacherWidth);
-            Gemm.Multiply(device, input, false, studentHead, true, student, vocabulary, count, vocabulary, studentWidth, false);
-            Gemm.Multiply(device, guide, false, teacherHead, true, teacher, vocabulary, count, vocabulary, teacherWidth, false);
+            LinearCrossEntropy.Logits(device, input, studentHead, student, vocabulary);
+            LinearCrossEntropy.Logits(device, guide, teacherHead, teacher, vocabulary);
             var arguments = new Arguments
             {
                 Student = student,

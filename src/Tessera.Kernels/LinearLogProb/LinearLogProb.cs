@@ -9,7 +9,7 @@ namespace Tessera.Kernels;
 /// <remarks>
 /// z = hidden·headᵀ; logProb_t = log softmax(z_t / τ)[y_t]; entropy_t = −Σ_v p·log p with p = softmax(z_t / τ).
 /// With m = max z and x = (z − m)/τ: entropy = log Σ e^x − Σ x·e^x / Σ e^x, a sum of terms that are not negative.
-/// Shapes: hidden [tokens, width] f32; head [vocabulary, width] f32 or bf16; targets, tokenWeights, logProb, entropy [tokens].
+/// Shapes: hidden [tokens, width] f32; head [vocabulary, width] f32, bf16, int8 or int4; targets, tokenWeights, logProb, entropy [tokens].
 /// Error: relative L2 to the reference at most 2e-6 for log-probabilities and 5e-6 for entropies on bounded logits.
 /// Determinism: bitwise, independent of thread count. With τ = 1, logProb has the bits of the negated loss of
 /// <see cref="LinearCrossEntropy"/> on the same arguments, and for every τ those of <see cref="LinearPolicy"/>.
@@ -20,7 +20,7 @@ public static unsafe partial class LinearLogProb
     /// <summary>Log-probabilities and, where asked for, entropies.</summary>
     /// <param name="device">Where to run.</param>
     /// <param name="hidden">[tokens, width], the normalised output of the last layer.</param>
-    /// <param name="head">[vocabulary, width], f32 or bf16.</param>
+    /// <param name="head">[vocabulary, width], f32, bf16, int8 or int4.</param>
     /// <param name="targets">[tokens]; read only where the weight is not 0.</param>
     /// <param name="tokenWeights">[tokens]; 0 leaves a token out, other values do not matter.</param>
     /// <param name="temperature">τ, above 0.</param>
@@ -54,7 +54,7 @@ public static unsafe partial class LinearLogProb
             }
 
             var input = new MatrixView((nint)(hidden + ((long)first * width)), DType.F32, count, width);
-            Gemm.Multiply(device, input, false, head, true, logits, vocabulary, count, vocabulary, width, false);
+            LinearCrossEntropy.Logits(device, input, head, logits, vocabulary);
             var arguments = new Arguments
             {
                 Logits = logits,

@@ -71,7 +71,7 @@ public static unsafe partial class LinearPolicy
             }
 
             var input = new MatrixView((nint)(hidden + ((long)first * width)), DType.F32, rows, width);
-            Gemm.Multiply(device, input, false, head, true, logits, vocabulary, rows, vocabulary, width, false);
+            LinearCrossEntropy.Logits(device, input, head, logits, vocabulary);
             var arguments = new Arguments
             {
                 Logits = logits,

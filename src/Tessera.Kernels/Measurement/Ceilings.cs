@@ -44,7 +44,7 @@ public sealed unsafe class CeilingProbe : IDisposable
     /// <summary>One measurement: FLOP or bytes per second.</summary>
     public double Rate(BenchCeiling ceiling)
     {
-        if (ceiling != BenchCeiling.FusedMultiplyAdd && _buffer == null)
+        if (ceiling is BenchCeiling.StreamRead or BenchCeiling.StreamCopy && _buffer == null)
         {
             _buffer = (byte*)NativeMemory.AlignedAlloc((nuint)BufferBytes, 64);
             new Span<float>(_buffer, (int)(BufferBytes / sizeof(float))).Fill(1.25f);
@@ -53,13 +53,19 @@ public sealed unsafe class CeilingProbe : IDisposable
         delegate*<void*, int, int, void> body = ceiling switch
         {
             BenchCeiling.FusedMultiplyAdd => &MultiplyAdd,
+            BenchCeiling.Int8DotProduct => &DotProducts,
             BenchCeiling.StreamRead => &Read,
             _ => &Copy,
         };
         long start = Stopwatch.GetTimestamp();
         _device.Workers.Run(body, _buffer);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        double work = ceiling == BenchCeiling.FusedMultiplyAdd ? FlopsPerWorker * _device.Workers.Count : BufferBytes;
+        double work = ceiling switch
+        {
+            BenchCeiling.FusedMultiplyAdd => FlopsPerWorker * _device.Workers.Count,
+            BenchCeiling.Int8DotProduct => Int8Ceiling.OperationsPerWorker * _device.Workers.Count,
+            _ => BufferBytes,
+        };
         return work / seconds;
     }
 
@@ -74,6 +80,8 @@ public sealed unsafe class CeilingProbe : IDisposable
         Vector512.IsHardwareAccelerated ? Steps * 16.0 * 16 * 2
         : Vector256.IsHardwareAccelerated && Fma.IsSupported ? Steps * 12.0 * 8 * 2
         : Steps * 8.0 * 2;
+
+    private static void DotProducts(void* context, int worker, int workers) => Consume(Int8Ceiling.Run());
 
     private static void MultiplyAdd(void* context, int worker, int workers)
     {

@@ -46,7 +46,12 @@ public static class KernelBench
             bench.DataType,
             device.Workers.Count,
             Quantile(rates, 0.5) / 1e9,
-            bench.Ceiling == BenchCeiling.FusedMultiplyAdd ? "GFLOP/s" : "GB/s",
+            bench.Ceiling switch
+            {
+                BenchCeiling.FusedMultiplyAdd => "GFLOP/s",
+                BenchCeiling.Int8DotProduct => "GOP/s",
+                _ => "GB/s",
+            },
             Quantile(ceilings, 0.5) / 1e9,
             Quantile(ratios, 0.5),
             ratios.Count,

@@ -7,7 +7,9 @@ public static class KernelCatalog
 {
     private static readonly (string Name, Func<Device, IEnumerable<BenchCase>> Cases)[] Operations =
     [
-        ("gemm", Gemm.BenchCases), ("linear", Linear.BenchCases), ("attention", Attention.BenchCases), ("rope", Rope.BenchCases),
+        ("gemm", Gemm.BenchCases), ("gemm", QuantizedLinear.GemmBenchCases), ("linear", Linear.BenchCases),
+        ("gemv", QuantizedLinear.GemvBenchCases),
+        ("attention", Attention.BenchCases), ("rope", Rope.BenchCases),
         ("qkv-epilogue", QkvEpilogue.BenchCases), ("bias", Bias.BenchCases),
         ("kv-append", KeyValueStore.BenchCases), ("rmsnorm", RmsNorm.BenchCases), ("swiglu", SwiGlu.BenchCases),
         ("residual", Residual.BenchCases), ("embedding", Embedding.BenchCases), ("conversion", Conversion.BenchCases),
@@ -19,7 +21,7 @@ public static class KernelCatalog
     ];
 
     /// <summary>Names of the operations; the name of each case begins with one of them.</summary>
-    public static IReadOnlyList<string> Names { get; } = [.. Operations.Select(operation => operation.Name)];
+    public static IReadOnlyList<string> Names { get; } = [.. Operations.Select(operation => operation.Name).Distinct()];
 
     /// <summary>
     /// The cases whose "name shape type" contains a filter. They are made one by one as they are asked for, because the

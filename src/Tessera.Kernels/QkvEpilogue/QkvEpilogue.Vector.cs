@@ -5,8 +5,8 @@ using Tessera.Devices;
 namespace Tessera.Kernels;
 
 /// <content>
-/// A row is finished head by head, so a head stays in the first-level cache for bias, norm and rotation. Heads are read in
-/// vectors of 16 with a masked tail; sums have four accumulators from 64 elements on.
+/// A row is finished head by head, so a head stays in the first-level cache for bias, norm and rotation. Where half a head is
+/// whole vectors of 16, norm and rotation share their loads and stores; other heads take one step after the other.
 /// </content>
 public static unsafe partial class QkvEpilogue
 {
@@ -34,16 +34,19 @@ public static unsafe partial class QkvEpilogue
             float* head = row;
             for (int h = 0; h < rotated; h++, head += headDim)
             {
-                if (a.Weights.QueryGain is not null)
+                if (a.Weights.QueryGain is null)
                 {
-                    float scale = Normalise(head, h < a.Shape.Heads ? a.Weights.QueryGain : a.Weights.KeyGain, headDim, a.Weights.Epsilon);
-                    if (a.InverseRms is not null)
-                    {
-                        a.InverseRms[((long)t * rotated) + h] = scale;
-                    }
+                    Rope.RotateHead(head, half, a.Cosines + angle, a.Sines + angle, 1f);
+                    continue;
                 }
 
-                Rope.RotateHead(head, half, a.Cosines + angle, a.Sines + angle, 1f);
+                float* gain = h < a.Shape.Heads ? a.Weights.QueryGain : a.Weights.KeyGain;
+                float scale = InverseRootMean(head, headDim, a.Weights.Epsilon);
+                NormaliseAndRotate(head, gain, a.Cosines + angle, a.Sines + angle, scale, half);
+                if (a.InverseRms is not null)
+                {
+                    a.InverseRms[((long)t * rotated) + h] = scale;
+                }
             }
         }
     }
@@ -65,58 +68,109 @@ public static unsafe partial class QkvEpilogue
             float* gradient = a.Rows + ((long)t * a.Shape.PackedWidth);
             for (int h = 0; h < rotated; h++, gradient += headDim)
             {
-                Rope.RotateHead(gradient, half, a.Cosines + angle, a.Sines + angle, -1f);
                 if (a.Weights.QueryGain is null)
                 {
+                    Rope.RotateHead(gradient, half, a.Cosines + angle, a.Sines + angle, -1f);
                     continue;
                 }
 
                 bool isQuery = h < a.Shape.Heads;
                 long head = ((long)t * rotated) + h;
+                float* gain = isQuery ? a.Weights.QueryGain : a.Weights.KeyGain;
+                float* x = a.NormInput + (head * headDim);
+                float product = RotateBackAndProject(gradient, gain, x, a.Cosines + angle, a.Sines + angle, half);
                 NormaliseBackward(
-                    gradient, a.NormInput + (head * headDim), isQuery ? a.Weights.QueryGain : a.Weights.KeyGain, a.InverseRms[head],
-                    partial is null || isQuery ? partial : partial + headDim, headDim);
+                    gradient, x, gain, a.InverseRms[head], product, partial is null || isQuery ? partial : partial + headDim, headDim);
             }
         }
     }
 
-    /// <summary>x = x·s·gain in place.</summary>
-    /// <returns>s.</returns>
+    /// <summary>s = 1 / sqrt(mean(x²) + ε).</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float Normalise(float* x, float* gain, int width, float epsilon)
+    private static float InverseRootMean(float* x, int width, float epsilon)
     {
-        double squares = Sum<Square>(x, x, x, width);
-        if (!double.IsFinite(squares))
+        float squares = SumOfSquares(x, width);
+        if (float.IsFinite(squares))
         {
-            // Elements beyond 1e19 overflow a float when squared; double has room for the square of any float.
-            squares = 0;
-            for (int e = 0; e < width; e++)
-            {
-                squares += (double)x[e] * x[e];
-            }
+            return 1f / MathF.Sqrt((squares / width) + epsilon);
         }
 
-        float scale = (float)(1.0 / Math.Sqrt((squares / width) + epsilon));
+        // Elements beyond 1e19 overflow a float when squared; double has room for the square of any float.
+        double sum = 0;
+        for (int e = 0; e < width; e++)
+        {
+            sum += (double)x[e] * x[e];
+        }
+
+        return (float)(1.0 / Math.Sqrt((sum / width) + epsilon));
+    }
+
+    /// <summary>x = R(x·s·gain) in place.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void NormaliseAndRotate(float* x, float* gain, float* cosines, float* sines, float scale, int half)
+    {
         var factor = Vector512.Create(scale);
-        int i = 0;
-        for (; i <= width - 16; i += 16)
+        if (half % 16 == 0)
         {
-            (Vector512.Load(x + i) * factor * Vector512.Load(gain + i)).Store(x + i);
+            for (int j = 0; j < half; j += 16)
+            {
+                var a = Vector512.Load(x + j) * factor * Vector512.Load(gain + j);
+                var b = Vector512.Load(x + half + j) * factor * Vector512.Load(gain + half + j);
+                Vector512<float> cosine = Vector512.Load(cosines + j), sine = Vector512.Load(sines + j);
+                Vector512.FusedMultiplyAdd(a, cosine, -(b * sine)).Store(x + j);
+                Vector512.FusedMultiplyAdd(b, cosine, a * sine).Store(x + half + j);
+            }
+
+            return;
         }
 
-        for (; i < width; i++)
+        for (int e = 0; e < 2 * half; e++)
         {
-            x[i] = x[i] * scale * gain[i];
+            x[e] = x[e] * scale * gain[e];
         }
 
-        return scale;
+        Rope.RotateHead(x, half, cosines, sines, 1f);
+    }
+
+    /// <summary>Rotates a gradient back in place.</summary>
+    /// <returns>Σ gradient·gain·x.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static float RotateBackAndProject(float* gradient, float* gain, float* x, float* cosines, float* sines, int half)
+    {
+        float sum = 0;
+        if (half % 16 == 0)
+        {
+            Vector512<float> s0 = default, s1 = default;
+            for (int j = 0; j < half; j += 16)
+            {
+                Vector512<float> a = Vector512.Load(gradient + j), b = Vector512.Load(gradient + half + j);
+                Vector512<float> cosine = Vector512.Load(cosines + j), sine = Vector512.Load(sines + j);
+                var back = Vector512.FusedMultiplyAdd(a, cosine, b * sine);
+                var front = Vector512.FusedMultiplyAdd(b, cosine, -(a * sine));
+                back.Store(gradient + j);
+                front.Store(gradient + half + j);
+                s0 = Vector512.FusedMultiplyAdd(back * Vector512.Load(gain + j), Vector512.Load(x + j), s0);
+                s1 = Vector512.FusedMultiplyAdd(front * Vector512.Load(gain + half + j), Vector512.Load(x + half + j), s1);
+            }
+
+            return VectorMath.Sum(s0 + s1);
+        }
+
+        Rope.RotateHead(gradient, half, cosines, sines, -1f);
+        for (int e = 0; e < 2 * half; e++)
+        {
+            sum = MathF.FusedMultiplyAdd(gradient[e] * gain[e], x[e], sum);
+        }
+
+        return sum;
     }
 
     /// <summary>Turns the gradient of a head's norm into that of its input, in place, and adds the gain's gradient to a partial sum.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void NormaliseBackward(float* gradient, float* x, float* gain, float scale, float* gradGain, int width)
+    private static void NormaliseBackward(
+        float* gradient, float* x, float* gain, float scale, float product, float* gradGain, int width)
     {
-        float mean = Sum<WeightedProduct>(gradient, gain, x, width) * scale / width;
+        float mean = product * scale / width;
         Vector512<float> factor = Vector512.Create(scale), shift = Vector512.Create(-mean);
         int i = 0;
         for (; i <= width - 16; i += 16)
@@ -142,53 +196,33 @@ public static unsafe partial class QkvEpilogue
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float Sum<TTerm>(float* a, float* b, float* c, int width)
-        where TTerm : struct, ITerm
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float SumOfSquares(float* x, int width)
     {
         Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
         int i = 0;
         for (; i <= width - 64; i += 64)
         {
-            s0 = TTerm.Add(s0, Vector512.Load(a + i), Vector512.Load(b + i), Vector512.Load(c + i));
-            s1 = TTerm.Add(s1, Vector512.Load(a + i + 16), Vector512.Load(b + i + 16), Vector512.Load(c + i + 16));
-            s2 = TTerm.Add(s2, Vector512.Load(a + i + 32), Vector512.Load(b + i + 32), Vector512.Load(c + i + 32));
-            s3 = TTerm.Add(s3, Vector512.Load(a + i + 48), Vector512.Load(b + i + 48), Vector512.Load(c + i + 48));
+            Vector512<float> x0 = Vector512.Load(x + i), x1 = Vector512.Load(x + i + 16);
+            Vector512<float> x2 = Vector512.Load(x + i + 32), x3 = Vector512.Load(x + i + 48);
+            s0 = Vector512.FusedMultiplyAdd(x0, x0, s0);
+            s1 = Vector512.FusedMultiplyAdd(x1, x1, s1);
+            s2 = Vector512.FusedMultiplyAdd(x2, x2, s2);
+            s3 = Vector512.FusedMultiplyAdd(x3, x3, s3);
         }
 
         for (; i <= width - 16; i += 16)
         {
-            s0 = TTerm.Add(s0, Vector512.Load(a + i), Vector512.Load(b + i), Vector512.Load(c + i));
+            Vector512<float> v = Vector512.Load(x + i);
+            s0 = Vector512.FusedMultiplyAdd(v, v, s0);
         }
 
         if (i < width)
         {
-            int rest = width - i;
-            s1 = TTerm.Add(s1, VectorMath.LoadPart(a + i, rest), VectorMath.LoadPart(b + i, rest), VectorMath.LoadPart(c + i, rest));
+            Vector512<float> v = VectorMath.LoadPart(x + i, width - i);
+            s1 = Vector512.FusedMultiplyAdd(v, v, s1);
         }
 
         return VectorMath.Sum((s0 + s1) + (s2 + s3));
-    }
-
-    /// <summary>One term of a sum over a head.</summary>
-    private interface ITerm
-    {
-        static abstract Vector512<float> Add(Vector512<float> sum, Vector512<float> a, Vector512<float> b, Vector512<float> c);
-    }
-
-    /// <summary>a².</summary>
-    private readonly struct Square : ITerm
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector512<float> Add(Vector512<float> sum, Vector512<float> a, Vector512<float> b, Vector512<float> c) =>
-            Vector512.FusedMultiplyAdd(a, a, sum);
-    }
-
-    /// <summary>a·b·c.</summary>
-    private readonly struct WeightedProduct : ITerm
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector512<float> Add(Vector512<float> sum, Vector512<float> a, Vector512<float> b, Vector512<float> c) =>
-            Vector512.FusedMultiplyAdd(a * b, c, sum);
     }
 }

@@ -47,6 +47,14 @@ public sealed class BlockFactory(ModelConfiguration model, RopeTable rope, Arena
     /// <summary>A bias [outputs, 1], f32.</summary>
     public Parameter Bias(string name, int outputs) => new(name + ".bias", outputs, 1, DType.F32, arena);
 
+    /// <summary>The token table or the head: in the factory's storage type, but int8 where that is int4.</summary>
+    /// <remarks>
+    /// Every token reads a row of the table, and the head decides between tokens whose logits are close: four bits cost more there
+    /// than the layers' matrices, which are most of the bytes, gain.
+    /// </remarks>
+    public Parameter Table(string name, int rows, int columns) =>
+        new(name, rows, columns, type == DType.Int4 ? DType.Int8 : type, arena);
+
     /// <summary>A matrix in the factory's storage type.</summary>
     public Parameter Matrix(string name, int rows, int columns) => new(name, rows, columns, type, arena);
 

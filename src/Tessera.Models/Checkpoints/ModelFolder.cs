@@ -39,7 +39,10 @@ public static class ModelFolder
 
     /// <summary>Loads configuration and weights.</summary>
     /// <param name="folder">The folder.</param>
-    /// <param name="type">Storage of matrices in memory; null keeps the checkpoint's own.</param>
+    /// <param name="type">
+    /// Storage of matrices in memory; null keeps the checkpoint's own. int8 and int4 round portion by portion; with int4, token
+    /// table and head are int8.
+    /// </param>
     /// <exception cref="InvalidDataException">A file is missing, damaged, or does not hold what the configuration says.</exception>
     [SuppressMessage("Reliability", "CA2000", Justification = "Returned to the caller, disposed of where filling it fails.")]
     public static Decoder Load(string folder, DType? type = null)
@@ -63,9 +66,7 @@ public static class ModelFolder
                 .Select(slice => (Name: StoredName(checkpoint, configuration, slice.Name), Slice: slice))
                 .OrderBy(pair => checkpoint.Position(pair.Name)))
             {
-                var view = slice.Parameter.RowsView(slice.RowStart, slice.Rows);
-                checkpoint.CopyTo(device, name, slice.Parameter.Type, view.Address, slice.Shape);
-                slice.Parameter.MarkChanged();
+                Fill(device, checkpoint, name, slice);
             }
 
             return model;
@@ -162,6 +163,34 @@ public static class ModelFolder
         && !checkpoint.TryGet(name, out _) && checkpoint.TryGet(WeightMap.Head, out _)
             ? WeightMap.Head
             : name;
+
+    private static void Fill(Device device, SafetensorsCheckpoint checkpoint, string name, WeightSlice slice)
+    {
+        if (slice.Parameter.Type.IsGrouped())
+        {
+            FillGrouped(device, checkpoint, name, slice);
+            return;
+        }
+
+        var view = slice.Parameter.RowsView(slice.RowStart, slice.Rows);
+        checkpoint.CopyTo(device, name, slice.Parameter.Type, view.Address, slice.Shape);
+        slice.Parameter.MarkChanged();
+    }
+
+    /// <summary>Rounds a stored matrix into its rows of a parameter, in portions.</summary>
+    private static unsafe void FillGrouped(Device device, SafetensorsCheckpoint checkpoint, string name, WeightSlice slice)
+    {
+        try
+        {
+            GroupedRows.Fill(
+                device, slice.Parameter, slice.RowStart, slice.Rows,
+                (row, rows, target) => checkpoint.CopyRows(device, name, row, rows, target, slice.Shape));
+        }
+        catch (InvalidDataException exception) when (!exception.Message.StartsWith(checkpoint.Source, StringComparison.Ordinal))
+        {
+            throw new InvalidDataException($"{checkpoint.Source}: tensor '{name}', {exception.Message}", exception);
+        }
+    }
 
     /// <summary>Refuses, before memory is taken, a configuration far larger than the file that should hold its weights.</summary>
     private static void EnsurePlausible(string folder, ModelConfiguration configuration, SafetensorsCheckpoint checkpoint)

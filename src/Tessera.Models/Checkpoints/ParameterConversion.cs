@@ -12,7 +12,19 @@ internal static unsafe class ParameterConversion
 
     public static void Copy(Parameter source, Parameter target)
     {
-        Copy(source.View, target.Address, target.Type);
+        if (source.Type == target.Type)
+        {
+            Buffer.MemoryCopy((void*)source.Address, (void*)target.Address, target.Bytes, source.Bytes);
+        }
+        else if (source.Type.IsGrouped() || target.Type.IsGrouped())
+        {
+            CopyThroughFloats(source.View, target);
+        }
+        else
+        {
+            Copy(source.View, target.Address, target.Type);
+        }
+
         target.MarkChanged();
     }
 
@@ -37,5 +49,31 @@ internal static unsafe class ParameterConversion
         {
             Conversion.FromBf16(device, source.Halves, (float*)target, count);
         }
+    }
+    private static void CopyThroughFloats(MatrixView source, Parameter target)
+    {
+        using var device = new CpuDevice();
+        GroupedRows.InPortions(source.Columns, source.Rows, (row, rows, portion) =>
+        {
+            var floats = new MatrixView(portion, DType.F32, rows, source.Columns);
+            if (source.Type.IsGrouped())
+            {
+                GroupedMatrix.Load(device, source, row, rows, floats.Floats, source.Columns);
+            }
+            else
+            {
+                nint first = source.Address + (nint)source.Type.MatrixBytes(row, source.Columns);
+                Copy(new MatrixView(first, source.Type, rows, source.Columns), portion, DType.F32);
+            }
+
+            if (target.Type.IsGrouped())
+            {
+                GroupedMatrix.Store(device, target.View, row, rows, floats.Floats, source.Columns);
+            }
+            else
+            {
+                Copy(floats, target.RowsView(row, rows).Address, target.Type);
+            }
+        });
     }
 }

@@ -40,7 +40,7 @@ public static class GgufExport
         metadata.Add("general.architecture", architecture);
         metadata.Add("general.name", name);
         metadata.Add("general.file_type", FileType(type));
-        if (tensors.Exists(tensor => tensor.Type is GgufTensorType.Q8_0 or GgufTensorType.Q4_0))
+        if (tensors.Exists(tensor => tensor.Type is GgufTensorType.Q8 or GgufTensorType.Q4))
         {
             metadata.Add("general.quantization_version", QuantizationVersion);
         }
@@ -187,9 +187,9 @@ public static class GgufExport
             return GgufTensorType.F32;
         }
 
-        if (type == GgufTensorType.Q4_0 && name is (GgufNames.Embedding or GgufNames.Head))
+        if (type == GgufTensorType.Q4 && name is (GgufNames.Embedding or GgufNames.Head))
         {
-            type = GgufTensorType.Q8_0;
+            type = GgufTensorType.Q8;
         }
 
         if (slice.Parameter.Columns % type.BlockElements() == 0)
@@ -213,8 +213,8 @@ public static class GgufExport
     {
         GgufTensorType.F32 => 0,
         GgufTensorType.F16 => 1,
-        GgufTensorType.Q4_0 => 2,
-        GgufTensorType.Q8_0 => 7,
+        GgufTensorType.Q4 => 2,
+        GgufTensorType.Q8 => 7,
         GgufTensorType.BF16 => 32,
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "not a type that is written"),
     };

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Text;
 
@@ -7,7 +8,7 @@ namespace Tessera.Models.Gguf;
 public sealed class GgufMetadata
 {
     private readonly HashSet<string> _keys = new(StringComparer.Ordinal);
-    private readonly MemoryStream _bytes = new();
+    private readonly ArrayBufferWriter<byte> _bytes = new();
 
     /// <summary>Number of entries.</summary>
     public int Count => _keys.Count;
@@ -36,7 +37,7 @@ public sealed class GgufMetadata
     public void Add(string key, bool value)
     {
         Begin(key, GgufValueType.Bool);
-        _bytes.WriteByte(value ? (byte)1 : (byte)0);
+        _bytes.Write([value ? (byte)1 : (byte)0]);
     }
 
     /// <summary>Adds a string.</summary>
@@ -80,7 +81,7 @@ public sealed class GgufMetadata
         }
     }
 
-    internal ReadOnlySpan<byte> Bytes => _bytes.GetBuffer().AsSpan(0, (int)_bytes.Length);
+    internal ReadOnlySpan<byte> Bytes => _bytes.WrittenSpan;
 
     private void BeginArray(string key, GgufValueType element, int count)
     {

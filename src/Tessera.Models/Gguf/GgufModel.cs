@@ -131,8 +131,14 @@ public static unsafe class GgufModel
 
     private static void Fill(CpuDevice device, Arena scratch, GgufFile file, WeightSlice slice, GgufTensor tensor, int reordered)
     {
+        if (slice.Parameter.Type.IsGrouped())
+        {
+            GgufGroupedRows.Fill(device, file, slice, tensor, reordered);
+            return;
+        }
+
         var view = slice.Parameter.RowsView(slice.RowStart, slice.Rows);
-        Convert(device, tensor, file.Address(tensor), view.Type, view.Address);
+        Convert(device, tensor.Type, file.Address(tensor), view.Type, view.Address, tensor.ElementCount);
         if (reordered > 1)
         {
             long rowBytes = (long)view.Columns * view.Type.Bytes();
@@ -150,17 +156,17 @@ public static unsafe class GgufModel
         slice.Parameter.MarkChanged();
     }
 
-    private static void Convert(CpuDevice device, GgufTensor tensor, nint source, DType target, nint destination)
+    /// <summary>Elements of a file to f32 or bf16.</summary>
+    internal static void Convert(Device device, GgufTensorType from, nint source, DType target, nint destination, long count)
     {
-        long count = tensor.ElementCount;
-        if (tensor.Type is GgufTensorType.Q8_0 or GgufTensorType.Q4_0)
+        if (from is GgufTensorType.Q8 or GgufTensorType.Q4)
         {
-            BlockFormat format = tensor.Type == GgufTensorType.Q8_0 ? BlockFormat.Q8_0 : BlockFormat.Q4_0;
+            BlockFormat format = from == GgufTensorType.Q8 ? BlockFormat.Q8 : BlockFormat.Q4;
             BlockQuantization.Dequantize(device, format, (byte*)source, target, destination, count);
             return;
         }
 
-        SafetensorsType type = tensor.Type switch
+        SafetensorsType type = from switch
         {
             GgufTensorType.F32 => SafetensorsType.F32,
             GgufTensorType.F16 => SafetensorsType.F16,

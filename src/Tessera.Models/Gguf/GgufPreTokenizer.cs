@@ -110,8 +110,8 @@ internal sealed record GgufPreTokenizer(
         json.WriteBoolean("use_regex", usePattern);
     }
 
-    private static IEnumerable<JsonElement> Steps(JsonElement step) =>
-        Type(step) == "Sequence" && step.TryGetProperty("pretokenizers", out JsonElement items) ? items.EnumerateArray() : [step];
+    private static JsonElement[] Steps(JsonElement step) =>
+        Type(step) == "Sequence" && step.TryGetProperty("pretokenizers", out JsonElement items) ? [.. items.EnumerateArray()] : [step];
 
     private static string? Type(JsonElement step) => step.TryGetProperty("type", out JsonElement type) ? type.GetString() : null;
 }

@@ -92,7 +92,7 @@ internal sealed unsafe class GgufTensorData(string architecture, int headDim) : 
                 Conversion.ToBf16(_device, wide, (ushort*)target, count);
                 break;
             default:
-                BlockQuantization.Quantize(_device, type == GgufTensorType.Q8_0 ? BlockFormat.Q8_0 : BlockFormat.Q4_0, wide, target, count);
+                BlockQuantization.Quantize(_device, type == GgufTensorType.Q8 ? BlockFormat.Q8 : BlockFormat.Q4, wide, target, count);
                 break;
         }
 

@@ -52,11 +52,11 @@ public enum GgufTensorType
     /// <summary>IEEE binary16.</summary>
     F16 = 1,
 
-    /// <summary>Blocks of 32 four-bit integers with a scale.</summary>
-    Q4_0 = 2,
+    /// <summary>Q4_0: blocks of 32 four-bit integers with a scale.</summary>
+    Q4 = 2,
 
-    /// <summary>Blocks of 32 bytes with a scale.</summary>
-    Q8_0 = 8,
+    /// <summary>Q8_0: blocks of 32 bytes with a scale.</summary>
+    Q8 = 8,
 
     /// <summary>bfloat16.</summary>
     BF16 = 30,

@@ -19,11 +19,11 @@ internal static class SentencePieceWriter
     public static byte[] Write(IReadOnlyList<SentencePiece> pieces, SentencePieceOptions options, IReadOnlyDictionary<string, int> special)
     {
         using var file = new MemoryStream();
+        Span<byte> score = stackalloc byte[sizeof(float)];
         foreach (SentencePiece piece in pieces)
         {
             using var message = new MemoryStream();
             WriteBytes(message, 1, Encoding.UTF8.GetBytes(piece.Text));
-            Span<byte> score = stackalloc byte[sizeof(float)];
             BinaryPrimitives.WriteSingleLittleEndian(score, piece.Score);
             WriteKey(message, 2, Fixed32);
             message.Write(score);

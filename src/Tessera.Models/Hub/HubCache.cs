@@ -92,5 +92,5 @@ internal sealed class HubCache(string root, string id)
     }
 
     /// <summary>Whether a text is a commit's name: 40 hexadecimal digits.</summary>
-    public static bool IsCommit(string text) => text.Length == 40 && text.AsSpan().IndexOfAnyExcept("0123456789abcdef") < 0;
+    public static bool IsCommit(string text) => text.Length == 40 && text.All(char.IsAsciiHexDigitLower);
 }

@@ -214,7 +214,7 @@ internal sealed class HubClient : IDisposable
         byte[] chunk = new byte[1 << 16];
         for (int count = await stream.ReadAsync(chunk, limit.Token).ConfigureAwait(false); count > 0; count = await stream.ReadAsync(chunk, limit.Token).ConfigureAwait(false))
         {
-            buffer.Write(chunk, 0, count);
+            await buffer.WriteAsync(chunk.AsMemory(0, count), limit.Token).ConfigureAwait(false);
             if (buffer.Length > MostListBytes)
             {
                 throw new InvalidDataException($"{_settings.Endpoint.Host}: the list of files has more than {MostListBytes} bytes");

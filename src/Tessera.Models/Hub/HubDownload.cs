@@ -139,7 +139,7 @@ internal sealed class HubDownload(HubClient client, HubCache cache, HubSettings 
             throw new HttpRequestException($"the connection ended after {done} of {file.Bytes} bytes");
         }
 
-        target.Flush(flushToDisk: true);
+        Finish(target);
         return null;
     }
 
@@ -167,6 +167,9 @@ internal sealed class HubDownload(HubClient client, HubCache cache, HubSettings 
         hash.AppendFile(partial);
         return hash.Mismatch() is { } found ? $"its hash is {found}, expected {file.Hash}" : null;
     }
+
+    // Only the blocking flush reaches the disk itself, before the name is given.
+    private static void Finish(FileStream target) => target.Flush(flushToDisk: true);
 
     private static void Write(FileStream target, ReadOnlySpan<byte> bytes, HubFile file)
     {

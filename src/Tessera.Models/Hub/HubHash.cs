@@ -18,7 +18,7 @@ internal sealed class HubHash : IDisposable
     public HubHash(HubFile file)
     {
         _expected = file.Hash;
-        bool isHex = file.Hash.AsSpan().IndexOfAnyExcept("0123456789abcdef") < 0;
+        bool isHex = file.Hash.All(char.IsAsciiHexDigitLower);
         if (isHex && file.Hash.Length == 2 * SHA256.HashSizeInBytes)
         {
             _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);

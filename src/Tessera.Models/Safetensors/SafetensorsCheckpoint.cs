@@ -99,22 +99,36 @@ public sealed class SafetensorsCheckpoint : IDisposable
     public void CopyTo(Device device, string name, DType target, nint destination, params ReadOnlySpan<long> expectedShape)
     {
         SafetensorsTensor tensor = Require(name);
-        if (!expectedShape.SequenceEqual(tensor.Shape))
-        {
-            throw new InvalidDataException(
-                $"{FileOf(tensor)}: tensor '{name}' has the shape {SafetensorsTensor.ShapeText(tensor.Shape)}, "
-                + $"expected {SafetensorsTensor.ShapeText(expectedShape)}");
-        }
-
+        EnsureShape(name, tensor, expectedShape);
         SafetensorsFile file = _owners[tensor.Name];
         file.WillNeed(tensor);
         if (!ElementConversion.TryCopy(device, tensor.Type, Address(name), target, destination, tensor.ElementCount))
         {
-            throw new InvalidDataException(
-                $"{FileOf(tensor)}: tensor '{name}' is of type {tensor.Type.Label()}, expected F32, BF16, F16 or F64");
+            throw NotFloatingPoint(name, tensor);
         }
 
         file.Release(tensor);
+    }
+
+    /// <summary>Copies rows of a floating-point matrix to memory as f32.</summary>
+    /// <param name="device">Whose workers share the conversion.</param>
+    /// <param name="name">F32, BF16, F16 or F64 in the file.</param>
+    /// <param name="firstRow">First row.</param>
+    /// <param name="rows">Rows.</param>
+    /// <param name="destination">Room for all their elements, dense.</param>
+    /// <param name="expectedShape">The shape that the model needs for the whole, two sizes.</param>
+    /// <exception cref="InvalidDataException">No such tensor, another shape, or not floating-point.</exception>
+    public unsafe void CopyRows(
+        Device device, string name, int firstRow, int rows, float* destination, params ReadOnlySpan<long> expectedShape)
+    {
+        SafetensorsTensor tensor = Require(name);
+        EnsureShape(name, tensor, expectedShape);
+        long columns = expectedShape[^1], bytes = tensor.ElementCount == 0 ? 0 : tensor.Bytes / tensor.ElementCount;
+        nint source = Address(name) + (nint)(firstRow * columns * bytes);
+        if (!ElementConversion.TryCopy(device, tensor.Type, source, DType.F32, (nint)destination, rows * columns))
+        {
+            throw NotFloatingPoint(name, tensor);
+        }
     }
 
     /// <summary>Where a tensor lies, for reading in the order of the bytes: number of the file and offset in it; in front of all where there is none, so that it is missed at once.</summary>
@@ -140,6 +154,19 @@ public sealed class SafetensorsCheckpoint : IDisposable
 
     /// <inheritdoc />
     public void Dispose() => _files.ForEach(file => file.Dispose());
+
+    private void EnsureShape(string name, SafetensorsTensor tensor, ReadOnlySpan<long> expectedShape)
+    {
+        if (!expectedShape.SequenceEqual(tensor.Shape))
+        {
+            throw new InvalidDataException(
+                $"{FileOf(tensor)}: tensor '{name}' has the shape {SafetensorsTensor.ShapeText(tensor.Shape)}, "
+                + $"expected {SafetensorsTensor.ShapeText(expectedShape)}");
+        }
+    }
+
+    private InvalidDataException NotFloatingPoint(string name, SafetensorsTensor tensor) =>
+        new($"{FileOf(tensor)}: tensor '{name}' is of type {tensor.Type.Label()}, expected F32, BF16, F16 or F64");
 
     private string FileOf(SafetensorsTensor tensor) => _owners[tensor.Name].FilePath;
 

@@ -66,7 +66,7 @@ public sealed class GgufFileTests : IDisposable
         GgufWriter.Write(_folder.File("model.gguf"), metadata,
         [
             new("one", GgufTensorType.F32, [1], stream => stream.Write(contents[0])),
-            new("two", GgufTensorType.Q4_0, [2, 32], stream => stream.Write(contents[1])),
+            new("two", GgufTensorType.Q4, [2, 32], stream => stream.Write(contents[1])),
             new("three", GgufTensorType.F16, [1, 2], stream => stream.Write(contents[2])),
         ]);
         using var file = GgufFile.Open(_folder.File("model.gguf"));
@@ -86,7 +86,7 @@ public sealed class GgufFileTests : IDisposable
     {
         string path = _folder.Write("model.gguf", "old");
         Assert.Throws<InvalidOperationException>(() => GgufWriter.Write(path, new GgufMetadata(), [new("x", GgufTensorType.F32, [2], stream => stream.Write(new byte[4]))]));
-        Assert.Throws<ArgumentException>(() => GgufWriter.Write(path, new GgufMetadata(), [new("x", GgufTensorType.Q8_0, [33], _ => { })]));
+        Assert.Throws<ArgumentException>(() => GgufWriter.Write(path, new GgufMetadata(), [new("x", GgufTensorType.Q8, [33], _ => { })]));
         Assert.Throws<ArgumentException>(() => GgufWriter.Write(path, new GgufMetadata(), [new(new string('n', 64), GgufTensorType.F32, [1], _ => { })]));
         Assert.Equal("old", File.ReadAllText(path));
         Assert.Single(Directory.GetFiles(_folder.FullPath));
@@ -156,7 +156,7 @@ public sealed class GgufFileTests : IDisposable
         using var model = SmallModel.Create(SmallModel.Configuration(
             [new(new AttentionConfiguration(2), new SwiGluConfiguration(32)), new(SmallModel.NoMixer, new SwiGluConfiguration(32))], hidden: 32));
         string path = _folder.File("model.gguf");
-        GgufExport.Write(path, model, GgufTensorType.Q8_0, "small");
+        GgufExport.Write(path, model, GgufTensorType.Q8, "small");
         byte[] original = File.ReadAllBytes(path);
         int header = 2200, refused = 0;
         const int Mutants = 500;

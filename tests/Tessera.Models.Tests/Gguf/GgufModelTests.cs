@@ -49,8 +49,8 @@ public sealed class GgufModelTests : IDisposable
     [Theory]
     [InlineData(GgufTensorType.BF16, 2.0e-3)]
     [InlineData(GgufTensorType.F16, 2.6e-4)]
-    [InlineData(GgufTensorType.Q8_0, 6.1e-3)]
-    [InlineData(GgufTensorType.Q4_0, 9.7e-2)]
+    [InlineData(GgufTensorType.Q8, 6.1e-3)]
+    [InlineData(GgufTensorType.Q4, 9.7e-2)]
     public void Other_types_round_every_matrix_once(GgufTensorType type, double bound)
     {
         using var model = SmallModel.Create(Shape(Mixed));
@@ -60,7 +60,7 @@ public sealed class GgufModelTests : IDisposable
         foreach (var (before, after) in WeightMap.Slices(model).Zip(WeightMap.Slices(loaded)))
         {
             double error = Errors.RelativeL2(Floats(after), Floats(before));
-            bool isWide = before.Name is WeightMap.Embedding or WeightMap.Head && type == GgufTensorType.Q4_0;
+            bool isWide = before.Name is WeightMap.Embedding or WeightMap.Head && type == GgufTensorType.Q4;
             Assert.True(error <= (isWide ? 6.1e-3 : bound), $"{before.Name}: relative L2 {error:E3}");
             Assert.Equal(before.IsVector, error == 0);
         }
@@ -144,12 +144,12 @@ public sealed class GgufModelTests : IDisposable
         ImmutableArray<LayerConfiguration> layers = [new(new AttentionConfiguration(2), new SwiGluConfiguration(40))];
         using var model = SmallModel.Create(Shape(layers));
         string path = _folder.File("model.gguf");
-        string note = Assert.Single(GgufExport.Write(path, model, GgufTensorType.Q4_0, "small"));
+        string note = Assert.Single(GgufExport.Write(path, model, GgufTensorType.Q4, "small"));
         Assert.Contains("blk.0.ffn_down.weight", note, StringComparison.Ordinal);
         using var file = GgufFile.Open(path);
         Assert.Equal(GgufTensorType.F16, file.Tensors.Single(tensor => tensor.Name == "blk.0.ffn_down.weight").Type);
-        Assert.Equal(GgufTensorType.Q4_0, file.Tensors.Single(tensor => tensor.Name == "blk.0.ffn_up.weight").Type);
-        Assert.Equal(GgufTensorType.Q8_0, file.Tensors.Single(tensor => tensor.Name == "output.weight").Type);
+        Assert.Equal(GgufTensorType.Q4, file.Tensors.Single(tensor => tensor.Name == "blk.0.ffn_up.weight").Type);
+        Assert.Equal(GgufTensorType.Q8, file.Tensors.Single(tensor => tensor.Name == "output.weight").Type);
         Assert.Equal(2, file.Metadata["general.quantization_version"].Integer(0, 9));
     }
 
@@ -254,7 +254,7 @@ public sealed class GgufModelTests : IDisposable
         {
             long before = Arena.LiveBytes, highest = 0;
             using var watch = new Timer(_ => highest = Math.Max(highest, Arena.LiveBytes), null, 0, 1);
-            GgufExport.Write(_folder.File("model.gguf"), model, GgufTensorType.Q8_0, "small");
+            GgufExport.Write(_folder.File("model.gguf"), model, GgufTensorType.Q8, "small");
             Assert.True(highest - before <= 64 << 20, $"{highest - before} bytes beside the model");
         }
 
