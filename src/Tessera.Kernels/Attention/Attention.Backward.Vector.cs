@@ -235,7 +235,7 @@ public static unsafe partial class Attention
         int e = 0;
         for (; e + 16 <= count; e += 16)
         {
-            sum = Vector512.FusedMultiplyAdd(Vector512.Load(left + e), Vector512.Load(right + e), sum);
+            sum = Vector512.MultiplyAddEstimate(Vector512.Load(left + e), Vector512.Load(right + e), sum);
         }
 
         float result = AttentionExponential.Sum(sum);

@@ -9,39 +9,48 @@ public static unsafe partial class ChannelStatistics
     // Rows are added four at a time, which quarters the traffic to the partial row.
     private const int Group = 4;
 
+    // Columns worked on at a time: their partial sums stay in the first-level cache while the rows of a block pass by.
+    private const int ChunkColumns = 4096;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AbsoluteBody(void* context, int worker, int workers)
     {
         ref var a = ref *(Arguments*)context;
         var (start, end) = WorkerPool.Share(a.Tokens, worker, workers, RowLaunch.BlockTokens);
-        for (int t = start; t < end;)
+        for (int block = start; block < end; block += RowLaunch.BlockTokens)
         {
-            float* partial = a.Partials + ((long)(t / RowLaunch.BlockTokens) * a.Width);
-            if (t % RowLaunch.BlockTokens == 0)
+            int rows = Math.Min(RowLaunch.BlockTokens, end - block);
+            float* partial = a.Partials + ((long)(block / RowLaunch.BlockTokens) * a.Width);
+            float* x = a.X + ((long)block * a.Width);
+            new Span<float>(partial, a.Width).Clear();
+            for (int column = 0; column < a.Width; column += ChunkColumns)
             {
-                new Span<float>(partial, a.Width).Clear();
-            }
+                int columns = Math.Min(ChunkColumns, a.Width - column);
+                int t = 0;
+                for (; t + Group <= rows; t += Group)
+                {
+                    AddFour(x + ((long)t * a.Width) + column, a.Width, partial + column, columns);
+                }
 
-            float* row = a.X + ((long)t * a.Width);
-            if (t + Group <= end)
-            {
-                AddFour(row, partial, a.Width);
-                t += Group;
-            }
-            else
-            {
-                AddOne(row, partial, a.Width);
-                t++;
+                for (; t < rows; t++)
+                {
+                    AddOne(x + ((long)t * a.Width) + column, partial + column, columns);
+                }
             }
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddFour(float* row, float* partial, int width)
+    private static void AddFour(float* row, long stride, float* partial, int width)
     {
-        float* row1 = row + width, row2 = row1 + width, row3 = row2 + width;
+        float* row1 = row + stride, row2 = row1 + stride, row3 = row2 + stride, next = row3 + stride;
         int i = 0;
         for (; i <= width - 16; i += 16)
         {
+            VectorMath.PrefetchOnce(next + i);
+            VectorMath.PrefetchOnce(next + stride + i);
+            VectorMath.PrefetchOnce(next + (2 * stride) + i);
+            VectorMath.PrefetchOnce(next + (3 * stride) + i);
             Vector512<float> first = Vector512.Abs(Vector512.Load(row + i)) + Vector512.Abs(Vector512.Load(row1 + i));
             Vector512<float> second = Vector512.Abs(Vector512.Load(row2 + i)) + Vector512.Abs(Vector512.Load(row3 + i));
             (Vector512.Load(partial + i) + (first + second)).Store(partial + i);
@@ -120,10 +129,11 @@ public static unsafe partial class ChannelStatistics
         int i = start;
         for (; i <= end - 16; i += 16)
         {
+            VectorMath.PrefetchOnce(row + i + VectorMath.FloatsAhead);
             Vector512<float> v = Vector512.Load(row + i);
             Vector512<double> low = Vector512.WidenLower(v), high = Vector512.WidenUpper(v);
-            Vector512.FusedMultiplyAdd(low, low, Vector512.Load(sums + i)).Store(sums + i);
-            Vector512.FusedMultiplyAdd(high, high, Vector512.Load(sums + i + 8)).Store(sums + i + 8);
+            Vector512.MultiplyAddEstimate(low, low, Vector512.Load(sums + i)).Store(sums + i);
+            Vector512.MultiplyAddEstimate(high, high, Vector512.Load(sums + i + 8)).Store(sums + i + 8);
         }
 
         for (; i < end; i++)
