@@ -6,7 +6,7 @@ namespace Tessera.Kernels;
 
 /// <summary>Vector functions shared by the row kernels: exponential, fixed-order sums, partial loads and stores.</summary>
 /// <remarks>Correct at every hardware level; fast where 512-bit registers exist.</remarks>
-public static unsafe class VectorMath
+public static unsafe partial class VectorMath
 {
     /// <summary>Floats in one vector.</summary>
     public const int Lanes = 16;

@@ -135,7 +135,16 @@ public static unsafe partial class Attention
         float* gradOutputs = tiles->GradOutputs + ((long)span.First * padded);
         AgainstKeys(queries, tiles->KeysTransposed, tiles->Probabilities, span.Count, visible, headDim);
         AgainstKeys(gradOutputs, tiles->ValuesTransposed, tiles->GradScores, span.Count, visible, headDim);
-        SoftmaxBackward(tiles, span, (visible + 15) & ~15);
+        int width = (visible + 15) & ~15;
+        if (Vector512.IsHardwareAccelerated)
+        {
+            SoftmaxBackward(tiles, span, width);
+        }
+        else
+        {
+            SoftmaxBackwardNarrow(tiles, span, width, NoneHidden);
+        }
+
         int step = span.Visible(0) == span.Keys ? span.Count : 6;
         for (int r = 0; r < span.Count; r += step)
         {

@@ -170,7 +170,14 @@ public static unsafe partial class Attention
             Depth = headDim,
         };
         TileProduct.Multiply(&product, span.Count, (span.Visible(span.Count - 1) + 15) / 16);
-        OnlineSoftmax(tiles, span, padded);
+        if (Vector512.IsHardwareAccelerated)
+        {
+            OnlineSoftmax(tiles, span, padded);
+        }
+        else
+        {
+            OnlineSoftmaxNarrow(tiles, span, padded, NoneHidden);
+        }
 
         // Six rows at a time on the diagonal, because each block stops at its own last visible key.
         int step = span.Visible(0) == span.Keys ? span.Count : 6;
