@@ -176,7 +176,7 @@ public static unsafe partial class VectorMath
     {
         if (Sse.IsSupported)
         {
-            Sse.Prefetch0(address);
+            Sse.PrefetchNonTemporal(address);
         }
     }
 

@@ -9,6 +9,11 @@ public static unsafe partial class Embedding
 {
     private const int RowsAhead = 2;
 
+    // The address of a page must be found before a line of it can be asked for, and in a large table that alone takes as long as
+    // several rows.
+    private const int PagesAhead = 6;
+    private const int PageBytes = 4096;
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void ForwardBody(void* context, int worker, int workers)
     {
@@ -20,6 +25,7 @@ public static unsafe partial class Embedding
         {
             long row = a.Ids[t] * a.Table.Stride, next = a.Ids[Math.Min(t + RowsAhead, end - 1)] * a.Table.Stride;
             float* output = a.Output + ((long)t * width);
+            AskForPages((byte*)a.Table.Address, a.Ids[Math.Min(t + PagesAhead, end - 1)] * a.Table.Stride, width, a.Table.Type.Bytes());
             if (a.Table.Type == DType.F32)
             {
                 VectorMath.CopyRow(a.Table.Floats + row, output, width, a.Table.Floats + next, pastCaches);
@@ -28,6 +34,16 @@ public static unsafe partial class Embedding
             {
                 Conversion.WidenRange(a.Table.Halves + row, output, width, a.Table.Halves + next, pastCaches && width % 32 == 0);
             }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AskForPages(byte* table, long element, int count, int elementBytes)
+    {
+        byte* row = table + (element * elementBytes);
+        for (int i = 0; i < count * elementBytes; i += PageBytes)
+        {
+            VectorMath.Prefetch(row + i);
         }
     }
 
@@ -42,6 +58,7 @@ public static unsafe partial class Embedding
         for (int t = 0; t < a.Tokens; t++, gradient += a.Width)
         {
             int next = Math.Min(t + RowsAhead, a.Tokens - 1);
+            AskForPages((byte*)table, (long)a.Ids[Math.Min(t + PagesAhead, a.Tokens - 1)] * a.Width, end - start, sizeof(float));
             AddRow(
                 table + ((long)a.Ids[t] * a.Width), gradient, end - start, table + ((long)a.Ids[next] * a.Width), gradient + (RowsAhead * a.Width));
         }

@@ -121,33 +121,49 @@ public static unsafe partial class RmsNorm
         Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
         Vector512<float> nextFactor = Vector512.Create(nextScale);
         Vector512<float> factor = Vector512.Create(row->Scale), shift = Vector512.Create(-row->Mean);
+        Vector512<float> d0, d1, d2, d3, p0, p1, p2, p3;
+
+        // All loads of a turn come before its stores: rows are often a multiple of 4 KiB apart, and a load that follows a store
+        // with the same last twelve bits of its address waits for it, which took a third of the speed.
         int i = 0;
         if (partial is not null)
         {
             for (; i <= width - 64; i += 64)
             {
-                WriteVector(gradY + i, x + i, gain + i, gradX + i, factor, shift, accumulate, pastCaches);
-                s0 = ProjectBoth(nextGradient + i, next + i, gain + i, partial + i, nextFactor, s0);
-                WriteVector(gradY + i + 16, x + i + 16, gain + i + 16, gradX + i + 16, factor, shift, accumulate, pastCaches);
-                s1 = ProjectBoth(nextGradient + i + 16, next + i + 16, gain + i + 16, partial + i + 16, nextFactor, s1);
-                WriteVector(gradY + i + 32, x + i + 32, gain + i + 32, gradX + i + 32, factor, shift, accumulate, pastCaches);
-                s2 = ProjectBoth(nextGradient + i + 32, next + i + 32, gain + i + 32, partial + i + 32, nextFactor, s2);
-                WriteVector(gradY + i + 48, x + i + 48, gain + i + 48, gradX + i + 48, factor, shift, accumulate, pastCaches);
-                s3 = ProjectBoth(nextGradient + i + 48, next + i + 48, gain + i + 48, partial + i + 48, nextFactor, s3);
+                d0 = InputGradient(gradY + i, x + i, gain + i, factor, shift);
+                (p0, s0) = ProjectBoth(nextGradient + i, next + i, gain + i, partial + i, nextFactor, s0);
+                d1 = InputGradient(gradY + i + 16, x + i + 16, gain + i + 16, factor, shift);
+                (p1, s1) = ProjectBoth(nextGradient + i + 16, next + i + 16, gain + i + 16, partial + i + 16, nextFactor, s1);
+                d2 = InputGradient(gradY + i + 32, x + i + 32, gain + i + 32, factor, shift);
+                (p2, s2) = ProjectBoth(nextGradient + i + 32, next + i + 32, gain + i + 32, partial + i + 32, nextFactor, s2);
+                d3 = InputGradient(gradY + i + 48, x + i + 48, gain + i + 48, factor, shift);
+                (p3, s3) = ProjectBoth(nextGradient + i + 48, next + i + 48, gain + i + 48, partial + i + 48, nextFactor, s3);
+                p0.Store(partial + i);
+                p1.Store(partial + i + 16);
+                p2.Store(partial + i + 32);
+                p3.Store(partial + i + 48);
+                Store(d0, gradX + i, accumulate, pastCaches);
+                Store(d1, gradX + i + 16, accumulate, pastCaches);
+                Store(d2, gradX + i + 32, accumulate, pastCaches);
+                Store(d3, gradX + i + 48, accumulate, pastCaches);
             }
         }
         else
         {
             for (; i <= width - 64; i += 64)
             {
-                WriteVector(gradY + i, x + i, gain + i, gradX + i, factor, shift, accumulate, pastCaches);
+                d0 = InputGradient(gradY + i, x + i, gain + i, factor, shift);
                 s0 = ProjectOnly(nextGradient + i, next + i, gain + i, s0);
-                WriteVector(gradY + i + 16, x + i + 16, gain + i + 16, gradX + i + 16, factor, shift, accumulate, pastCaches);
+                d1 = InputGradient(gradY + i + 16, x + i + 16, gain + i + 16, factor, shift);
                 s1 = ProjectOnly(nextGradient + i + 16, next + i + 16, gain + i + 16, s1);
-                WriteVector(gradY + i + 32, x + i + 32, gain + i + 32, gradX + i + 32, factor, shift, accumulate, pastCaches);
+                d2 = InputGradient(gradY + i + 32, x + i + 32, gain + i + 32, factor, shift);
                 s2 = ProjectOnly(nextGradient + i + 32, next + i + 32, gain + i + 32, s2);
-                WriteVector(gradY + i + 48, x + i + 48, gain + i + 48, gradX + i + 48, factor, shift, accumulate, pastCaches);
+                d3 = InputGradient(gradY + i + 48, x + i + 48, gain + i + 48, factor, shift);
                 s3 = ProjectOnly(nextGradient + i + 48, next + i + 48, gain + i + 48, s3);
+                Store(d0, gradX + i, accumulate, pastCaches);
+                Store(d1, gradX + i + 16, accumulate, pastCaches);
+                Store(d2, gradX + i + 32, accumulate, pastCaches);
+                Store(d3, gradX + i + 48, accumulate, pastCaches);
             }
         }
 
@@ -156,14 +172,15 @@ public static unsafe partial class RmsNorm
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> ProjectBoth(
+    private static (Vector512<float> Partial, Vector512<float> Sum) ProjectBoth(
         float* gradY, float* x, float* gain, float* partial, Vector512<float> factor, Vector512<float> sum)
     {
         VectorMath.Prefetch(gradY + VectorMath.FloatsAhead);
         VectorMath.Prefetch(x + VectorMath.FloatsAhead);
         Vector512<float> gradient = Vector512.Load(gradY), value = Vector512.Load(x);
-        Vector512.MultiplyAddEstimate(gradient, value * factor, Vector512.Load(partial)).Store(partial);
-        return Vector512.MultiplyAddEstimate(gradient * Vector512.Load(gain), value, sum);
+        return (
+            Vector512.MultiplyAddEstimate(gradient, value * factor, Vector512.Load(partial)),
+            Vector512.MultiplyAddEstimate(gradient * Vector512.Load(gain), value, sum));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -180,7 +197,8 @@ public static unsafe partial class RmsNorm
         Vector512<float> factor = Vector512.Create(row->Scale), shift = Vector512.Create(-row->Mean);
         for (; i <= width - 16; i += 16)
         {
-            WriteVector(row->GradY + i, row->X + i, row->Gain + i, row->GradX + i, factor, shift, row->Accumulate, row->PastCaches);
+            Vector512<float> d = InputGradient(row->GradY + i, row->X + i, row->Gain + i, factor, shift);
+            Store(d, row->GradX + i, row->Accumulate, row->PastCaches);
         }
 
         for (; i < width; i++)
@@ -191,12 +209,15 @@ public static unsafe partial class RmsNorm
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void WriteVector(
-        float* gradY, float* x, float* gain, float* gradX, Vector512<float> factor, Vector512<float> shift, bool accumulate,
-        bool pastCaches)
+    private static Vector512<float> InputGradient(float* gradY, float* x, float* gain, Vector512<float> factor, Vector512<float> shift)
     {
         Vector512<float> weighted = Vector512.Load(gradY) * Vector512.Load(gain);
-        Vector512<float> d = Vector512.MultiplyAddEstimate(Vector512.Load(x) * factor, shift, weighted) * factor;
+        return Vector512.MultiplyAddEstimate(Vector512.Load(x) * factor, shift, weighted) * factor;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Store(Vector512<float> d, float* gradX, bool accumulate, bool pastCaches)
+    {
         if (accumulate)
         {
             VectorMath.Prefetch(gradX + VectorMath.FloatsAhead);
