@@ -27,11 +27,9 @@ public sealed unsafe class WorkerPool : IDisposable
 
     // Words that one side polls while the other writes, each on lines of its own: shared lines made every write wait for the
     // poller and a fork-join cost 2 µs.
-    private readonly int* _words = (int*)NativeMemory.AlignedAlloc(4 * LineBytes, LineBytes);
+    private readonly int* _words = (int*)NativeMemory.AlignedAlloc(2 * LineBytes, LineBytes);
     private readonly int* _generation;
     private readonly int* _pending;
-    private readonly int* _barrierArrived;
-    private readonly int* _barrierGeneration;
     private volatile bool _stop;
 
     /// <summary>Starts <paramref name="workers"/> − 1 threads.</summary>
@@ -39,11 +37,9 @@ public sealed unsafe class WorkerPool : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(workers, 1);
         Count = workers;
-        NativeMemory.Clear(_words, 4 * LineBytes);
+        NativeMemory.Clear(_words, 2 * LineBytes);
         _generation = _words;
         _pending = _words + (LineBytes / sizeof(int));
-        _barrierArrived = _words + (2 * LineBytes / sizeof(int));
-        _barrierGeneration = _words + (3 * LineBytes / sizeof(int));
         _threads = new Thread[workers - 1];
         _parked = new int[workers];
         _wake = [.. Enumerable.Range(0, workers).Select(_ => new SemaphoreSlim(0))];
@@ -86,43 +82,28 @@ public sealed unsafe class WorkerPool : IDisposable
         var spinner = default(SpinWait);
         for (int spins = 0; Volatile.Read(ref *_pending) != 0; spins++)
         {
-            if (spins < SpinsBeforeParking)
-            {
-                Pause(spins);
-            }
-            else
-            {
-                spinner.SpinOnce(-1);
-            }
+            Wait(spins, ref spinner);
         }
     }
 
-    /// <summary>Inside a body: waits until every worker has arrived. All workers must call it equally often.</summary>
-    public void Barrier()
+    /// <summary>
+    /// Inside a body: waits until all workers have come to meeting number <paramref name="meeting"/>, counted from 1. All must
+    /// come equally often.
+    /// </summary>
+    /// <param name="arrived">
+    /// Zero when the body starts, on a line that is otherwise not written: arrivals so far, all meetings counted together. A
+    /// count that only grows needs no resetting and no pool, which a body that sees raw memory only cannot reach.
+    /// </param>
+    /// <param name="workers">Workers that run the body.</param>
+    /// <param name="meeting">Number of the meeting.</param>
+    public static void Meet(int* arrived, int workers, int meeting)
     {
-        if (Count == 1)
+        if (workers > 1 && Interlocked.Increment(ref *arrived) < meeting * workers)
         {
-            return;
-        }
-
-        int generation = Volatile.Read(ref *_barrierGeneration);
-        if (Interlocked.Increment(ref *_barrierArrived) == Count)
-        {
-            Volatile.Write(ref *_barrierArrived, 0);
-            Interlocked.Increment(ref *_barrierGeneration);
-            return;
-        }
-
-        var spinner = default(SpinWait);
-        for (int spins = 0; Volatile.Read(ref *_barrierGeneration) == generation; spins++)
-        {
-            if (spins < SpinsBeforeParking)
+            var spinner = default(SpinWait);
+            for (int spins = 0; Volatile.Read(ref *arrived) < meeting * workers; spins++)
             {
-                Pause(spins);
-            }
-            else
-            {
-                spinner.SpinOnce(-1);
+                Wait(spins, ref spinner);
             }
         }
     }
@@ -192,6 +173,19 @@ public sealed unsafe class WorkerPool : IDisposable
             seen++;
             _body(_context, worker, Count);
             Interlocked.Decrement(ref *_pending);
+        }
+    }
+
+    /// <summary>One look of a wait that may not sleep: the other side is about to come.</summary>
+    private static void Wait(int spins, ref SpinWait spinner)
+    {
+        if (spins < SpinsBeforeParking)
+        {
+            Pause(spins);
+        }
+        else
+        {
+            spinner.SpinOnce(-1);
         }
     }
 

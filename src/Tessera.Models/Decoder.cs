@@ -96,17 +96,8 @@ public sealed class Decoder : IDisposable
     }
 
     /// <summary>The rotary angles a configuration asks for.</summary>
-    public static RopeTable CreateRope(ModelConfiguration configuration)
-    {
-        var scaling = configuration.RopeScaling;
-        return new RopeTable(
-            configuration.HeadDim, configuration.RopeTheta,
-            scaling is null
-                ? null
-                : new RopeScaling(
-                    scaling.Factor, scaling.LowFrequencyFactor, scaling.HighFrequencyFactor, scaling.OriginalMaxPositions),
-            Math.Min(configuration.MaxPositions, 512));
-    }
+    public static RopeTable CreateRope(ModelConfiguration configuration) => new(
+        configuration.HeadDim, configuration.RopeTheta, configuration.RopeScaling, Math.Min(configuration.MaxPositions, 512));
 
     /// <summary>
     /// Runs the whole model up to the normalised hidden states that the head is applied to.
@@ -178,6 +169,10 @@ public sealed class Decoder : IDisposable
     /// </summary>
     public Decoder WithLayers(ModelConfiguration configuration, IReadOnlyList<DecoderLayer> layers, params IDisposable[] owned) =>
         new(configuration, Embedding, layers, FinalNorm, ReferenceEquals(Head, Embedding) ? null : Head, Rope, owned);
+
+    /// <summary>The weights that tokens are multiplied by: all matrices but a token table that is only looked up.</summary>
+    public IEnumerable<Parameter> Multipliers => Parameters.Where(
+        parameter => parameter.Rows > 1 && (!ReferenceEquals(parameter, Embedding) || ReferenceEquals(Head, Embedding)));
 
     /// <inheritdoc />
     public void Dispose()

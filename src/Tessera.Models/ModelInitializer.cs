@@ -5,7 +5,7 @@ using Tessera.Tensors;
 namespace Tessera.Models;
 
 /// <summary>
-/// Fresh weights: gains 1, matrices normal with standard deviation 0.02, those that write into the residual stream
+/// Fresh weights: gains 1, biases 0, matrices normal with standard deviation 0.02, those that write into the residual stream
 /// 0.02 / sqrt(2·layers) (GPT-2's scaling).
 /// </summary>
 public static unsafe class ModelInitializer
@@ -17,6 +17,8 @@ public static unsafe class ModelInitializer
     {
         float residualDeviation = Deviation / MathF.Sqrt(2f * Math.Max(1, model.Layers.Count));
         var intoResidual = new HashSet<Parameter>(model.Layers.SelectMany(layer => IntoResidual(layer.Mixer).Concat(IntoResidual(layer.FeedForward))));
+        var biases = new HashSet<Parameter>(
+            model.Layers.SelectMany(layer => (layer.Mixer?.Biases ?? []).Concat(layer.FeedForward?.Biases ?? [])));
         ulong stream = 0;
         foreach (var parameter in model.Parameters)
         {
@@ -26,7 +28,7 @@ public static unsafe class ModelInitializer
             }
             else
             {
-                new Span<float>(parameter.Floats, parameter.Columns).Fill(1f);
+                new Span<float>(parameter.Floats, checked((int)parameter.Count)).Fill(biases.Contains(parameter) ? 0f : 1f);
             }
 
             parameter.MarkChanged();

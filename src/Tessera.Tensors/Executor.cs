@@ -107,7 +107,8 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
     {
         var output = destination.Exists ? destination : Allocate(input.Rows, weight.Rows);
         Kernels.Linear.Forward(
-            device, input.Data, input.Columns, weight.View, output.Data, output.Columns, input.Rows, false, IsInvariant);
+            device, input.Data, input.Columns, weight.View, output.Data, output.Columns, input.Rows, false, IsInvariant,
+            Kernels.Linear.ReadsPacked(input.Rows, IsInvariant) ? weight.Packed(device) : default);
         if (!Records(input, weight))
         {
             return output;
@@ -115,6 +116,21 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
 
         output = tape!.Track(output);
         tape.Add(new OperationRecord { Kind = OperationKind.Linear, Input = input, Output = output, Weight = weight });
+        return output;
+    }
+
+    /// <summary>Adds a bias [columns, 1] to every row, in place.</summary>
+    /// <returns>The same numbers; on the tape where tensor or bias ask for a gradient.</returns>
+    public Tensor AddBias(Tensor tensor, Parameter bias)
+    {
+        Kernels.Bias.Forward(device, tensor.Data, bias.Floats, tensor.Rows, tensor.Columns);
+        if (!Records(tensor, bias))
+        {
+            return tensor;
+        }
+
+        var output = TrackInPlace(tensor);
+        tape!.Add(new OperationRecord { Kind = OperationKind.Bias, Input = output, Output = output, Weight = bias });
         return output;
     }
 
@@ -136,6 +152,38 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
                 Table = table,
             });
         }
+    }
+
+    /// <summary>Bias, norms of the query and key heads, and rotation of a packed projection, in place.</summary>
+    /// <returns>The same numbers; on the tape where the projection or a part ask for a gradient.</returns>
+    public Tensor FinishQkv(Tensor qkv, AttentionShape shape, QkvParameters parts, int* positions, RopeTable table)
+    {
+        bool records = tape is not null && (qkv.Node >= 0 || parts.IsTrainable);
+        bool saves = records && parts.QueryGain is not null;
+        long heads = (long)qkv.Rows * (shape.Heads + shape.KvHeads);
+        nint normInput = saves ? arena.Allocate(heads * shape.HeadDim * sizeof(float)) : 0;
+        nint inverseRms = saves ? arena.Allocate(heads * sizeof(float)) : 0;
+        QkvEpilogue.Forward(
+            device, shape, qkv.Data, parts.Weights, positions, qkv.Rows, table, (float*)normInput, (float*)inverseRms);
+        if (!records)
+        {
+            return qkv;
+        }
+
+        var output = TrackInPlace(qkv);
+        tape!.Add(new OperationRecord
+        {
+            Kind = OperationKind.QkvEpilogue,
+            Input = output,
+            Output = output,
+            Saved = (nint)positions,
+            Shape = shape,
+            Table = table,
+            Qkv = parts,
+            NormInput = normInput,
+            InverseRms = inverseRms,
+        });
+        return output;
     }
 
     /// <summary>
@@ -200,6 +248,9 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
         tape.Add(new OperationRecord { Kind = OperationKind.Add, Input = first, Second = second, Output = output });
         return output;
     }
+
+    /// <summary>The tensor that an operation changed in place, with a place on the tape even where its input had none.</summary>
+    private Tensor TrackInPlace(Tensor tensor) => tensor.Node >= 0 ? tensor : tape!.Track(tensor);
 
     private bool Records(Tensor input, Parameter weight) => tape is not null && (input.Node >= 0 || weight.IsTrainable);
 }

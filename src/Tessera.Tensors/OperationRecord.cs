@@ -9,7 +9,9 @@ internal enum OperationKind
     RmsNorm,
     AddRmsNorm,
     Linear,
+    Bias,
     Rope,
+    QkvEpilogue,
     Attention,
     SwiGlu,
     Add,
@@ -35,6 +37,15 @@ internal struct OperationRecord
 
     /// <summary>The weight.</summary>
     public Parameter? Weight;
+
+    /// <summary>Weights of a <see cref="OperationKind.QkvEpilogue"/>.</summary>
+    public QkvParameters? Qkv;
+
+    /// <summary>Input of the norms of a <see cref="OperationKind.QkvEpilogue"/>, if it has them.</summary>
+    public nint NormInput;
+
+    /// <summary>Inverse root mean squares of those norms.</summary>
+    public nint InverseRms;
 
     /// <summary>Saved statistics: inverse RMS or log-sum-exp, or token ids of an embedding, or positions of a rotation.</summary>
     public nint Saved;

@@ -10,10 +10,14 @@ namespace Tessera.Tensors;
 /// </summary>
 public sealed unsafe class Parameter
 {
+    private float* _panels;
+    private PackedMatrix _packed;
+    private long _packedVersion = -1;
+
     /// <summary>Takes room for a weight in an arena; the contents are not initialised.</summary>
     /// <param name="name">Name for messages and optimiser state, unique in its model.</param>
     /// <param name="rows">Output features; 1 for a norm's gain.</param>
-    /// <param name="columns">Input features.</param>
+    /// <param name="columns">Input features; 1 for a bias.</param>
     /// <param name="type">f32 or bf16.</param>
     /// <param name="arena">Owner of the memory.</param>
     public Parameter(string name, int rows, int columns, DType type, Arena arena)
@@ -52,8 +56,8 @@ public sealed unsafe class Parameter
     /// <summary>True while the tape computes a gradient for it.</summary>
     public bool IsTrainable => Gradient is not null;
 
-    /// <summary>False for norms' gains, which weight decay leaves alone.</summary>
-    public bool Decays => Rows > 1;
+    /// <summary>False for norms' gains [1, n] and biases [n, 1], which weight decay leaves alone.</summary>
+    public bool Decays => Rows > 1 && Columns > 1;
 
     /// <summary>Counts changes of the master.</summary>
     public long Version { get; private set; }
@@ -88,6 +92,45 @@ public sealed unsafe class Parameter
         {
             System.Runtime.InteropServices.NativeMemory.Clear(Gradient, (nuint)(Count * sizeof(float)));
         }
+    }
+
+    /// <summary>Whether products with many rows read it from packed panels of f32.</summary>
+    public bool CanPack => Type is DType.F32 or DType.BF16;
+
+    /// <summary>Whether <see cref="Packed"/> keeps a packed form.</summary>
+    public bool KeepsPacked => _panels is not null;
+
+    /// <summary>Bytes that <see cref="KeepPacked"/> takes.</summary>
+    public long PackedBytes => Gemm.PackedFloats(Rows, Columns) * sizeof(float);
+
+    /// <summary>
+    /// Takes room for the panels in which a product with many rows reads this weight. They are made at first use and again
+    /// when the master has changed.
+    /// </summary>
+    public void KeepPacked(Arena arena)
+    {
+        _panels = arena.Floats(Gemm.PackedFloats(Rows, Columns));
+        _packedVersion = -1;
+    }
+
+    /// <summary>Forgets the panels; their arena may be disposed of.</summary>
+    public void DropPacked() => _panels = null;
+
+    /// <summary>Wᵀ packed from the present master, or nothing where no room was taken for it.</summary>
+    public PackedMatrix Packed(Device device)
+    {
+        if (_panels is null)
+        {
+            return default;
+        }
+
+        if (_packedVersion != Version)
+        {
+            _packed = Gemm.PackRight(device, View, true, Rows, Columns, _panels);
+            _packedVersion = Version;
+        }
+
+        return _packed;
     }
 
     /// <summary>Says that the master was written.</summary>

@@ -73,6 +73,15 @@ public sealed unsafe class Tape : IDisposable
 
             switch (record.Kind)
             {
+                case OperationKind.Bias:
+                    // In place, and the gradient of a sum is that of its summands: it stays.
+                    BiasBackward(record, (float*)gradient);
+                    continue;
+                case OperationKind.QkvEpilogue:
+                    QkvEpilogue.Backward(
+                        _device, record.Shape, (float*)gradient, record.Qkv!.Weights, record.Qkv.Gradients, (int*)record.Saved,
+                        record.Output.Rows, record.Table!, (float*)record.NormInput, (float*)record.InverseRms);
+                    continue;
                 case OperationKind.Rope:
                     // In place: input and output are one tensor, so its gradient is rotated back and stays.
                     Rope.Backward(
@@ -203,6 +212,14 @@ public sealed unsafe class Tape : IDisposable
         Pass(record.Second, (nint)gradSum);
         _pool.Return((nint)gradSum);
         _gradients[record.SecondOutput.Node] = 0;
+    }
+
+    private void BiasBackward(in OperationRecord record, float* gradOutput)
+    {
+        if (record.Weight!.IsTrainable)
+        {
+            Bias.Backward(_device, gradOutput, record.Weight.Gradient, record.Output.Rows, record.Output.Columns);
+        }
     }
 
     private void LinearBackward(in OperationRecord record, float* gradOutput)

@@ -121,6 +121,48 @@ public sealed unsafe class GemmTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData(1, 1, 1, DType.F32)]
+    [InlineData(25, 61, 40, DType.BF16)]
+    [InlineData(13, 96, 1041, DType.F32)]
+    [InlineData(400, 33, 700, DType.BF16)]
+    [InlineData(900, 3200, 530, DType.F32)]
+    [InlineData(500, 700, 2100, DType.F32)]
+    public void A_matrix_packed_beforehand_gives_the_same_bits(int m, int n, int k, DType type)
+    {
+        using var a = new TestMatrix(m, k, DType.F32, seed: 11, padding: 3);
+        using var b = new TestMatrix(n, k, type, seed: 12, padding: 5);
+        using var expected = new GuardedFloats((long)m * n);
+        using var actual = new GuardedFloats((long)m * n);
+        using var panels = new GuardedFloats(Gemm.PackedFloats(n, k));
+        Gemm.Multiply(_device, a.View, false, b.View, true, expected.Pointer, n, m, n, k, accumulate: false);
+        var packed = Gemm.PackRight(_device, b.View, true, n, k, panels.Pointer);
+        panels.AssertGuardsIntact();
+        foreach (bool accumulate in (bool[])[false, true])
+        {
+            Gemm.MultiplyPacked(_device, a.View, packed, actual.Pointer, n, m, accumulate);
+            if (accumulate)
+            {
+                Gemm.Multiply(_device, a.View, false, b.View, true, expected.Pointer, n, m, n, k, accumulate: true);
+            }
+
+            Assert.True(actual.Span.SequenceEqual(expected.Span), $"{m}x{n}x{k} {type} differs, accumulate {accumulate}");
+        }
+
+        actual.AssertGuardsIntact();
+    }
+
+    [Fact]
+    public void A_packed_matrix_of_another_shape_is_refused()
+    {
+        using var memory = new GuardedFloats(4096);
+        var weight = new MatrixView((nint)memory.Pointer, DType.F32, 8, 8);
+        var packed = new PackedMatrix((nint)memory.Pointer, 9, 8);
+        var error = Assert.Throws<ArgumentException>(
+            () => Linear.Forward(_device, memory.Pointer, 8, weight, memory.Pointer + 1024, 8, 30, false, false, packed));
+        Assert.Contains("linear packed: it is of a weight [9, 8], not [8, 8]", error.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Infinities_and_nans_stay_in_their_row_and_column()
     {

@@ -6,7 +6,7 @@ namespace Tessera.Kernels.Tests;
 
 public unsafe class RopeTests
 {
-    private static readonly RopeScaling Llama31 = new(8, 1, 4, 8192);
+    private static readonly Llama3RopeScaling Llama31 = new(8, 1, 4, 8192);
 
     /// <summary>Published values, computed in double precision; f32 steps may differ in the last place or two.</summary>
     [Theory]
@@ -169,6 +169,6 @@ public unsafe class RopeTests
         Assert.Throws<ArgumentException>(() => Rope.Forward(device, row, 8, 1, 16, position, 1, table));
         Assert.Throws<ArgumentException>(() => RopeTable.InverseFrequencies(7, 10_000, null));
         Assert.Throws<ArgumentException>(() => RopeTable.InverseFrequencies(8, double.NaN, null));
-        Assert.Throws<ArgumentException>(() => RopeTable.InverseFrequencies(8, 10_000, new RopeScaling(8, 4, 4, 8192)));
+        Assert.Throws<ArgumentException>(() => RopeTable.InverseFrequencies(8, 10_000, new Llama3RopeScaling(8, 4, 4, 8192)));
     }
 }

@@ -212,6 +212,27 @@ public sealed unsafe class DecoderTests : IDisposable
         Assert.All(new Span<float>(first.FinalNorm.Floats, 64).ToArray(), gain => Assert.Equal(1f, gain));
     }
 
+    [Theory]
+    [InlineData("llama-biases")]
+    [InlineData("qwen2")]
+    [InlineData("qwen3-biases")]
+    public void Fresh_biases_are_zero_and_fresh_gains_one(string name)
+    {
+        using var model = Decoder.Allocate(FamilyModels.Configurations[name], DType.F32);
+        ModelInitializer.Fill(model, 7);
+        int biases = 0;
+        foreach (var slice in WeightMap.Slices(model).Where(slice => slice.IsVector))
+        {
+            bool isBias = slice.Name.EndsWith(".bias", StringComparison.Ordinal);
+            biases += isBias ? 1 : 0;
+            var values = new Span<float>((void*)slice.Parameter.RowsView(slice.RowStart, slice.Rows).Address, (int)slice.Shape[0]);
+            Assert.All(values.ToArray(), value => Assert.Equal(isBias ? 0f : 1f, value));
+            Assert.False(slice.Parameter.Decays);
+        }
+
+        Assert.True(biases >= 9, $"{biases} biases");
+    }
+
     public void Dispose()
     {
         _arena.Dispose();

@@ -27,6 +27,18 @@ public sealed class ModelFolderTests : IDisposable
         Assert.Equal(model.Parameters.Sum(parameter => parameter.Count), model.Configuration.ParameterCount);
     }
 
+    [Theory]
+    [MemberData(nameof(FamilyModels.Names), MemberType = typeof(FamilyModels))]
+    public void A_model_of_every_family_comes_back_bit_for_bit(string name)
+    {
+        using var model = SmallModel.Create(FamilyModels.Configurations[name]);
+        ModelFolder.Save(_folder.FullPath, model, DType.F32);
+        using var loaded = ModelFolder.Load(_folder.FullPath);
+        Assert.Equal(model.Configuration, loaded.Configuration);
+        Assert.Equal(SmallModel.AllBytes(model), SmallModel.AllBytes(loaded));
+        Assert.Equal(model.Parameters.Sum(parameter => parameter.Count), model.Configuration.ParameterCount);
+    }
+
     [Fact]
     public void Bf16_on_disk_rounds_once_and_then_comes_back_bit_for_bit()
     {
@@ -182,6 +194,36 @@ public sealed class ModelFolderTests : IDisposable
         float difference = SmallModel.LargestDifference(SmallModel.Logits(_device, model, ids), SmallModel.Logits(_device, padded, ids));
         Assert.True(difference <= 1e-5f, $"logits differ by {difference:E2}");
         Assert.Same(padded.Embedding, padded.Head);
+    }
+
+    [Fact]
+    public void A_padded_llama_has_biases_of_zeros_where_a_layer_had_none()
+    {
+        ImmutableArray<LayerConfiguration> layers =
+        [
+            new(new AttentionConfiguration(2) { HasQkvBias = true }, new SwiGluConfiguration(5) { HasBias = true }),
+            new(SmallModel.NoMixer, new SwiGluConfiguration(9)),
+            new(new AttentionConfiguration(4) { HasQkvBias = true, HasOutputBias = true }, SmallModel.NoFeedForward),
+        ];
+        using var model = SmallModel.Create(SmallModel.Configuration(layers));
+        using var padded = PaddedLlama.Build(model, DType.F32);
+        int[] ids = SmallModel.Ids(20, 41);
+        float difference = SmallModel.LargestDifference(SmallModel.Logits(_device, model, ids), SmallModel.Logits(_device, padded, ids));
+        Assert.True(difference <= 1e-5f, $"logits differ by {difference:E2}");
+        ModelFolder.Save(_folder.FullPath, padded, DType.F32);
+        using var loaded = ModelFolder.Load(_folder.FullPath);
+        Assert.All(loaded.Configuration.Layers, layer => Assert.Equal("kv4-bias ffn9-bias", layer.ToString()));
+    }
+
+    [Theory]
+    [InlineData("qwen3", "layer 0 has norms of its query and key heads")]
+    [InlineData("mistral", "layer 0 has a sliding window of 16 tokens")]
+    [InlineData("decilm", "layer 2 has a linear map in place of its attention")]
+    public void A_padded_llama_refuses_by_name_what_it_cannot_hold(string name, string sentence)
+    {
+        using var model = SmallModel.Create(FamilyModels.Configurations[name]);
+        var error = Assert.Throws<NotSupportedException>(() => PaddedLlama.Build(model, DType.F32));
+        Assert.StartsWith(sentence, error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

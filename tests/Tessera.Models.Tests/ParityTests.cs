@@ -17,6 +17,9 @@ public sealed unsafe class ParityTests
     [InlineData("llama3")]
     [InlineData("llama3_tied_headdim")]
     [InlineData("nemotron_nas")]
+    [InlineData("qwen2")]
+    [InlineData("qwen3")]
+    [InlineData("mistral_window")]
     public void Logits_loss_gradients_and_greedy_tokens_are_those_of_transformers(string name)
     {
         using var fixture = new ParityFixture(name);

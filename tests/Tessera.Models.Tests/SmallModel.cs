@@ -59,7 +59,7 @@ internal static unsafe class SmallModel
             var random = new CounterRandom(seed, stream++);
             for (long i = 0; i < parameter.Count; i++)
             {
-                float value = parameter.Decays ? random.NextGaussian() * scale : 1f + (0.2f * random.NextGaussian());
+                float value = parameter.Rows > 1 ? random.NextGaussian() * scale : 1f + (0.2f * random.NextGaussian());
                 if (parameter.Type == DType.F32)
                 {
                     ((float*)parameter.Address)[i] = value;

@@ -11,8 +11,9 @@ internal sealed class SmallParent : IDisposable
 {
     public const int Vocabulary = 40;
 
-    public SmallParent(int kvHeads = 4, int width = 48)
+    public SmallParent(int kvHeads = 4, int width = 48, Func<LayerConfiguration, LayerConfiguration>? change = null)
     {
+        var layer = new LayerConfiguration(new AttentionConfiguration(kvHeads), new SwiGluConfiguration(width));
         Device = new CpuDevice(2);
         Configuration = new ModelConfiguration
         {
@@ -27,7 +28,7 @@ internal sealed class SmallParent : IDisposable
             StorageType = DType.F32,
             BosTokenId = 1,
             EosTokenIds = [2],
-            Layers = [.. Enumerable.Repeat(new LayerConfiguration(new AttentionConfiguration(kvHeads), new SwiGluConfiguration(width)), 3)],
+            Layers = [.. Enumerable.Repeat(change is null ? layer : change(layer), 3)],
         };
         Model = Decoder.Allocate(Configuration, DType.F32);
         ModelInitializer.Fill(Model, 5);

@@ -123,6 +123,64 @@ public sealed unsafe class OperationGradientTests
         });
     }
 
+    [Theory]
+    [InlineData(true, true, 0)]
+    [InlineData(true, false, 2)]
+    [InlineData(false, true, 3)]
+    public void Attention_passes_gradients_through_bias_norms_rotation_and_window(bool hasBias, bool hasNorms, int window)
+    {
+        using var probe = new GradientProbe();
+        var shape = new AttentionShape(4, 2, 6) { Window = window };
+        using var rope = new RopeTable(6, 10_000, null, 16);
+        var table = probe.Weight(8, 9);
+        var projection = probe.Weight(8 * 6, 9, 0.4f);
+        var parts = new QkvParameters(
+            hasBias ? probe.Weight(8 * 6, 1) : null, hasNorms ? probe.Weight(1, 6) : null, hasNorms ? probe.Weight(1, 6) : null, Epsilon);
+        int* positions = probe.Integers(0, 1, 2, 3, 4, 0, 1, 2);
+        probe.Verify(executor =>
+        {
+            var qkv = executor.Linear(probe.Input(executor, table), projection);
+            qkv = executor.FinishQkv(qkv, shape, parts, positions, rope);
+            return [Attend(executor, qkv, shape, 5, 3)];
+        });
+    }
+
+    [Fact]
+    public void Parts_of_a_frozen_projection_are_trained_alone()
+    {
+        using var probe = new GradientProbe();
+        var shape = new AttentionShape(4, 2, 6);
+        using var rope = new RopeTable(6, 10_000, null, 16);
+        var table = probe.Weight(5, 9, trained: false);
+        var projection = probe.Weight(8 * 6, 9, 0.4f, trained: false);
+        var parts = new QkvParameters(probe.Weight(8 * 6, 1), probe.Weight(1, 6, trained: false), probe.Weight(1, 6), Epsilon);
+        int* positions = probe.Integers(0, 1, 2, 3, 4);
+        probe.Verify(executor =>
+        {
+            var qkv = executor.Linear(probe.Input(executor, table), projection);
+            return [Attend(executor, executor.FinishQkv(qkv, shape, parts, positions, rope), shape, 5)];
+        });
+        Assert.True(parts.QueryGain!.Gradient is null);
+    }
+
+    [Theory]
+    [InlineData(true, true)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    public void Bias_passes_gradients_to_tensor_and_bias(bool weightTrained, bool biasTrained)
+    {
+        using var probe = new GradientProbe();
+        var table = probe.Weight(5, 9, trained: false);
+        var weight = probe.Weight(7, 9, trained: weightTrained);
+        var bias = probe.Weight(7, 1, trained: biasTrained);
+        var second = probe.Weight(6, 7);
+        probe.Verify(executor =>
+        {
+            var y = executor.AddBias(executor.Linear(probe.Input(executor, table), weight), bias);
+            return [executor.Linear(y, second), y];
+        });
+    }
+
     [Fact]
     public void Swiglu_passes_gradients_to_gate_and_up()
     {

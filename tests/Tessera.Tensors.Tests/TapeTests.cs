@@ -99,6 +99,7 @@ public sealed unsafe class TapeTests
         Assert.Equal((3, 3, DType.BF16), (rows.Rows, rows.Columns, rows.Type));
         Assert.True(parameter.Decays);
         Assert.False(new Parameter("g", 1, 3, DType.F32, arena).Decays);
+        Assert.False(new Parameter("b", 3, 1, DType.F32, arena).Decays);
     }
 
     private static (Func<Executor, Tensor[]> Program, List<nint> Addresses) Program(GradientProbe probe, int tokens, int width)

@@ -29,7 +29,7 @@ public sealed class ChatEncoder(Tokenizer tokenizer, ChatFormat format, IReadOnl
         var weights = new List<float>();
         foreach (var (text, learned) in Pieces(row))
         {
-            int[] piece = tokenizer.Encode(text, addSpecialTokens: false);
+            int[] piece = tokenizer.Encode(text, addSpecialTokens: false, parseSpecial: true);
 
             // Behind the end of its turn the template may write more, a line break for instance: never produced by the model.
             int end = learned ? LastStop(piece) : 0;

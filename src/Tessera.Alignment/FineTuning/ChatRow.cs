@@ -9,6 +9,7 @@ namespace Tessera.Alignment.FineTuning;
 public sealed record ChatRow(IReadOnlyList<JsonObject> Messages, string Source)
 {
     private const int MostMessages = 1000;
+    private const int LongestShown = 40;
     private static readonly string[] Roles = ["system", "developer", "user", "assistant", "tool"];
 
     /// <summary>Variables of the template, such as a switch; null for none.</summary>
@@ -38,12 +39,14 @@ public sealed record ChatRow(IReadOnlyList<JsonObject> Messages, string Source)
         JsonNode? node;
         try
         {
-            node = JsonNode.Parse(json);
+            node = JsonNode.Parse(json, nodeOptions: null, new JsonDocumentOptions { AllowDuplicateProperties = false });
         }
-        catch (JsonException)
+        catch (Exception error) when (error is JsonException or InvalidOperationException)
         {
-            throw new InvalidDataException($"{source}: not a JSON object");
+            throw new InvalidDataException($"{source}: not a JSON object without a key twice");
         }
+
+        EnsureUnicode(node, source);
 
         if (node is not JsonObject row || row["messages"] is not JsonArray messages)
         {
@@ -69,6 +72,41 @@ public sealed record ChatRow(IReadOnlyList<JsonObject> Messages, string Source)
     /// <summary>Whether a turn is the assistant's.</summary>
     public static bool IsAssistant(JsonObject turn) => (string?)turn["role"] == "assistant";
 
+    // A node decodes its text when it is asked for, which would be in the middle of rendering.
+    private static void EnsureUnicode(JsonNode? node, string source)
+    {
+        switch (node)
+        {
+            case JsonObject item:
+                foreach (var (_, value) in item)
+                {
+                    EnsureUnicode(value, source);
+                }
+
+                break;
+            case JsonArray list:
+                foreach (JsonNode? value in list)
+                {
+                    EnsureUnicode(value, source);
+                }
+
+                break;
+            case JsonValue value when value.GetValueKind() == JsonValueKind.String:
+                try
+                {
+                    _ = value.GetValue<string>();
+                }
+                catch (InvalidOperationException)
+                {
+                    throw new InvalidDataException($"{source}: a string is not valid Unicode");
+                }
+
+                break;
+        }
+    }
+
+    private static string Shown(string name) => JsonEncodedText.Encode(name.Length <= LongestShown ? name : name[..LongestShown]).ToString();
+
     private static JsonObject Turn(JsonNode? node, string source)
     {
         if (node is not JsonObject turn || turn["role"] is not JsonValue role || !role.TryGetValue(out string? name))
@@ -78,7 +116,7 @@ public sealed record ChatRow(IReadOnlyList<JsonObject> Messages, string Source)
 
         if (!Roles.Contains(name))
         {
-            throw new InvalidDataException($"{source}: role is '{name}', expected one of {string.Join(", ", Roles)}");
+            throw new InvalidDataException($"{source}: role is '{Shown(name)}', expected one of {string.Join(", ", Roles)}");
         }
 
         bool hasText = turn["content"] is JsonValue content && content.TryGetValue(out string? _);

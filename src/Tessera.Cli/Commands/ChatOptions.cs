@@ -10,7 +10,7 @@ namespace Tessera.Cli.Commands;
 /// <summary>Options that <c>chat</c> and <c>serve</c> share, and the engine that they describe.</summary>
 internal sealed class ChatOptions
 {
-    public Argument<string> Model { get; } = new("model") { Description = "Folder of a model with a tokenizer and a chat template." };
+    public Argument<string> Model { get; } = new("model") { Description = "Folder, .gguf file or hf:org/name[/file.gguf][@revision] of a model with a tokenizer and a chat template." };
 
     public Option<string?> Thinking { get; } = ThinkingOption();
 
@@ -43,7 +43,7 @@ internal sealed class ChatOptions
         int pages = OptionChecks.AtLeast(result, Pages, 0);
         var type = SharedOptions.ParseDataType(result.GetValue(DataType)!);
         var source = ModelSource.Open(result.GetValue(Model)!);
-        var companions = ChatModel.Read(source.Folder);
+        var companions = ChatModel.Read(source.Folder, source.DisplayName);
         var device = Tessera.Devices.Device.Open(result.GetValue(Device)!, threads);
         Decoder? model = null;
         try

@@ -25,7 +25,7 @@ internal static class CompressCommand
 
     public static void Run(CompressOptions options, ParseResult result)
     {
-        string folder = result.GetValue(options.Model)!;
+        string folder = ModelPath.Of(result.GetValue(options.Model)!);
         string output = result.GetValue(options.Output)!;
         OptionChecks.Output(output, "result.json", folder);
         OptionChecks.Output(Path.Combine(output, "child"), "model.safetensors", folder);

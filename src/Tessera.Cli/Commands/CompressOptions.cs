@@ -16,7 +16,7 @@ internal sealed class CompressOptions
 {
     private const long MostScenarioTokens = 1 << 24;
 
-    public Argument<string> Model { get; } = new("model") { Description = "Folder of the parent." };
+    public Argument<string> Model { get; } = new("model") { Description = "The parent: folder, .gguf file, or hf:org/name[/file.gguf][@revision]." };
 
     public Option<string> Output { get; } = new("--out") { Description = "Folder of the run; the child is written to its child folder.", Required = true };
 

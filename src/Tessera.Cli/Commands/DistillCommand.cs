@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Tessera.Cli.Data;
 using System.Globalization;
 using Tessera.Training.Objectives;
 
@@ -10,7 +11,7 @@ internal static class DistillCommand
     public static Command Create()
     {
         var options = new TrainOptions();
-        var teacher = new Option<string>("--teacher") { Description = "Folder of the teacher.", Required = true };
+        var teacher = new Option<string>("--teacher") { Description = "Folder of the teacher, a .gguf file, or hf:org/name.", Required = true };
         var divergence = Weight("--kl", "Weight of KL(teacher ‖ student).", 1);
         var cosine = Weight("--cosine", "Weight of 1 - cos between hidden states along the layer map.", 1);
         var crossEntropy = Weight("--ce", "Weight of the cross-entropy on the data.", 0);
@@ -37,7 +38,7 @@ internal static class DistillCommand
 
             return TrainCommand.Run(options, result, TrainCommand.PlainData(options, result, weights) with
             {
-                Teacher = result.GetValue(teacher),
+                Teacher = ModelPath.Of(result.GetValue(teacher)!),
                 LayerMap = ParseMap(result.GetValue(map)),
             });
         });

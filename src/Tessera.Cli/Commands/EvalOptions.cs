@@ -8,7 +8,7 @@ namespace Tessera.Cli.Commands;
 /// <summary>Options of <c>eval</c>.</summary>
 internal sealed class EvalOptions
 {
-    public Argument<string[]> Models { get; } = new("model") { Description = "Folders of one or several models; the first is compared with the others.", Arity = ArgumentArity.OneOrMore };
+    public Argument<string[]> Models { get; } = new("model") { Description = "Folders, .gguf files or hf:org/name of one or several models; the first is compared with the others.", Arity = ArgumentArity.OneOrMore };
 
     public Option<string?> Tasks { get; } = new("--tasks") { Description = "Comma-separated tasks; all by default." };
 

@@ -4,48 +4,114 @@ using Tessera.Cli.Output;
 using Tessera.Devices;
 using Tessera.Models;
 using Tessera.Models.Checkpoints;
+using Tessera.Models.Gguf;
 
 namespace Tessera.Cli.Commands;
 
 /// <summary><c>export</c>: a model in a form that other software loads.</summary>
 internal static class ExportCommand
 {
+    private static readonly Dictionary<string, GgufTensorType> GgufTypes = new()
+    {
+        ["f32"] = GgufTensorType.F32,
+        ["bf16"] = GgufTensorType.BF16,
+        ["f16"] = GgufTensorType.F16,
+        ["q8_0"] = GgufTensorType.Q8_0,
+        ["q4_0"] = GgufTensorType.Q4_0,
+    };
+
     public static Command Create()
     {
-        var model = new Argument<string>("model") { Description = "Folder of the model." };
+        var model = new Argument<string>("model") { Description = ModelSource.Description };
         var format = new Option<string>("--format")
         {
-            Description = "hf: as it is, a Llama where all layers are alike, else a DeciLM; llama: always a plain Llama of the same function, padded with zeros.",
+            Description = "hf: as it is, in the form of its family where all layers are alike, else a DeciLM; llama: always a plain Llama of "
+                + "the same function, padded with zeros; gguf: one file for llama.cpp and its relatives.",
             DefaultValueFactory = _ => "hf",
         };
-        format.AcceptOnlyFromAmong("hf", "llama");
-        var output = new Option<string>("--out") { Description = "Folder to write.", Required = true };
-        var type = new Option<string?>("--dtype") { Description = "Storage of the matrices: f32 or bf16; by default the model's own." };
-        type.AcceptOnlyFromAmong("f32", "bf16");
+        format.AcceptOnlyFromAmong("hf", "llama", "gguf");
+        var output = new Option<string>("--out") { Description = "Folder to write; for gguf the file, whose name ends in .gguf.", Required = true };
+        var type = new Option<string?>("--dtype")
+        {
+            Description = "Storage of the matrices: f32 or bf16, for gguf also f16, q8_0 (8.5 bits a weight) or q4_0 (4.5 bits); by default the model's own.",
+        };
+        type.AcceptOnlyFromAmong([.. GgufTypes.Keys]);
         var json = SharedOptions.Json();
         var command = new Command("export", "Write a model in a form that other software loads.") { model, format, output, type, json };
-        command.SetAction(result =>
-        {
-            string target = result.GetValue(output)!;
-            if (File.Exists(Path.Combine(target, "config.json")))
-            {
-                throw new ArgumentException($"--out {target}: a model is there already; choose another folder or remove it");
-            }
-
-            var source = ModelSource.Open(result.GetValue(model)!);
-            var storage = result.GetValue(type) is { } text ? SharedOptions.ParseDataType(text) : source.Configuration.StorageType;
-            using var decoder = source.Load(storage);
-            if (result.GetValue(format) == "llama")
-            {
-                using var padded = PaddedLlama.Build(decoder, storage);
-                Write(padded, storage, source, target, result.GetValue(json));
-            }
-            else
-            {
-                Write(decoder, storage, source, target, result.GetValue(json));
-            }
-        });
+        command.SetAction(result => Run(
+            result.GetValue(model)!, result.GetValue(format)!, result.GetValue(output)!, result.GetValue(type), result.GetValue(json)));
         return command;
+    }
+
+    private static void Run(string model, string format, string target, string? type, bool asJson)
+    {
+        bool isGguf = format == "gguf";
+        if (isGguf != GgufModel.IsNamed(target))
+        {
+            throw new ArgumentException($"--out {target}: expected {(isGguf ? "a file whose name ends in .gguf" : "a folder, since the format is " + format)}");
+        }
+
+        if (!isGguf && type is not (null or "f32" or "bf16"))
+        {
+            throw new ArgumentException($"--dtype {type}: expected f32 or bf16, the types of the format {format}");
+        }
+
+        if (File.Exists(isGguf ? target : Path.Combine(target, "config.json")))
+        {
+            throw new ArgumentException($"--out {target}: a model is there already; choose another name or remove it");
+        }
+
+        var source = ModelSource.Open(model);
+        if (isGguf)
+        {
+            WriteGguf(source, target, type ?? source.Configuration.StorageType.Label(), asJson);
+            return;
+        }
+
+        var storage = type is null ? source.Configuration.StorageType : SharedOptions.ParseDataType(type);
+        using var decoder = source.Load(storage);
+        if (format == "llama")
+        {
+            using var padded = PaddedLlama.Build(decoder, storage);
+            Write(padded, storage, source, target, asJson);
+        }
+        else
+        {
+            Write(decoder, storage, source, target, asJson);
+        }
+    }
+
+    private static void WriteGguf(ModelSource source, string target, string type, bool asJson)
+    {
+        // In memory as it is stored: the conversion happens piece by piece while the file is written.
+        using var decoder = source.Load(source.Configuration.StorageType);
+        var notes = new List<string>();
+        var vocabulary = GgufVocabularyWriter.For(source.Folder, source.Configuration, notes);
+        string? folder = Path.GetDirectoryName(Path.GetFullPath(target));
+        Directory.CreateDirectory(folder!);
+        notes.AddRange(GgufExport.Write(target, decoder, GgufTypes[type], source.DisplayName, vocabulary));
+        notes.ForEach(note => Console.Error.WriteLine($"note: {note}"));
+        using var written = GgufFile.Open(target);
+        string form = written.Metadata["general.architecture"].Text();
+        long bytes = new FileInfo(target).Length;
+        if (asJson)
+        {
+            JsonOutput.Print(new
+            {
+                model = target,
+                form = "gguf " + form,
+                dtype = type,
+                layers = source.Configuration.Layers.Length,
+                parameters = source.Configuration.ParameterCount,
+                bytes,
+                notes,
+            });
+        }
+        else
+        {
+            Console.WriteLine(
+                $"{target}: gguf {form}, {source.Configuration.ParameterCount:N0} parameters in {source.Configuration.Layers.Length} layers, {type}, {bytes:N0} bytes");
+        }
     }
 
     private static void Write(Decoder model, DType storage, ModelSource source, string target, bool asJson)

@@ -6,7 +6,7 @@ namespace Tessera.Cli.Commands;
 /// <summary>Options of <c>generate</c>.</summary>
 internal sealed class GenerateOptions
 {
-    public Argument<string> Model { get; } = new("model") { Description = "Folder of the model, or random:CONFIG.json." };
+    public Argument<string> Model { get; } = new("model") { Description = "Folder of the model, a .gguf file, hf:org/name[/file.gguf][@revision], or random:CONFIG.json." };
 
     public Option<string?> Prompt { get; } = new("--prompt") { Description = "Text to continue." };
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using Tessera.Devices;
 using Tessera.Models;
 using Tessera.Models.Checkpoints;
+using Tessera.Models.Tokenizers;
 
 namespace Tessera.Cli.Commands;
 
@@ -24,9 +25,9 @@ internal static class InitCommand
                 throw new ArgumentException($"--out {target}: a model is there already; choose another folder or remove it");
             }
 
-            if (result.GetValue(tokenizer) is { } companions && !File.Exists(Path.Combine(companions, "tokenizer.json")))
+            if (result.GetValue(tokenizer) is { } companions && Tokenizer.Find(companions) is null)
             {
-                throw new ArgumentException($"--tokenizer {companions}: no tokenizer.json there");
+                throw new ArgumentException($"--tokenizer {companions}: no tokenizer there");
             }
 
             var shape = ModelFolder.ReadConfiguration(result.GetValue(configuration)!);

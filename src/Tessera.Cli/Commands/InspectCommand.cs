@@ -12,7 +12,7 @@ internal static class InspectCommand
 {
     public static Command Create()
     {
-        var model = new Argument<string>("model") { Description = "Folder, config.json, or random:CONFIG.json." };
+        var model = new Argument<string>("model") { Description = "Folder, .gguf file, hf:org/name[/file.gguf][@revision], config.json, or random:CONFIG.json." };
         var context = new Option<int>("--context") { Description = "Tokens attended to, for the FLOPs of a token.", DefaultValueFactory = _ => 1024 };
         var json = SharedOptions.Json();
         var command = new Command("inspect", "A model's layers, parameters, bytes and costs.") { model, context, json };
@@ -104,7 +104,7 @@ internal static class InspectCommand
         {
             Console.WriteLine(
                 $"weights         {weights.Tensors} tensors ({string.Join(", ", weights.Types)}), "
-                + (weights.Fits ? "all that config.json asks for" : $"{weights.Problems.Count} do not fit config.json"));
+                + (weights.Fits ? "all that its configuration asks for" : $"{weights.Problems.Count} do not fit its configuration"));
             weights.Problems.ToList().ForEach(problem => Console.WriteLine($"  {problem}"));
             weights.Unknown.ToList().ForEach(name => Console.WriteLine($"  unknown tensor {name}"));
         }

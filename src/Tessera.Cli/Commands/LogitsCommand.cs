@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Tessera.Cli.Data;
 using Tessera.Devices;
 using Tessera.Models;
 using Tessera.Models.Blocks;
@@ -16,7 +17,7 @@ internal static class LogitsCommand
 {
     public static Command Create()
     {
-        var model = new Argument<string>("model") { Description = "Folder of the model." };
+        var model = new Argument<string>("model") { Description = ModelSource.Description };
         var input = new Option<string>("--input") { Description = "safetensors with input_ids [B,T] (I64 or I32).", Required = true };
         var output = new Option<string>("--output") { Description = "safetensors to write: logits [B,T,V].", Required = true };
         var gradients = new Option<bool>("--gradients") { Description = "Also loss [1] and grad.NAME of every weight (next-token cross-entropy)." };
@@ -33,7 +34,7 @@ internal static class LogitsCommand
                 throw new ArgumentException("--gradients needs --dtype f32");
             }
 
-            using var decoder = ModelFolder.Load(result.GetValue(model)!, storage);
+            using var decoder = ModelSource.Open(result.GetValue(model)!).Load(storage);
             Run(opened, decoder, result.GetValue(input)!, result.GetValue(output)!, result.GetValue(gradients));
         });
         return command;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Tessera.Cli.Data;
 using System.Globalization;
 using System.Text.Json;
 using Tessera.Models.Checkpoints;
@@ -24,7 +25,7 @@ internal static class MeasureCommand
         command.SetAction(result =>
         {
             using var device = Devices.Device.Open(result.GetValue(options.Device)!, result.GetValue(options.Threads));
-            var shape = ModelFolder.ReadConfiguration(result.GetValue(options.Model)!);
+            var shape = ModelFolder.ReadConfiguration(ModelPath.Of(result.GetValue(options.Model)!));
             var table = CostMeasurement.Run(device, shape, options.ToScenario(result, device, shape), Math.Max(1, result.GetValue(options.Rounds)));
             string json = JsonSerializer.Serialize(table, PuzzleJson.Default.CostTable);
             if (result.GetValue(output) is { } path)

@@ -170,7 +170,7 @@ internal static class PerplexityCommand
     {
         public const int DefaultLength = 2048;
 
-        public Argument<string> Model { get; } = new("model") { Description = "Folder of the model." };
+        public Argument<string> Model { get; } = new("model") { Description = ModelSource.Description };
 
         public Option<string[]> Text { get; } = new("--text")
         {

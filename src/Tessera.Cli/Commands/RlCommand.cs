@@ -39,7 +39,7 @@ internal static class RlCommand
 
     private static int Run(RlOptions options, ParseResult result)
     {
-        string source = result.GetValue(options.Model)!, output = result.GetValue(options.Output)!;
+        string source = ModelPath.Of(result.GetValue(options.Model)!), output = result.GetValue(options.Output)!;
         OptionChecks.Output(output, "checkpoint.safetensors", source);
         var settings = options.ToSettings(result);
         var health = options.ToHealth(result);

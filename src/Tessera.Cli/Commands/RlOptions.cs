@@ -12,7 +12,7 @@ namespace Tessera.Cli.Commands;
 /// <summary>Options of <c>rl</c>.</summary>
 internal sealed class RlOptions
 {
-    public Argument<string> Model { get; } = new("model") { Description = "Folder of the model to start from." };
+    public Argument<string> Model { get; } = new("model") { Description = "Model to start from: folder, .gguf file, or hf:org/name[/file.gguf][@revision]." };
 
     public Option<string> Output { get; } = new("--out") { Description = "Folder of the run; the model is written there.", Required = true };
 

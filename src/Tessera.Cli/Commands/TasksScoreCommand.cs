@@ -13,7 +13,7 @@ internal static class TasksScoreCommand
 {
     public static Command Create()
     {
-        var model = new Argument<string>("model") { Description = "Folder of the model." };
+        var model = new Argument<string>("model") { Description = ModelSource.Description };
         var count = new Option<int>("--count") { Description = "How many problems.", DefaultValueFactory = _ => 400 };
         var tasks = new Option<string?>("--tasks") { Description = "Comma-separated tasks; all by default." };
         var levels = new Option<string?>("--levels") { Description = "Comma-separated levels; all by default." };

@@ -2,6 +2,7 @@ using System.CommandLine;
 using Tessera.Cli.Data;
 using Tessera.Cli.Output;
 using Tessera.Models.Checkpoints;
+using Tessera.Models.Gguf;
 using Tessera.Models.Templates;
 using Tessera.Models.Tokenizers;
 
@@ -49,7 +50,7 @@ internal static class TemplateCommand
                 throw new ArgumentException("--input and --output go together");
             }
 
-            string path = result.GetValue(source)!;
+            string path = ModelPath.Of(result.GetValue(source)!);
             ChatFormat format = Open(path);
             if (batch is not null)
             {
@@ -101,7 +102,7 @@ internal static class TemplateCommand
 
     private static Tokenizer LoadTokenizer(string path)
     {
-        string folder = Directory.Exists(path) ? path : Path.GetDirectoryName(Path.GetFullPath(path))!;
-        return ModelFolder.LoadTokenizer(folder) ?? throw new InvalidDataException($"{folder}: no tokenizer.json there, which --ids needs");
+        string folder = Directory.Exists(path) || GgufModel.IsNamed(path) ? path : Path.GetDirectoryName(Path.GetFullPath(path))!;
+        return ModelFolder.LoadTokenizer(folder) ?? throw new InvalidDataException($"{folder}: no tokenizer there, which --ids needs");
     }
 }

@@ -39,7 +39,7 @@ internal static class TrainCommand
     public static int Run(TrainOptions options, ParseResult result, TrainingPlan plan)
     {
         var (weights, teacherFolder, layerMap) = (plan.Weights, plan.Teacher, plan.LayerMap);
-        string source = result.GetValue(options.Model)!;
+        string source = ModelPath.Of(result.GetValue(options.Model)!);
         string output = result.GetValue(options.Output)!;
         OptionChecks.Output(output, "checkpoint.safetensors", source, teacherFolder);
         var settings = options.ToSettings(result);

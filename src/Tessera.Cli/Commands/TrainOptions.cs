@@ -8,7 +8,7 @@ namespace Tessera.Cli.Commands;
 /// <summary>Options that <c>train</c> and <c>distill</c> share.</summary>
 internal sealed class TrainOptions
 {
-    public Argument<string> Model { get; } = new("model") { Description = "Folder of the model to start from." };
+    public Argument<string> Model { get; } = new("model") { Description = "Model to start from: folder, .gguf file, or hf:org/name[/file.gguf][@revision]." };
 
     public Option<string> Output { get; } = new("--out") { Description = "Folder of the run; the model is written there.", Required = true };
 

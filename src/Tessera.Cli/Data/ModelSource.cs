@@ -3,17 +3,22 @@ using Tessera.Devices;
 using Tessera.Models;
 using Tessera.Models.Checkpoints;
 using Tessera.Models.Configuration;
+using Tessera.Models.Gguf;
+using Tessera.Models.Hub;
 using Tessera.Models.Templates;
 using Tessera.Models.Tokenizers;
 
 namespace Tessera.Cli.Data;
 
 /// <summary>
-/// A model as the command line names it: a folder in Hugging Face layout, a config.json, or <c>random:CONFIG.json</c> for a shape
-/// with seeded weights.
+/// A model as the command line names it: a folder in Hugging Face layout, a GGUF file, <c>hf:org/name</c> for either of them on a
+/// hub, a config.json, or <c>random:CONFIG.json</c> for a shape with seeded weights.
 /// </summary>
 internal sealed class ModelSource
 {
+    /// <summary>What a verb says about its model.</summary>
+    public const string Description = "Folder of the model, a .gguf file, or hf:org/name[/file.gguf][@revision].";
+
     private const string RandomPrefix = "random:";
     private const ulong RandomSeed = 1;
 
@@ -24,7 +29,7 @@ internal sealed class ModelSource
         Name = name;
         Path = path;
         IsRandom = isRandom;
-        Folder = Directory.Exists(path) ? path : System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!;
+        Folder = Directory.Exists(path) || GgufModel.IsNamed(path) ? path : System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!;
         Configuration = ModelFolder.ReadConfiguration(path);
         _tokenizer = new Lazy<Tokenizer?>(() => ModelFolder.LoadTokenizer(Folder));
     }
@@ -32,13 +37,26 @@ internal sealed class ModelSource
     /// <summary>The text it was named by.</summary>
     public string Name { get; }
 
-    /// <summary>Folder or config.json.</summary>
+    /// <summary>The last part of the name, without revision and .gguf, for people.</summary>
+    public string DisplayName
+    {
+        get
+        {
+            string last = HubReference.IsNamed(Name)
+                ? HubReference.Parse(Name) is var hub && hub.File is { } file ? file : hub.Id
+                : System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(Path));
+            last = System.IO.Path.GetFileName(last);
+            return GgufModel.IsNamed(last) ? System.IO.Path.GetFileNameWithoutExtension(last) : last;
+        }
+    }
+
+    /// <summary>Folder, GGUF file or config.json.</summary>
     public string Path { get; }
 
     /// <summary>Whether weights are drawn and not read.</summary>
     public bool IsRandom { get; }
 
-    /// <summary>Where a tokenizer and other companions may lie.</summary>
+    /// <summary>Where a tokenizer and other companions may lie: a folder, or the GGUF file that holds them.</summary>
     public string Folder { get; }
 
     public ModelConfiguration Configuration { get; }
@@ -47,10 +65,10 @@ internal sealed class ModelSource
     public static ModelSource Open(string name)
     {
         bool isRandom = name.StartsWith(RandomPrefix, StringComparison.Ordinal);
-        string path = isRandom ? name[RandomPrefix.Length..] : name;
+        string path = isRandom ? name[RandomPrefix.Length..] : ModelPath.Of(name);
         return path.Length > 0
             ? new ModelSource(name, path, isRandom)
-            : throw new ArgumentException($"model '{name}': expected a folder, a config.json or random:CONFIG.json");
+            : throw new ArgumentException($"model '{name}': expected a folder, a .gguf file, hf:org/name, a config.json or random:CONFIG.json");
     }
 
     public Decoder Load(DType type)
@@ -72,11 +90,11 @@ internal sealed class ModelSource
     public Tokenizer RequireTokenizer(string purpose)
     {
         var tokenizer = LoadTokenizer()
-            ?? throw new InvalidDataException($"{Folder}: no tokenizer.json there, which {purpose} needs");
+            ?? throw new InvalidDataException($"{Folder}: no tokenizer there, which {purpose} needs");
         return tokenizer.VocabularySize <= Configuration.VocabularySize
             ? tokenizer
             : throw new InvalidDataException(
-                $"{Folder}: tokenizer.json has {tokenizer.VocabularySize} ids, config.json only vocab_size {Configuration.VocabularySize}");
+                $"{Folder}: the tokenizer has {tokenizer.VocabularySize} ids, the model only vocab_size {Configuration.VocabularySize}");
     }
 
     /// <summary>How the model's conversations are written, or null where its folder does not say.</summary>
@@ -103,7 +121,7 @@ internal sealed class ModelSource
 
     /// <summary>
     /// The tokens in front of every text: what the tokenizer's template says; where it says nothing, the bos_token_id of
-    /// config.json if the tokenizer knows it as a control token.
+    /// config.json if the tokenizer knows it as a control token and its own file does not refuse one.
     /// </summary>
     public IReadOnlyList<int> BeginIds(Tokenizer tokenizer)
     {
@@ -112,7 +130,7 @@ internal sealed class ModelSource
             return tokenizer.PrefixIds;
         }
 
-        return Configuration.BosTokenId is { } begin && tokenizer.IsSpecial(begin) ? [begin] : [];
+        return Configuration.BosTokenId is { } begin && tokenizer.IsSpecial(begin) && BeginTokens.AreAdded(Folder) ? [begin] : [];
     }
 
     /// <summary>A text with its begin tokens, without any that the template would put behind it.</summary>

@@ -18,21 +18,27 @@ internal static class TemplateBatch
     public static void Run(ChatFormat format, string input, string output)
     {
         long lines = 0, errors = 0;
-        AtomicFile.Write(output, stream =>
-        {
-            using var json = new Utf8JsonWriter(stream, Relaxed);
-            foreach (var line in LineReader.Read(input))
-            {
-                string where = $"{input}: line {++lines}";
-                var variables = Conversation.Parse(line, where) as JsonObject
-                    ?? throw new InvalidDataException($"{where} is not a JSON object of template variables");
-                errors += Render(format, variables, json) ? 0 : 1;
-                json.Flush();
-                json.Reset();
-                stream.WriteByte((byte)'\n');
-            }
-        });
+        AtomicFile.Write(output, stream => (lines, errors) = Render(format, input, stream));
         Console.Error.WriteLine($"{output}: {lines:N0} lines, {errors:N0} of them errors");
+    }
+
+    /// <summary>Renders a file's cases into a stream; gives the numbers of lines and of those that became errors.</summary>
+    public static (long Lines, long Errors) Render(ChatFormat format, string input, Stream target)
+    {
+        long lines = 0, errors = 0;
+        using var json = new Utf8JsonWriter(target, Relaxed);
+        foreach (var line in LineReader.Read(input))
+        {
+            string where = $"{input}: line {++lines}";
+            var variables = Conversation.Parse(line, where) as JsonObject
+                ?? throw new InvalidDataException($"{where} is not a JSON object of template variables");
+            errors += Render(format, variables, json) ? 0 : 1;
+            json.Flush();
+            json.Reset();
+            target.WriteByte((byte)'\n');
+        }
+
+        return (lines, errors);
     }
 
     private static bool Render(ChatFormat format, JsonObject variables, Utf8JsonWriter json)

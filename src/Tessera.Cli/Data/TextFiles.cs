@@ -79,5 +79,9 @@ internal static class TextFiles
         {
             throw new InvalidDataException($"{path}: line {line} is not JSON");
         }
+        catch (InvalidOperationException)
+        {
+            throw new InvalidDataException($"{path}: line {line} has a field text that is not valid Unicode");
+        }
     }
 }

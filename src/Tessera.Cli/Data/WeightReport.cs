@@ -1,4 +1,5 @@
 using Tessera.Models.Checkpoints;
+using Tessera.Models.Gguf;
 using Tessera.Models.Safetensors;
 
 namespace Tessera.Cli.Data;
@@ -21,6 +22,11 @@ internal sealed record WeightReport(
     /// <summary>Reads the headers only; null where there are no weights.</summary>
     public static WeightReport? Read(ModelSource source)
     {
+        if (GgufModel.IsNamed(source.Folder))
+        {
+            return ReadGguf(source.Folder);
+        }
+
         if (!Directory.EnumerateFiles(source.Folder, "model*.safetensors*").Any())
         {
             return null;
@@ -52,6 +58,14 @@ internal sealed record WeightReport(
 
         string[] types = [.. checkpoint.Files.SelectMany(file => file.Tensors).Select(tensor => tensor.Type.ToString()).Distinct().Order()];
         return new WeightReport(source.Folder, checkpoint.Names.Count, types, problems, [.. unknown.Order(StringComparer.Ordinal)]);
+    }
+
+    private static WeightReport ReadGguf(string path)
+    {
+        using var file = GgufFile.Open(path);
+        var (problems, unknown) = GgufModel.Check(file);
+        string[] types = [.. file.Tensors.Select(tensor => tensor.Type.Label()).Distinct().Order(StringComparer.Ordinal)];
+        return new WeightReport(path, file.Tensors.Count, types, problems, unknown);
     }
 
     private static SafetensorsTensor? Find(SafetensorsCheckpoint checkpoint, ModelSource source, string name)

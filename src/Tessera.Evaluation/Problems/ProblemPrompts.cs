@@ -56,7 +56,7 @@ public sealed class ProblemPrompts(Tokenizer tokenizer, IReadOnlyList<int> begin
         // The date is fixed: a run that goes on another day asks the same.
         string text = chat.Render(
             messages, new ChatRenderOptions { AddGenerationPrompt = true, Variables = variables, Now = DateTime.UnixEpoch });
-        return tokenizer.Encode(text, addSpecialTokens: false);
+        return tokenizer.Encode(text, addSpecialTokens: false, parseSpecial: true);
     }
 
     /// <summary>

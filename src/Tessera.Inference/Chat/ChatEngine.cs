@@ -31,7 +31,7 @@ public sealed class ChatEngine(ChatModel model, ITokenEngine engine)
         var (messages, variables) = ThinkingSwitch.Apply(
             model.Format.Template.Source, request.Messages, request.Variables, request.Thinking ?? DefaultThinking);
         string text = model.Format.Render(messages, new ChatRenderOptions { AddGenerationPrompt = true, Variables = variables });
-        return Prepare(model.Tokenizer.Encode(text, addSpecialTokens: false), request, splitsReasoning: true);
+        return Prepare(model.Tokenizer.Encode(text, addSpecialTokens: false, parseSpecial: true), request, splitsReasoning: true);
     }
 
     /// <summary>Checks a request whose prompt is given as ids; its messages are not looked at.</summary>

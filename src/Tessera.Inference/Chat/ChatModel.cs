@@ -22,11 +22,11 @@ public sealed record ChatModel(
     {
         var configuration = ModelFolder.ReadConfiguration(folder);
         var tokenizer = ModelFolder.LoadTokenizer(folder)
-            ?? throw new InvalidDataException($"{folder}: no tokenizer.json there, which chatting needs");
+            ?? throw new InvalidDataException($"{folder}: no tokenizer there, which chatting needs");
         if (tokenizer.VocabularySize > configuration.VocabularySize)
         {
             throw new InvalidDataException(
-                $"{folder}: tokenizer.json has {tokenizer.VocabularySize} ids, config.json only vocab_size {configuration.VocabularySize}");
+                $"{folder}: the tokenizer has {tokenizer.VocabularySize} ids, config.json only vocab_size {configuration.VocabularySize}");
         }
 
         var format = ChatFormat.Load(folder)

@@ -22,6 +22,7 @@ public sealed unsafe class BatchEngine : IDisposable
     private readonly EngineSettings _settings;
     private readonly Scheduler _scheduler;
     private readonly KeyValueCache _cache;
+    private readonly PackedWeights _packed;
     private readonly Arena _arena = new("generation");
     private readonly Dictionary<long, EngineSequence> _sequences = [];
     private readonly List<TokenEvent> _cancelled = [];
@@ -47,6 +48,7 @@ public sealed unsafe class BatchEngine : IDisposable
         _scheduler = new Scheduler(
             settings.MaxRunning, settings.StepTokens, settings.ChunkTokens, pages, KeyValueCache.PagePositions);
         _cache = KeyValueCache.Shared(model.Configuration, settings.MaxRunning, Capacity, pages, settings.CacheType);
+        _packed = new PackedWeights(model.Multipliers, settings.PackedWeightBytes);
     }
 
     /// <summary>Most positions of a sequence: the model's, or what all pages hold.</summary>
@@ -126,6 +128,7 @@ public sealed unsafe class BatchEngine : IDisposable
     /// <inheritdoc />
     public void Dispose()
     {
+        _packed.Dispose();
         _cache.Dispose();
         _arena.Dispose();
     }

@@ -2,6 +2,7 @@ using System.Globalization;
 using Tessera.Devices;
 using Tessera.Models.Blocks;
 using Tessera.Models.Configuration;
+using Tessera.Tensors;
 
 namespace Tessera.Inference;
 
@@ -34,6 +35,12 @@ public sealed record EngineSettings
 
     /// <summary>Whether a token's bits must not depend on how many others its step holds; small batches are slower for it.</summary>
     public bool Invariant { get; init; }
+
+    /// <summary>
+    /// Most bytes for packed forms of the weights, which spare steps of many tokens the packing; a model whose forms take more
+    /// has none.
+    /// </summary>
+    public long PackedWeightBytes { get; init; } = PackedWeights.DefaultLimitBytes;
 
     /// <summary>The number of pages for a model.</summary>
     /// <exception cref="ArgumentException">A size is out of range.</exception>

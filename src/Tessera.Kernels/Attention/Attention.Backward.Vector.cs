@@ -13,7 +13,7 @@ public static unsafe partial class Attention
     private static void RunBackward(CpuDevice device, BackwardCall* call, int segmentCount)
     {
         var mark = device.Scratch.Mark();
-        call->Schedule = AttentionSchedule.Build(call->Segments, segmentCount, call->Shape.KvHeads, int.MaxValue, device.Scratch);
+        call->Schedule = AttentionSchedule.Build(call->Segments, segmentCount, call->Shape, int.MaxValue, device.Scratch);
         int group = call->Shape.GroupSize, padded = Padded(call->Shape.HeadDim);
         int chunk = Math.Min(call->Schedule.LongestItem, Math.Max(1, RowsPerUnit / group));
         call->ChunkQueries = chunk;
@@ -102,14 +102,16 @@ public static unsafe partial class Attention
         }
 
         new Span<float>(tiles->GradQueries, rows * padded).Clear();
-        for (int tile = 0; tile < keys; tile += KeyTile)
+        int window = call->Shape.Window;
+        for (int tile = FirstTile(call->Shape, first); tile < keys; tile += KeyTile)
         {
             int count = Math.Min(KeyTile, keys - tile);
             BackwardPack(call, segment, (tile * call->KeyValueStride) + ((long)kvHead * headDim), count, tiles);
             int start = Math.Max(0, tile - first) * group;
-            for (int row = start; row < rows; row += RowsPerGroup)
+            int end = QueriesSeeing(tile, count, first, queries, window) * group;
+            for (int row = start; row < end; row += RowsPerGroup)
             {
-                var span = new RowSpan(row, Math.Min(RowsPerGroup, rows - row), group, first + 1 - tile, count);
+                var span = new RowSpan(row, Math.Min(RowsPerGroup, end - row), group, first + 1 - tile, count, window);
                 BackwardGroup(tiles, span, tile, headDim);
             }
         }
@@ -136,13 +138,17 @@ public static unsafe partial class Attention
         AgainstKeys(queries, tiles->KeysTransposed, tiles->Probabilities, span.Count, visible, headDim);
         AgainstKeys(gradOutputs, tiles->ValuesTransposed, tiles->GradScores, span.Count, visible, headDim);
         int width = (visible + 15) & ~15;
-        if (Vector512.IsHardwareAccelerated)
+        if (!Vector512.IsHardwareAccelerated)
         {
-            SoftmaxBackward(tiles, span, width);
+            SoftmaxBackwardNarrow(tiles, span, width, span.HiddenUnclamped(0));
+        }
+        else if (span.Hidden(span.Count - 1) == 0)
+        {
+            SoftmaxBackward<AllBefore>(tiles, span, width);
         }
         else
         {
-            SoftmaxBackwardNarrow(tiles, span, width, NoneHidden);
+            SoftmaxBackward<WindowBefore>(tiles, span, width);
         }
 
         int step = span.Visible(0) == span.Keys ? span.Count : 6;
@@ -208,13 +214,15 @@ public static unsafe partial class Attention
     /// keys; both are 0 where a row does not see the key.
     /// </summary>
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
-    private static void SoftmaxBackward(BackwardTiles* tiles, in RowSpan span, int width)
+    private static void SoftmaxBackward<TBefore>(BackwardTiles* tiles, in RowSpan span, int width)
+        where TBefore : struct, IVisibility
     {
         float* scores = tiles->Probabilities;
         float* gradient = tiles->GradScores;
         float* logSums = tiles->LogSums + span.First;
         float* delta = tiles->Deltas + span.First;
         int visible = span.Visible(0), keys = span.Keys, group = span.Group, left = group - (span.First % group);
+        int hidden = span.HiddenUnclamped(0);
         for (int r = span.Count; r > 0; r--, scores += KeyTile, gradient += KeyTile, logSums++, delta++)
         {
             var shift = Vector512.Create(*logSums);
@@ -222,7 +230,7 @@ public static unsafe partial class Attention
             var limit = Vector512.Create(visible);
             for (int j = 0; j < width; j += 16)
             {
-                var mask = Vector512.LessThan(Lane(j), limit).AsSingle();
+                var mask = TBefore.Mask(Lane(j), limit, hidden);
                 var p = AttentionExponential.ExpBelow88(Vector512.Load(scores + j) - shift);
                 var d = p * (Vector512.Load(gradient + j) - deltas);
                 Vector512.ConditionalSelect(mask, p, Vector512<float>.Zero).Store(scores + j);
@@ -232,6 +240,7 @@ public static unsafe partial class Attention
             if (--left == 0)
             {
                 left = group;
+                hidden++;
                 visible = Math.Clamp(visible + 1, 0, keys);
             }
         }

@@ -10,12 +10,17 @@ public static unsafe partial class Attention
     public static IEnumerable<BenchCase> BenchCases(Device device)
     {
         var cases = new List<BenchCase>();
-        foreach (var (length, headDim) in new[] { (32, 32), (256, 32), (256, 64), (1024, 64), (1024, 128) })
+        foreach (var (length, headDim, window) in new[]
         {
-            var shape = new AttentionShape(8, 4, headDim);
+            (32, 32, 0), (256, 32, 0), (256, 64, 0), (1024, 64, 0), (1024, 128, 0), (2048, 64, 0), (2048, 64, 256),
+        })
+        {
+            var shape = new AttentionShape(8, 4, headDim) { Window = window };
             int documents = Math.Max(1, 2048 / length);
-            double flops = documents * (length * (length + 1.0) / 2) * shape.Heads * 4.0 * headDim;
-            string sizes = $"{documents}x{length} H8 K4 E{headDim}";
+            double hidden = window == 0 ? 0 : Math.Max(0, length - window);
+            double pairs = documents * ((length * (length + 1.0) / 2) - (hidden * (hidden + 1) / 2)) * shape.Heads;
+            double flops = pairs * 4.0 * headDim;
+            string sizes = $"{documents}x{length} H8 K4 E{headDim}{(window == 0 ? string.Empty : $" W{window}")}";
             cases.Add(new BenchCase("attention", $"forward {sizes}", "f32", BenchCeiling.FusedMultiplyAdd, flops, arena =>
             {
                 var buffers = new BenchBuffers(arena, shape, documents, length);
@@ -29,11 +34,11 @@ public static unsafe partial class Attention
             }));
         }
 
-        foreach (var (sequences, keys, headDim) in new[] { (1, 300, 32), (8, 300, 32), (8, 2048, 64) })
+        foreach (var (sequences, keys, headDim, window) in new[] { (1, 300, 32, 0), (8, 300, 32, 0), (8, 2048, 64, 0), (8, 2048, 64, 512) })
         {
             foreach (var type in new[] { DType.F32, DType.BF16 })
             {
-                cases.Add(BenchDecode(device, new AttentionShape(8, 4, headDim), sequences, keys, type));
+                cases.Add(BenchDecode(device, new AttentionShape(8, 4, headDim) { Window = window }, sequences, keys, type));
             }
         }
 
@@ -44,8 +49,9 @@ public static unsafe partial class Attention
     {
         int width = shape.KvHeads * shape.HeadDim, queryWidth = shape.Heads * shape.HeadDim;
         long cached = (long)keys * width;
-        string sizes = $"decode {sequences} seq x {keys} keys H{shape.Heads} K{shape.KvHeads} E{shape.HeadDim}";
-        double bytes = 2.0 * sequences * cached * type.Bytes();
+        string sizes = $"decode {sequences} seq x {keys} keys H{shape.Heads} K{shape.KvHeads} E{shape.HeadDim}"
+            + (shape.Window == 0 ? string.Empty : $" W{shape.Window}");
+        double bytes = 2.0 * sequences * width * type.Bytes() * (keys - shape.FirstVisible(keys - 1));
         return new BenchCase("attention", sizes, type.Label(), BenchCeiling.StreamRead, bytes, arena =>
         {
             float* queries = RowBench.Filled(arena, (long)sequences * queryWidth, 1);

@@ -10,10 +10,7 @@ namespace Tessera.Kernels;
 /// </content>
 public static unsafe partial class Attention
 {
-    /// <summary>The first visible key of a row that sees all before its last one: so low that later rows stay below 0.</summary>
-    private const int NoneHidden = int.MinValue / 2;
-
-    /// <summary>The steps of <see cref="OnlineSoftmax"/>; keys from <paramref name="hidden"/> on are seen by the first row.</summary>
+    /// <summary>The steps of <c>OnlineSoftmax</c>; the first row sees keys from <paramref name="hidden"/> on, a later query one less.</summary>
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     private static void OnlineSoftmaxNarrow(ForwardTiles* tiles, in RowSpan span, int width, int hidden)
     {
@@ -65,7 +62,7 @@ public static unsafe partial class Attention
         }
     }
 
-    /// <summary>The steps of <see cref="SoftmaxBackward"/>; keys from <paramref name="hidden"/> on are seen by the first row.</summary>
+    /// <summary>The steps of <c>SoftmaxBackward</c>; the first row sees keys from <paramref name="hidden"/> on, a later query one less.</summary>
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     private static void SoftmaxBackwardNarrow(BackwardTiles* tiles, in RowSpan span, int width, int hidden)
     {

@@ -23,7 +23,8 @@ public static unsafe partial class Attention
             {
                 var query = queries.Slice((i * width) + (h * shape.HeadDim), shape.HeadDim);
                 int kvOffset = h / shape.GroupSize * shape.HeadDim;
-                var weights = ReferenceScores(query, keys, kvWidth, kvOffset, prefix + i + 1);
+                int first = shape.FirstVisible(prefix + i);
+                var weights = ReferenceScores(query, keys, kvWidth, kvOffset, first, prefix + i + 1);
                 double logSum = ReferenceLogSum(weights);
                 logSumExp[(i * shape.Heads) + h] = logSum;
                 var target = output.Slice((i * width) + (h * shape.HeadDim), shape.HeadDim);
@@ -33,7 +34,7 @@ public static unsafe partial class Attention
                     double probability = Math.Exp(weights[j] - logSum);
                     for (int e = 0; e < shape.HeadDim; e++)
                     {
-                        target[e] += probability * values[(j * kvWidth) + kvOffset + e];
+                        target[e] += probability * values[((first + j) * kvWidth) + kvOffset + e];
                     }
                 }
             }
@@ -59,7 +60,8 @@ public static unsafe partial class Attention
         for (int row = 0; row < queries.Length / headDim; row++)
         {
             int i = row / shape.Heads, kvOffset = row % shape.Heads / shape.GroupSize * headDim, at = row * headDim;
-            var weights = ReferenceScores(queries.Slice(at, headDim), keys, kvWidth, kvOffset, i + 1);
+            int first = shape.FirstVisible(i);
+            var weights = ReferenceScores(queries.Slice(at, headDim), keys, kvWidth, kvOffset, first, i + 1);
             double logSum = ReferenceLogSum(weights), delta = 0;
             var gradWeights = new double[weights.Length];
             for (int j = 0; j < weights.Length; j++)
@@ -67,7 +69,7 @@ public static unsafe partial class Attention
                 weights[j] = Math.Exp(weights[j] - logSum);
                 for (int e = 0; e < headDim; e++)
                 {
-                    gradWeights[j] += gradOutput[at + e] * values[(j * kvWidth) + kvOffset + e];
+                    gradWeights[j] += gradOutput[at + e] * values[((first + j) * kvWidth) + kvOffset + e];
                 }
 
                 delta += weights[j] * gradWeights[j];
@@ -78,7 +80,7 @@ public static unsafe partial class Attention
                 double gradScore = weights[j] * (gradWeights[j] - delta) * scale;
                 for (int e = 0; e < headDim; e++)
                 {
-                    int key = (j * kvWidth) + kvOffset + e;
+                    int key = ((first + j) * kvWidth) + kvOffset + e;
                     gradValues[key] += weights[j] * gradOutput[at + e];
                     gradQueries[at + e] += gradScore * keys[key];
                     gradKeys[key] += gradScore * queries[at + e];
@@ -87,14 +89,16 @@ public static unsafe partial class Attention
         }
     }
 
-    private static double[] ReferenceScores(ReadOnlySpan<double> query, ReadOnlySpan<double> keys, int kvWidth, int kvOffset, int visible)
+    /// <summary>Scaled scores of the keys from <paramref name="first"/> up to, not including, <paramref name="end"/>.</summary>
+    private static double[] ReferenceScores(
+        ReadOnlySpan<double> query, ReadOnlySpan<double> keys, int kvWidth, int kvOffset, int first, int end)
     {
-        var scores = new double[visible];
-        for (int j = 0; j < visible; j++)
+        var scores = new double[end - first];
+        for (int j = 0; j < scores.Length; j++)
         {
             for (int e = 0; e < query.Length; e++)
             {
-                scores[j] += query[e] * keys[(j * kvWidth) + kvOffset + e];
+                scores[j] += query[e] * keys[((first + j) * kvWidth) + kvOffset + e];
             }
 
             scores[j] /= Math.Sqrt(query.Length);

@@ -31,7 +31,7 @@ public static unsafe partial class Attention
         var mark = device.Scratch.Mark();
         int group = call->Shape.GroupSize;
         int chunk = Math.Max(1, RowsPerUnit / group);
-        call->Schedule = AttentionSchedule.Build(call->Segments, segmentCount, call->Shape.KvHeads, chunk, device.Scratch);
+        call->Schedule = AttentionSchedule.Build(call->Segments, segmentCount, call->Shape, chunk, device.Scratch);
         long rows = (long)call->Schedule.LongestItem * group;
         int padded = Padded(call->Shape.HeadDim);
         call->Rows = rows;
@@ -85,15 +85,17 @@ public static unsafe partial class Attention
         new Span<float>(tiles->Outputs, rows * padded).Clear();
         new Span<float>(tiles->Sums, rows * 16).Clear();
         long keyOffset = (long)item->KvHead * headDim;
-        for (int tile = 0; tile < keys; tile += KeyTile)
+        int window = call->Shape.Window;
+        for (int tile = FirstTile(call->Shape, prefix); tile < keys; tile += KeyTile)
         {
             int count = Math.Min(KeyTile, keys - tile);
             long offset = (segment.RowOf(tile) * call->KeyValueStride) + keyOffset;
             ForwardPack(call, segment, offset, count, rows, tiles);
             int start = Math.Max(0, tile - prefix) * group;
-            for (int row = start; row < rows; row += RowsPerGroup)
+            int end = QueriesSeeing(tile, count, prefix, item->QueryCount, window) * group;
+            for (int row = start; row < end; row += RowsPerGroup)
             {
-                var span = new RowSpan(row, Math.Min(RowsPerGroup, rows - row), group, prefix + 1 - tile, count);
+                var span = new RowSpan(row, Math.Min(RowsPerGroup, end - row), group, prefix + 1 - tile, count, window);
                 ForwardGroup(tiles, span, headDim);
             }
         }
@@ -170,13 +172,17 @@ public static unsafe partial class Attention
             Depth = headDim,
         };
         TileProduct.Multiply(&product, span.Count, (span.Visible(span.Count - 1) + 15) / 16);
-        if (Vector512.IsHardwareAccelerated)
+        if (!Vector512.IsHardwareAccelerated)
         {
-            OnlineSoftmax(tiles, span, padded);
+            OnlineSoftmaxNarrow(tiles, span, padded, span.HiddenUnclamped(0));
+        }
+        else if (span.Hidden(span.Count - 1) == 0)
+        {
+            OnlineSoftmax<AllBefore>(tiles, span, padded);
         }
         else
         {
-            OnlineSoftmaxNarrow(tiles, span, padded, NoneHidden);
+            OnlineSoftmax<WindowBefore>(tiles, span, padded);
         }
 
         // Six rows at a time on the diagonal, because each block stops at its own last visible key.
@@ -202,31 +208,33 @@ public static unsafe partial class Attention
 
     /// <summary>
     /// Turns the scores of some rows into probabilities relative to each row's running maximum. When the maximum grows, what was
-    /// summed before is scaled down; when not, the factor would be exactly 1. Lanes behind the visible keys become 0.
+    /// summed before is scaled down; when not, the factor would be exactly 1. Lanes outside the visible keys become 0.
     /// </summary>
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
-    private static void OnlineSoftmax(ForwardTiles* tiles, in RowSpan span, int width)
+    private static void OnlineSoftmax<TBefore>(ForwardTiles* tiles, in RowSpan span, int width)
+        where TBefore : struct, IVisibility
     {
         float* scores = tiles->Scores;
         float* maximum = tiles->Maxima + span.First;
         float* sums = tiles->Sums + (16L * span.First);
         float* output = tiles->Outputs + ((long)span.First * width);
         int visible = span.Visible(0), keys = span.Keys, group = span.Group, left = group - (span.First % group);
+        int hidden = span.HiddenUnclamped(0);
         var none = Vector512.Create(float.NegativeInfinity);
         for (int r = span.Count; r > 0; r--, scores += KeyTile, maximum++, sums += 16, output += width)
         {
             // Rows that see at most half a tile skip the other half: adding its zeros would not change the sum.
             bool isWide = visible > 32;
             var limit = Vector512.Create(visible);
-            var s0 = Vector512.ConditionalSelect(Vector512.LessThan(Lane(0), limit).AsSingle(), Vector512.Load(scores), none);
-            var s1 = Vector512.ConditionalSelect(Vector512.LessThan(Lane(16), limit).AsSingle(), Vector512.Load(scores + 16), none);
+            var s0 = Vector512.ConditionalSelect(TBefore.Mask(Lane(0), limit, hidden), Vector512.Load(scores), none);
+            var s1 = Vector512.ConditionalSelect(TBefore.Mask(Lane(16), limit, hidden), Vector512.Load(scores + 16), none);
             var s2 = none;
             var s3 = none;
             var largest = Vector512.MaxNative(s0, s1);
             if (isWide)
             {
-                s2 = Vector512.ConditionalSelect(Vector512.LessThan(Lane(32), limit).AsSingle(), Vector512.Load(scores + 32), none);
-                s3 = Vector512.ConditionalSelect(Vector512.LessThan(Lane(48), limit).AsSingle(), Vector512.Load(scores + 48), none);
+                s2 = Vector512.ConditionalSelect(TBefore.Mask(Lane(32), limit, hidden), Vector512.Load(scores + 32), none);
+                s3 = Vector512.ConditionalSelect(TBefore.Mask(Lane(48), limit, hidden), Vector512.Load(scores + 48), none);
                 largest = Vector512.MaxNative(largest, Vector512.MaxNative(s2, s3));
             }
 
@@ -263,6 +271,7 @@ public static unsafe partial class Attention
             if (--left == 0)
             {
                 left = group;
+                hidden++;
                 visible = Math.Clamp(visible + 1, 0, keys);
             }
         }
@@ -270,20 +279,6 @@ public static unsafe partial class Attention
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<int> Lane(int first) => Vector512<int>.Indices + Vector512.Create(first);
-
-    /// <summary>Consecutive rows of a unit against one tile, and how many of its keys each of them sees.</summary>
-    private readonly struct RowSpan(int first, int count, int group, int visibleOfQueryZero, int keys)
-    {
-        public int First { get; } = first;
-
-        public int Count { get; } = count;
-
-        public int Group { get; } = group;
-
-        public int Keys { get; } = keys;
-
-        public int Visible(int row) => Math.Clamp(visibleOfQueryZero + ((First + row) / Group), 0, Keys);
-    }
 
     private struct ForwardTiles
     {

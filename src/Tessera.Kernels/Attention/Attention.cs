@@ -5,8 +5,8 @@ namespace Tessera.Kernels;
 /// <summary>Causal softmax attention with grouped key-value heads over packed, ragged or cached sequences.</summary>
 /// <remarks>
 /// out[i,h] = Σ_j p[j]·v[j,h/G] with p = softmax over j of (q[i,h]·k[j,h/G] / sqrt(E)) and G = H / K. Query i of a segment
-/// sees the keys [0, KeyCount − QueryCount + i].
-/// Memory: tiles of 64 keys; scratch grows with tokens·E in the backward and is constant in the forward, never tokens².
+/// stands at position p = KeyCount − QueryCount + i and sees the keys [0, p], or the last W of them in a sliding window: p − W &lt; j ≤ p.
+/// Memory: tiles of 64 keys; tiles that lie before every window are not read. Scratch grows with tokens·E in the backward and is constant in the forward, never tokens².
 /// Error: relative L2 to the double reference at most 2e-6 forward and 5e-6 backward on unit Gaussians.
 /// Determinism: the bits of a row depend only on its query and its visible keys and values. Thread count, other rows and
 /// segments, and whether f32 keys lie in the projection buffer, in a cache or in its pages do not matter: every score is one chain of

@@ -31,8 +31,10 @@ internal unsafe struct AttentionSchedule
     public int LongestItem { get; private set; }
 
     /// <summary>Splits segments into units of at most <paramref name="chunk"/> queries.</summary>
-    public static AttentionSchedule Build(AttentionSegment* segments, int segmentCount, int kvHeads, int chunk, Arena scratch)
+    public static AttentionSchedule Build(
+        AttentionSegment* segments, int segmentCount, in AttentionShape shape, int chunk, Arena scratch)
     {
+        int kvHeads = shape.KvHeads;
         long total = 0;
         for (int s = 0; s < segmentCount; s++)
         {
@@ -52,7 +54,7 @@ internal unsafe struct AttentionSchedule
             {
                 int count = Math.Min(chunk, queries - first);
                 long seen = segments[s].KeyCount - queries + first;
-                long pairs = (count * seen) + ((long)count * (count + 1) / 2);
+                long pairs = VisiblePairs(seen + count, shape.Window) - VisiblePairs(seen, shape.Window);
                 schedule.Add(new AttentionItem { Segment = s, FirstQuery = first, QueryCount = count }, pairs, kvHeads);
             }
         }
@@ -66,6 +68,14 @@ internal unsafe struct AttentionSchedule
     {
         int taken = Interlocked.Increment(ref _next);
         return taken > Count ? null : _items + (int)(_order[Count - taken] & 0x7FFF_FFFF);
+    }
+
+    /// <summary>Pairs of a query and a key that it sees, over the first <paramref name="positions"/> positions of a sequence.</summary>
+    private static long VisiblePairs(long positions, int window)
+    {
+        long all = positions * (positions + 1) / 2;
+        long hidden = window == 0 ? 0 : Math.Max(0, positions - window);
+        return all - (hidden * (hidden + 1) / 2);
     }
 
     private void Add(AttentionItem item, long pairs, int kvHeads)

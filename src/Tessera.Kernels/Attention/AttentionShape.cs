@@ -6,6 +6,11 @@ namespace Tessera.Kernels;
 /// <param name="HeadDim">Elements E of one head, even.</param>
 public readonly record struct AttentionShape(int Heads, int KvHeads, int HeadDim)
 {
+    /// <summary>
+    /// Sliding window W: the query at position p sees the keys at p − W + 1 … p. 0 stands for no window: all keys up to p.
+    /// </summary>
+    public int Window { get; init; }
+
     /// <summary>The factor on every score: 1 / sqrt(E).</summary>
     public float Scale => (float)(1.0 / Math.Sqrt(HeadDim));
 
@@ -15,8 +20,13 @@ public readonly record struct AttentionShape(int Heads, int KvHeads, int HeadDim
     /// <summary>Elements of one row of the packed projection: H query, K key and K value heads.</summary>
     public int PackedWidth => (Heads + (2 * KvHeads)) * HeadDim;
 
-    /// <summary>Throws unless the three numbers fit together.</summary>
-    /// <exception cref="ArgumentException">A width is below one, the head dimension is odd or H is no multiple of K.</exception>
+    /// <summary>The first key that the query at a position sees.</summary>
+    public int FirstVisible(int position) => Window == 0 ? 0 : Math.Max(0, position - Window + 1);
+
+    /// <summary>Throws unless the numbers fit together.</summary>
+    /// <exception cref="ArgumentException">
+    /// A width is below one, the head dimension is odd, H is no multiple of K, or the window is negative.
+    /// </exception>
     public void Validate()
     {
         if (Heads < 1 || KvHeads < 1 || Heads % KvHeads != 0)
@@ -27,6 +37,11 @@ public readonly record struct AttentionShape(int Heads, int KvHeads, int HeadDim
         if (HeadDim < 2 || HeadDim % 2 != 0)
         {
             throw new ArgumentException($"attention shape: head dimension {HeadDim} is not an even number of at least 2");
+        }
+
+        if (Window < 0)
+        {
+            throw new ArgumentException($"attention shape: a window of {Window} positions is negative");
         }
     }
 }

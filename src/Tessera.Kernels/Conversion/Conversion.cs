@@ -2,7 +2,7 @@ using Tessera.Devices;
 
 namespace Tessera.Kernels;
 
-/// <summary>Conversions of arrays between f32 and bf16 bit patterns.</summary>
+/// <summary>Conversions of arrays between f32 and the bit patterns of bf16 and binary16.</summary>
 public static unsafe partial class Conversion
 {
     // Below this many elements a fork-join costs more than it saves.
@@ -12,6 +12,7 @@ public static unsafe partial class Conversion
     {
         public float* Floats;
         public ushort* Halves;
+        public ushort* Target;
         public long Count;
     }
 
@@ -42,6 +43,14 @@ public static unsafe partial class Conversion
         Run(CpuDevice.From(device), &WidenShare, new Job { Floats = target, Halves = source, Count = count });
     }
 
+    /// <summary>Copies bytes on all workers, so that the page faults of a mapped source and of fresh memory are shared too.</summary>
+    /// <remarks>target[i] = source[i]. Shapes: both [bytes]. Aliasing: target must not overlap source. Cost: 2 bytes moved a byte.</remarks>
+    public static void Copy(Device device, byte* source, byte* target, long bytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(bytes);
+        Run(CpuDevice.From(device), &CopyShare, new Job { Halves = (ushort*)source, Target = (ushort*)target, Count = bytes });
+    }
+
     private static void Run(CpuDevice cpu, delegate*<void*, int, int, void> body, Job job)
     {
         if (job.Count < MinimumParallelCount)
@@ -52,6 +61,13 @@ public static unsafe partial class Conversion
         {
             cpu.Workers.Run(body, &job);
         }
+    }
+
+    private static void CopyShare(void* context, int worker, int workers)
+    {
+        Job* job = (Job*)context;
+        var (start, end) = WorkerPool.Share(job->Count, worker, workers, 4096);
+        Buffer.MemoryCopy((byte*)job->Halves + start, (byte*)job->Target + start, end - start, end - start);
     }
 
     private static void RoundShare(void* context, int worker, int workers)

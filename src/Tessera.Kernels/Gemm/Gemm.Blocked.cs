@@ -12,16 +12,21 @@ public static unsafe partial class Gemm
     // Rows of A packed at a time in the row split: 192 x 512 x 4 = 384 KiB of L2.
     private const int MaximumChunkRows = 192;
 
-    // Rows up to which a whole block of A is packed once and the columns are split instead: 384 x 512 x 4 = 768 KiB.
-    private const int MaximumColumnSplitRows = 384;
+    // Rows up to which A is packed once for all and the columns are split: B then never leaves the nearest cache between being
+    // packed and used. 512 x 2048 x 2048 went from 0.70 to 0.82 of the peak; beyond, or with fewer columns than rows, A is too
+    // large to be read again for every strip.
+    private const int MaximumColumnSplitRows = 768;
+    private const int AlwaysColumnSplitRows = 384;
 
-    // Columns of B packed at a time in the row split; a multiple of both tile widths. 3072 x 512 x 4 = 6 MiB of L3.
+    // Columns of B packed at a time in the row split; a multiple of all tile widths.
     private const int MaximumPanelColumns = 3072;
+
+    // Floats of what all workers pack before they multiply: 2 Mi (8 MiB) of B in the row split, 1 Mi of A in the column split.
+    private const long MaximumSharedB = 2L << 20;
+    private const long MaximumSharedA = 1L << 20;
 
     // Below this many multiply-adds a fork-join costs more than it saves.
     private const long MinimumParallelWork = 1L << 17;
-
-    private const int SpinsBeforeYielding = 2_000;
 
     /// <summary>What the workers share while one product runs; lives on the stack of the launching thread.</summary>
     private struct Job
@@ -37,21 +42,28 @@ public static unsafe partial class Gemm
         public int ChunkRows;
         public bool Accumulate;
 
-        // Packed by all workers together: the panel of B in the row split, the block of A in the column split.
-        public float* SharedPanel;
-        public float* OwnPanels;
-        public long OwnPanelFloats;
+        // B packed beforehand, or null.
+        public float* PackedB;
+
+        // Packed by all workers together: columns of B in the row split, the rows of A in the column split.
+        public float* Shared;
+        public float* Own;
+        public long OwnFloats;
+
+        // Columns and sums of one phase: what is packed together, then multiplied without another meeting.
+        public int PhaseColumns;
+        public int PhaseSums;
 
         // Two tickets a phase: the next part to pack and the next part to multiply. Handing parts out as workers ask keeps
         // both busy when one loses its processor for a while; which worker computes a tile does not change its bits.
         public int* Tickets;
 
-        // Workers that have come to a meeting so far, all meetings of the product counted together.
-        public int Arrived;
+        // Workers that have come to a meeting so far.
+        public int* Arrived;
     }
 
     private static void RunBlocked(
-        CpuDevice cpu, in Operand a, in Operand b, float* c, long cStride, int m, int n, int k, bool accumulate)
+        CpuDevice cpu, in Operand a, in Operand b, float* packedB, float* c, long cStride, int m, int n, int k, bool accumulate)
     {
         var mark = cpu.Scratch.Mark();
         int workers = (long)m * n * k < MinimumParallelWork ? 1 : cpu.Workers.Count;
@@ -63,6 +75,7 @@ public static unsafe partial class Gemm
         {
             A = a,
             B = b,
+            PackedB = packedB,
             C = c,
             CStride = cStride,
             M = m,
@@ -72,11 +85,24 @@ public static unsafe partial class Gemm
             ChunkRows = chunkTiles * TileRows,
             Accumulate = accumulate,
         };
-        long sharedLanes = splitColumns ? (long)rowTiles * TileRows : (long)Tiles(Math.Min(n, MaximumPanelColumns), TileColumns) * TileColumns;
-        job.OwnPanelFloats = (long)depth * (splitColumns ? TileColumns : job.ChunkRows);
-        int phases = Tiles(k, depth) * (splitColumns ? 1 : Tiles(n, MaximumPanelColumns));
-        job.SharedPanel = cpu.Scratch.Floats(sharedLanes * depth);
-        job.OwnPanels = cpu.Scratch.Floats(job.OwnPanelFloats * workers);
+
+        // What is shared has a size of its own, so that as many passes as fit are packed in one go: every meeting costs the
+        // time that the slower worker is behind.
+        job.PhaseColumns = splitColumns ? n : Math.Min(n, MaximumPanelColumns);
+        long lanes = splitColumns ? (long)rowTiles * TileRows : (long)Tiles(job.PhaseColumns, TileColumns) * TileColumns;
+        long limit = splitColumns ? MaximumSharedA : MaximumSharedB;
+        job.PhaseSums = (int)Math.Min(k, Math.Max(1, limit / (lanes * depth)) * depth);
+        bool sharesNothing = !splitColumns && packedB != null;
+        if (sharesNothing)
+        {
+            job.PhaseSums = k;
+        }
+
+        job.OwnFloats = (long)depth * (splitColumns ? TileColumns : job.ChunkRows);
+        int phases = Tiles(k, job.PhaseSums) * Tiles(n, job.PhaseColumns);
+        job.Shared = sharesNothing ? null : cpu.Scratch.Floats(lanes * job.PhaseSums);
+        job.Own = cpu.Scratch.Floats(job.OwnFloats * workers);
+        job.Arrived = (int*)cpu.Scratch.AllocateZeroed(sizeof(int));
         job.Tickets = (int*)cpu.Scratch.AllocateZeroed(2L * phases * sizeof(int));
         delegate*<void*, int, int, void> body = splitColumns ? &ColumnSplitBody : &RowSplitBody;
         if (workers == 1)
@@ -98,7 +124,7 @@ public static unsafe partial class Gemm
 
     private static bool PrefersColumnSplit(int m, int n, int workers)
     {
-        if (m > MaximumColumnSplitRows)
+        if (m > MaximumColumnSplitRows || (m > AlwaysColumnSplitRows && n < m))
         {
             return false;
         }
@@ -108,164 +134,116 @@ public static unsafe partial class Gemm
         return byColumns <= byRows;
     }
 
-    /// <summary>All pack a panel of B together, then take chunks of rows, pack those of A and multiply.</summary>
+    /// <summary>All pack columns of B together, then take chunks of rows, pack those of A and multiply, pass after pass.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void RowSplitBody(void* context, int worker, int workers)
     {
         Job* job = (Job*)context;
-        float* own = job->OwnPanels + (worker * job->OwnPanelFloats);
+        float* own = job->Own + (worker * job->OwnFloats);
         int* tickets = job->Tickets;
         int meetings = 0;
-        for (int column = 0; column < job->N; column += MaximumPanelColumns)
+        for (int column = 0; column < job->N; column += job->PhaseColumns)
         {
-            int columns = Math.Min(MaximumPanelColumns, job->N - column);
-            for (int start = 0; start < job->K; start += job->Depth, tickets += 2)
+            int columns = Math.Min(job->PhaseColumns, job->N - column);
+            for (int phase = 0; phase < job->K; phase += job->PhaseSums, tickets += 2)
             {
-                int depth = Math.Min(job->Depth, job->K - start);
-                PackTogether(job->B, column, columns, start, depth, job->SharedPanel, TileColumns, workers, tickets);
-                Meet(job, workers, ++meetings);
+                int end = Math.Min(phase + job->PhaseSums, job->K);
+                if (job->PackedB == null)
+                {
+                    PackTogether(job->B, column, columns, phase, end, job->Depth, job->Shared, TileColumns, workers, tickets);
+                    WorkerPool.Meet(job->Arrived, workers, ++meetings);
+                }
 
                 int row;
                 while ((row = (Interlocked.Increment(ref tickets[1]) - 1) * job->ChunkRows) < job->M)
                 {
                     int rows = Math.Min(job->ChunkRows, job->M - row);
-                    Pack(job->A, row, rows, start, depth, own, TileRows);
-                    float* c = job->C + (row * job->CStride) + column;
-                    MultiplyPanels(own, job->SharedPanel, c, job->CStride, rows, columns, depth, job->Accumulate || start > 0);
+                    for (int start = phase; start < end; start += job->Depth)
+                    {
+                        int depth = Math.Min(job->Depth, end - start);
+                        Pack(job->A, row, rows, start, depth, own, TileRows);
+                        float* b = job->PackedB != null
+                            ? Strip(job->PackedB, job->N, column, start, depth, TileColumns)
+                            : Strip(job->Shared, columns, 0, start - phase, depth, TileColumns);
+                        float* c = job->C + (row * job->CStride) + column;
+                        MultiplyPanels(own, b, c, job->CStride, rows, columns, depth, job->Accumulate || start > 0);
+                    }
                 }
 
-                Meet(job, workers, ++meetings);
+                // The next phase overwrites what is shared, and adds to the same C where sums are cut.
+                if (job->PackedB == null)
+                {
+                    WorkerPool.Meet(job->Arrived, workers, ++meetings);
+                }
             }
         }
     }
 
-    /// <summary>All pack the rows of A together, then take strips of columns, pack those of B and multiply.</summary>
+    /// <summary>All pack the rows of A together, then take strips of columns, pack those of B and multiply, pass after pass.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void ColumnSplitBody(void* context, int worker, int workers)
     {
         Job* job = (Job*)context;
-        float* own = job->OwnPanels + (worker * job->OwnPanelFloats);
+        float* own = job->Own + (worker * job->OwnFloats);
         int* tickets = job->Tickets;
         int meetings = 0;
-        for (int start = 0; start < job->K; start += job->Depth, tickets += 2)
+        for (int phase = 0; phase < job->K; phase += job->PhaseSums, tickets += 2)
         {
-            int depth = Math.Min(job->Depth, job->K - start);
-            PackTogether(job->A, 0, job->M, start, depth, job->SharedPanel, TileRows, workers, tickets);
-            Meet(job, workers, ++meetings);
+            int end = Math.Min(phase + job->PhaseSums, job->K);
+            PackTogether(job->A, 0, job->M, phase, end, job->Depth, job->Shared, TileRows, workers, tickets);
+            WorkerPool.Meet(job->Arrived, workers, ++meetings);
 
             int column;
             while ((column = (Interlocked.Increment(ref tickets[1]) - 1) * TileColumns) < job->N)
             {
                 int columns = Math.Min(TileColumns, job->N - column);
-                Pack(job->B, column, columns, start, depth, own, TileColumns);
-                float* c = job->C + column;
-                MultiplyPanels(job->SharedPanel, own, c, job->CStride, job->M, columns, depth, job->Accumulate || start > 0);
+                for (int start = phase; start < end; start += job->Depth)
+                {
+                    int depth = Math.Min(job->Depth, end - start);
+                    float* b = own;
+                    if (job->PackedB != null)
+                    {
+                        b = Strip(job->PackedB, job->N, column, start, depth, TileColumns);
+                    }
+                    else
+                    {
+                        Pack(job->B, column, columns, start, depth, own, TileColumns);
+                    }
+
+                    float* a = Strip(job->Shared, job->M, 0, start - phase, depth, TileRows);
+                    MultiplyPanels(a, b, job->C + column, job->CStride, job->M, columns, depth, job->Accumulate || start > 0);
+                }
             }
 
-            Meet(job, workers, ++meetings);
+            WorkerPool.Meet(job->Arrived, workers, ++meetings);
         }
     }
 
+    /// <summary>
+    /// Where the strip of <paramref name="lane"/> begins for the pass that starts at sum <paramref name="start"/>: passes lie one
+    /// behind the other, within a pass strips of <paramref name="width"/> lanes, within a strip sums.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float* Strip(float* panels, int lanes, int lane, int start, int depth, int width) =>
+        panels + ((long)Tiles(lanes, width) * width * start) + ((long)lane * depth);
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void PackTogether(
-        in Operand operand, int lane, int lanes, int start, int depth, float* panel, int width, int workers, int* ticket)
+        in Operand operand, int lane, int lanes, int first, int end, int pass, float* panels, int width, int workers, int* ticket)
     {
         // Four strips a ticket where there are plenty: longer runs of the source for operands that are copied.
         int strips = Tiles(lanes, width);
         int part = (strips >= 8 * workers ? 4 : 1) * width;
-        int offset;
-        while ((offset = (Interlocked.Increment(ref *ticket) - 1) * part) < lanes)
+        int parts = Tiles(lanes, part);
+        int next;
+        while ((next = Interlocked.Increment(ref *ticket) - 1) / parts * (long)pass < end - first)
         {
-            Pack(operand, lane + offset, Math.Min(part, lanes - offset), start, depth, panel + ((long)offset * depth), width);
-        }
-    }
-
-    /// <summary>Waits until all workers have come to meeting number <paramref name="meeting"/>, counted from 1.</summary>
-    private static void Meet(Job* job, int workers, int meeting)
-    {
-        // A count that only grows needs no resetting and no pool, which a body that sees raw memory only cannot reach.
-        if (workers == 1 || Interlocked.Increment(ref job->Arrived) == meeting * workers)
-        {
-            return;
-        }
-
-        var spinner = default(SpinWait);
-        for (int spins = 0; Volatile.Read(ref job->Arrived) < meeting * workers; spins++)
-        {
-            if (spins < SpinsBeforeYielding)
-            {
-                Thread.SpinWait(1);
-            }
-            else
-            {
-                spinner.SpinOnce(-1);
-            }
-        }
-    }
-
-    /// <summary>C tile by tile from packed strips: a strip of B stays near while the strips of A pass by.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void MultiplyPanels(
-        float* a, float* b, float* c, long cStride, int rows, int columns, int depth, bool accumulate)
-    {
-        float* scratch = stackalloc float[TileRows * TileColumns];
-        for (int j = 0; j < columns; j += TileColumns, b += (long)depth * TileColumns)
-        {
-            float* strip = a;
-            for (int i = 0; i < rows; i += TileRows, strip += (long)depth * TileRows)
-            {
-                float* tile = c + (i * cStride) + j;
-                if (i + TileRows <= rows && j + TileColumns <= columns)
-                {
-                    MultiplyTile(strip, b, tile, cStride, depth, accumulate);
-                }
-                else
-                {
-                    MultiplyTile(strip, b, scratch, TileColumns, depth, false);
-                    MergeTile(scratch, tile, cStride, Math.Min(TileRows, rows - i), Math.Min(TileColumns, columns - j), accumulate);
-                }
-            }
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void MultiplyTile(float* a, float* b, float* c, long cStride, int depth, bool accumulate)
-    {
-        if (Vector512.IsHardwareAccelerated)
-        {
-            Tile12x32(a, b, c, cStride, depth, accumulate);
-        }
-        else if (HasFused256)
-        {
-            Tile4x24(a, b, c, cStride, depth, accumulate);
-        }
-        else if (Vector128.IsHardwareAccelerated)
-        {
-            Tile4x8(a, b, c, cStride, depth, accumulate);
-        }
-        else
-        {
-            TileScalar(a, b, c, cStride, depth, accumulate);
-        }
-    }
-
-    /// <summary>Moves the valid part of a tile from scratch to C.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void MergeTile(float* tile, float* c, long cStride, int rows, int columns, bool accumulate)
-    {
-        for (int i = 0; i < rows; i++, tile += TileColumns, c += cStride)
-        {
-            int j = 0;
-            for (; j + 4 <= columns; j += 4)
-            {
-                Vector128<float> value = Vector128.Load(tile + j);
-                (accumulate ? Vector128.Load(c + j) + value : value).Store(c + j);
-            }
-
-            for (; j < columns; j++)
-            {
-                c[j] = accumulate ? c[j] + tile[j] : tile[j];
-            }
+            int offset = next % parts * part;
+            int start = next / parts * pass;
+            int depth = Math.Min(pass, end - first - start);
+            Pack(
+                operand, lane + offset, Math.Min(part, lanes - offset), first + start, depth,
+                Strip(panels, lanes, offset, start, depth, width), width);
         }
     }
 }

@@ -79,7 +79,19 @@ public static unsafe partial class Gemm
         {
             // Sixteen sums of four lanes at a time: every cache line is used up while it is near, even where the rows
             // are a power of two apart and share a set.
-            for (int l = 0; l < lanes; l += 4)
+            int l = 0;
+            for (; Avx512F.IsSupported && l + 16 <= lanes; l += 16)
+            {
+                float* rows = source + (l * stride) + p;
+                for (int r = 0; r < 16; r++)
+                {
+                    Sse.Prefetch0(rows + (r * stride) + 64);
+                }
+
+                Transpose16(rows, stride, target + (p * width) + l, width);
+            }
+
+            for (; l < lanes; l += 4)
             {
                 float* row = source + (l * stride) + p;
                 float* to = target + (p * width) + l;
@@ -128,7 +140,19 @@ public static unsafe partial class Gemm
         int p = 0;
         for (; p + 16 <= depth; p += 16)
         {
-            for (int l = 0; l < lanes; l += 4)
+            int l = 0;
+            for (; Avx512F.IsSupported && l + 16 <= lanes; l += 16)
+            {
+                ushort* rows = source + (l * stride) + p;
+                for (int r = 0; r < 16; r++)
+                {
+                    Sse.Prefetch0(rows + (r * stride) + 128);
+                }
+
+                Transpose16(rows, stride, target + (p * width) + l, width);
+            }
+
+            for (; l < lanes; l += 4)
             {
                 ushort* row = source + (l * stride) + p;
                 float* to = target + (p * width) + l;
@@ -244,6 +268,13 @@ public static unsafe partial class Gemm
                     {
                         Vector512.Load(from).Store(to);
                         Vector512.Load(from + 16).Store(to + 16);
+                        continue;
+                    }
+
+                    if (width == 12 && s + 1 < strips && p + 1 < depth)
+                    {
+                        // One load and one store: the four lanes too many are overwritten by the row behind.
+                        Vector512.Load(from).Store(to);
                         continue;
                     }
 

@@ -54,7 +54,67 @@ public static unsafe partial class Gemm
             return;
         }
 
-        RunBlocked(cpu, new Operand(a, !transposeA), new Operand(b, transposeB), c, cStride, m, n, k, accumulate);
+        RunBlocked(cpu, new Operand(a, !transposeA), new Operand(b, transposeB), null, c, cStride, m, n, k, accumulate);
+    }
+
+    /// <summary>Multiplies a matrix, as stored, by one that was packed before.</summary>
+    /// <remarks>
+    /// C[i,j] = (accumulate ? C[i,j] : 0) + Σ_p A[i,p] · B[p,j], with the bits that <see cref="Multiply"/> gives for the same B.
+    /// Shapes: A [m, k], B [k, n] in <paramref name="b"/>, C [m, n]. Aliasing, error and determinism as there.
+    /// </remarks>
+    /// <exception cref="ArgumentException">A view is too small, is neither f32 nor bf16, or a stride is below its row.</exception>
+    public static void MultiplyPacked(
+        Device device, in MatrixView a, in PackedMatrix b, float* c, long cStride, int m, bool accumulate)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(m);
+        CheckOperand(a, nameof(a), m, b.Sums);
+        if (m > 1 && cStride < b.Columns)
+        {
+            throw new ArgumentException($"gemm c: a stride of {cStride} is below its {b.Columns} columns", nameof(cStride));
+        }
+
+        if (m > 0)
+        {
+            RunBlocked(
+                CpuDevice.From(device), new Operand(a, true), default, (float*)b.Address, c, cStride, m, b.Columns, b.Sums, accumulate);
+        }
+    }
+
+    /// <summary>Floats that <see cref="PackRight"/> writes for n columns and sums of length k.</summary>
+    public static long PackedFloats(int n, int k) => (long)Tiles(n, TileColumns) * TileColumns * k;
+
+    /// <summary>Brings op(B) [k, n] into the order in which products read it.</summary>
+    /// <param name="device">Where to run.</param>
+    /// <param name="b">The matrix, f32 or bf16 (widened exactly).</param>
+    /// <param name="transpose">Whether op(B) is the transpose of what is stored, as for a weight [n, k].</param>
+    /// <param name="n">Columns of the product, at least 1.</param>
+    /// <param name="k">Length of the sums, at least 1.</param>
+    /// <param name="target"><see cref="PackedFloats"/> floats, aligned to 64 bytes.</param>
+    /// <exception cref="ArgumentException">The view is too small or neither f32 nor bf16.</exception>
+    public static PackedMatrix PackRight(Device device, in MatrixView b, bool transpose, int n, int k, float* target)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(n, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
+        CheckOperand(b, nameof(b), transpose ? n : k, transpose ? k : n);
+        int ticket = 0;
+        var job = new PackJob { B = new Operand(b, transpose), N = n, K = k, Target = target, Ticket = &ticket };
+        CpuDevice.From(device).Workers.Run(&PackRightBody, &job);
+        return new PackedMatrix((nint)target, n, k);
+    }
+
+    private struct PackJob
+    {
+        public Operand B;
+        public int N;
+        public int K;
+        public float* Target;
+        public int* Ticket;
+    }
+
+    private static void PackRightBody(void* context, int worker, int workers)
+    {
+        var job = (PackJob*)context;
+        PackTogether(job->B, 0, job->N, 0, job->K, DepthFor(job->K), job->Target, TileColumns, workers, job->Ticket);
     }
 
     private static void ClearUnlessAccumulating(float* c, long cStride, int m, int n, bool accumulate)

@@ -120,6 +120,15 @@ public static unsafe partial class Linear
         {
             for (int i = 0; i < length; i += 2 * lanes)
             {
+                if (Avx512F.IsSupported && lanes == 16)
+                {
+                    Vector512<float> low = Vector512.Load(input + i);
+                    Vector512<float> high = Vector512.Load(input + i + 16);
+                    Avx512F.PermuteVar16x32x2(low, Vector512.CreateSequence(0, 2), high).Store(split + i);
+                    Avx512F.PermuteVar16x32x2(low, Vector512.CreateSequence(1, 2), high).Store(split + i + 16);
+                    continue;
+                }
+
                 for (int l = 0; l < lanes; l++)
                 {
                     split[i + l] = input[i + (2 * l)];

@@ -26,8 +26,9 @@ public static unsafe partial class Linear
     /// <param name="accumulate">Whether the product is added to the output or replaces it.</param>
     /// <param name="invariant">
     /// Whether few tokens, too, go through <see cref="Gemm"/>, which sums in the same order for any number of them. That costs
-    /// them the time of packing the weight.
+    /// them the time of packing the weight where <paramref name="packed"/> does not spare it.
     /// </param>
+    /// <param name="packed">The same weight from <see cref="Gemm.PackRight"/>, transposed, or nothing. It changes no bit.</param>
     /// <exception cref="ArgumentException">A stride is below its row or the weight is neither f32 nor bf16.</exception>
     public static void Forward(
         Device device,
@@ -38,19 +39,30 @@ public static unsafe partial class Linear
         long outputStride,
         int tokens,
         bool accumulate,
-        bool invariant = false)
+        bool invariant = false,
+        in PackedMatrix packed = default)
     {
         CheckStride(inputStride, weight.Columns, tokens, "input");
         CheckStride(outputStride, weight.Rows, tokens, "output");
-        if (!invariant && tokens is > 0 and <= StreamingTokens && weight.Rows > 0 && weight.Columns > 0)
+        if (!ReadsPacked(tokens, invariant) && tokens > 0 && weight.Rows > 0 && weight.Columns > 0)
         {
             Stream(CpuDevice.From(device), input, inputStride, weight, output, outputStride, tokens, accumulate);
             return;
         }
 
         var x = new MatrixView((nint)input, DType.F32, tokens, weight.Columns, inputStride);
+        if (packed.Exists)
+        {
+            CheckPacked(packed, weight);
+            Gemm.MultiplyPacked(device, x, packed, output, outputStride, tokens, accumulate);
+            return;
+        }
+
         Gemm.Multiply(device, x, false, weight, true, output, outputStride, tokens, weight.Rows, weight.Columns, accumulate);
     }
+
+    /// <summary>Whether <see cref="Forward"/> would read a packed form of its weight for this many tokens.</summary>
+    public static bool ReadsPacked(int tokens, bool invariant) => invariant || tokens > StreamingTokens;
 
     /// <summary>The gradient with respect to the input: dX = dY·W.</summary>
     /// <remarks>
@@ -99,6 +111,15 @@ public static unsafe partial class Linear
         var dy = new MatrixView((nint)gradOutput, DType.F32, tokens, outputs, gradOutputStride);
         var x = new MatrixView((nint)input, DType.F32, tokens, inputs, inputStride);
         Gemm.Multiply(device, dy, true, x, false, gradWeight, inputs, outputs, inputs, tokens, accumulate: true);
+    }
+
+    private static void CheckPacked(in PackedMatrix packed, in MatrixView weight)
+    {
+        if (packed.Columns != weight.Rows || packed.Sums != weight.Columns)
+        {
+            throw new ArgumentException(
+                $"linear packed: it is of a weight [{packed.Columns}, {packed.Sums}], not [{weight.Rows}, {weight.Columns}]", nameof(packed));
+        }
     }
 
     private static void CheckStride(long stride, int columns, int tokens, string name)

@@ -8,8 +8,8 @@ public static class KernelCatalog
     private static readonly Func<Device, IEnumerable<BenchCase>>[] Groups =
     [
         Gemm.BenchCases, Linear.BenchCases, Attention.BenchCases,
-        RmsNorm.BenchCases, SwiGlu.BenchCases, Residual.BenchCases, Rope.BenchCases, KeyValueStore.BenchCases,
-        Embedding.BenchCases, Conversion.BenchCases, AdamW.BenchCases, GradientNorm.BenchCases, ChannelStatistics.BenchCases,
+        RmsNorm.BenchCases, SwiGlu.BenchCases, Residual.BenchCases, Rope.BenchCases, QkvEpilogue.BenchCases, Bias.BenchCases, KeyValueStore.BenchCases,
+        Embedding.BenchCases, Conversion.BenchCases, BlockQuantization.BenchCases, AdamW.BenchCases, GradientNorm.BenchCases, ChannelStatistics.BenchCases,
         HiddenLoss.BenchCases,
         LinearCrossEntropy.BenchCases, LinearKl.BenchCases, LinearLogProb.BenchCases, LinearPolicy.BenchCases,
         ForkJoinBench.Cases,

@@ -24,7 +24,7 @@ public static unsafe partial class Rope
 
     /// <summary>Vectors of 16, then 8, then single pairs: halves from 4 to 64 elements are all met in practice.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void RotateHead(float* head, int half, float* cosines, float* sines, float direction)
+    internal static void RotateHead(float* head, int half, float* cosines, float* sines, float direction)
     {
         int j = 0;
         for (; j + 16 <= half; j += 16)

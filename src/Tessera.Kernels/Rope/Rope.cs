@@ -35,6 +35,19 @@ public static unsafe partial class Rope
         Device device, float* qkv, long stride, int headsToRotate, int headDim, int* positions, int tokens, RopeTable table) =>
         Rotate(device, qkv, stride, headsToRotate, headDim, positions, tokens, table, -1f);
 
+    /// <summary>Refuses positions that the table does not cover.</summary>
+    internal static void CheckPositions(int* positions, int tokens, RopeTable table)
+    {
+        for (int t = 0; t < tokens; t++)
+        {
+            if ((uint)positions[t] >= (uint)table.Positions)
+            {
+                throw new ArgumentException(
+                    $"rope: row {t} has position {positions[t]}, the table covers {table.Positions}", nameof(positions));
+            }
+        }
+    }
+
     private static void Rotate(
         Device device, float* qkv, long stride, int heads, int headDim, int* positions, int tokens, RopeTable table, float direction)
     {
@@ -48,15 +61,7 @@ public static unsafe partial class Rope
             throw new ArgumentException($"rope: {heads} heads of {headDim} elements in {tokens} rows of stride {stride}");
         }
 
-        for (int t = 0; t < tokens; t++)
-        {
-            if ((uint)positions[t] >= (uint)table.Positions)
-            {
-                throw new ArgumentException(
-                    $"rope: row {t} has position {positions[t]}, the table covers {table.Positions}", nameof(positions));
-            }
-        }
-
+        CheckPositions(positions, tokens, table);
         var call = new RotateCall
         {
             Rows = qkv,

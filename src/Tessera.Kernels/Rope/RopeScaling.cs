@@ -1,22 +1,31 @@
 namespace Tessera.Kernels;
 
-/// <summary>The <c>llama3</c> stretching of rotary frequencies for contexts beyond the one trained first.</summary>
-/// <param name="Factor">s: low frequencies are divided by it.</param>
-/// <param name="LowFrequencyFactor">lo: wavelengths above C / lo count as low frequency.</param>
-/// <param name="HighFrequencyFactor">hi: wavelengths below C / hi stay as they are.</param>
-/// <param name="OriginalMaxPositions">C: the context length trained first, in tokens.</param>
-public readonly record struct RopeScaling(double Factor, double LowFrequencyFactor, double HighFrequencyFactor, int OriginalMaxPositions)
+/// <summary>How rotary frequencies are changed for contexts beyond the one trained first; without one they stay.</summary>
+public abstract record RopeScaling
 {
-    /// <summary>Throws unless the numbers define a blend.</summary>
-    /// <exception cref="ArgumentException">A factor is not positive and finite, hi is not above lo, or C is below one.</exception>
-    public void Validate()
+    /// <summary>Factor on cosines and sines, and so on rotated queries and keys.</summary>
+    public virtual double Amplitude => 1;
+
+    /// <summary>Positions beyond which the frequencies would have to depend on the length of the text, or none.</summary>
+    public virtual int? PositionLimit => null;
+
+    /// <summary>Throws unless the numbers define a scaling.</summary>
+    /// <exception cref="ArgumentException">They do not; the message says which.</exception>
+    public abstract void Validate();
+
+    /// <summary>The changed frequency, in steps that round to f32 as the published code's do.</summary>
+    /// <param name="frequency">f_j = theta^(−2j/E).</param>
+    /// <param name="index">j.</param>
+    /// <param name="headDim">E.</param>
+    /// <param name="theta">Base of the frequencies.</param>
+    internal abstract float Apply(float frequency, int index, int headDim, double theta);
+
+    /// <summary>Throws with the scaling's numbers unless a condition holds.</summary>
+    protected void Require(bool holds)
     {
-        bool positive = double.IsFinite(Factor) && Factor > 0 && LowFrequencyFactor > 0 && double.IsFinite(HighFrequencyFactor);
-        if (!positive || !(HighFrequencyFactor > LowFrequencyFactor) || OriginalMaxPositions < 1)
+        if (!holds)
         {
-            throw new ArgumentException(
-                $"rope scaling llama3: factor {Factor}, low {LowFrequencyFactor}, high {HighFrequencyFactor} and "
-                + $"{OriginalMaxPositions} original positions do not define a scaling");
+            throw new ArgumentException($"rope: {this} does not define a scaling");
         }
     }
 }

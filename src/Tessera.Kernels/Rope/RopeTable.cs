@@ -4,13 +4,16 @@ namespace Tessera.Kernels;
 
 /// <summary>Cosines and sines of position · frequency for every position and frequency of a head.</summary>
 /// <remarks>
-/// Frequencies f_j = theta^(−2j/E), j = 0..E/2−1, in f32, with the optional llama3 scaling; the angle is the f32 product of
-/// position and frequency, its cosine and sine are taken in double and rounded: the numbers that checkpoints were trained with.
+/// Frequencies f_j = theta^(−2j/E), j = 0..E/2−1, in f32, with an optional scaling; the angle is the f32 product of
+/// position and frequency, its cosine and sine are taken in double, multiplied by the scaling's amplitude and rounded: the
+/// numbers that checkpoints were trained with.
 /// Shapes: cosines and sines f32 [Positions, E/2]. Not safe for concurrent growth.
 /// </remarks>
 public sealed unsafe class RopeTable : IDisposable
 {
     private readonly float[] _frequencies;
+    private readonly double _amplitude;
+    private readonly int _limit;
     private readonly Arena _arena;
 
     /// <summary>Builds the table for positions [0, maxPositions).</summary>
@@ -19,6 +22,8 @@ public sealed unsafe class RopeTable : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfNegative(maxPositions);
         _frequencies = [.. InverseFrequencies(headDim, theta, scaling).Select(f => (float)f)];
+        _amplitude = scaling?.Amplitude ?? 1;
+        _limit = scaling?.PositionLimit ?? int.MaxValue;
         _arena = new Arena("rope table");
         HeadDim = headDim;
         EnsurePositions(Math.Max(1, maxPositions));
@@ -36,10 +41,7 @@ public sealed unsafe class RopeTable : IDisposable
     /// <summary>Sines [Positions, E/2]; the address changes when the table grows.</summary>
     public float* Sines { get; private set; }
 
-    /// <summary>
-    /// The frequencies f_j of a head, each an f32 value. With scaling and w_j = 2π / f_j: unchanged for w_j &lt; C/hi; divided
-    /// by s for w_j &gt; C/lo; otherwise (1 − t)·f_j/s + t·f_j with t = (C/w_j − lo) / (hi − lo).
-    /// </summary>
+    /// <summary>The frequencies f_j of a head, scaled where there is a scaling, each an f32 value.</summary>
     /// <exception cref="ArgumentException">Head dimension, theta or scaling is unusable.</exception>
     public static double[] InverseFrequencies(int headDim, double theta, RopeScaling? scaling)
     {
@@ -59,7 +61,11 @@ public sealed unsafe class RopeTable : IDisposable
         {
             // Each step rounds to f32, as in the code that published checkpoints were trained with.
             float power = (float)Math.Pow(theta, 2f * j / headDim);
-            frequencies[j] = Scale(1f / power, scaling);
+            frequencies[j] = scaling is null ? 1f / power : scaling.Apply(1f / power, j, headDim, theta);
+            if (!double.IsFinite(frequencies[j]))
+            {
+                throw new ArgumentException($"rope: theta {theta} with {scaling} gives frequency {j} of {headDim / 2} no finite value");
+            }
         }
 
         return frequencies;
@@ -67,6 +73,7 @@ public sealed unsafe class RopeTable : IDisposable
 
     /// <summary>Grows the table to at least <paramref name="positions"/>, doubling so that growth stays rare.</summary>
     /// <remarks>Earlier addresses keep their contents until <see cref="Dispose"/>; all of them together are below the current size.</remarks>
+    /// <exception cref="ArgumentException">The scaling does not reach that far.</exception>
     public void EnsurePositions(int positions)
     {
         if (positions <= Positions)
@@ -74,7 +81,12 @@ public sealed unsafe class RopeTable : IDisposable
             return;
         }
 
-        int target = (int)Math.Min(int.MaxValue, Math.Max(positions, 2L * Positions));
+        if (positions > _limit)
+        {
+            throw new ArgumentException($"rope: {positions} positions, the model's dynamic scaling is supported up to {_limit}");
+        }
+
+        int target = (int)Math.Min(_limit, Math.Max(positions, 2L * Positions));
         int half = HeadDim / 2;
         float* cosines = _arena.Floats((long)target * half);
         float* sines = _arena.Floats((long)target * half);
@@ -84,8 +96,8 @@ public sealed unsafe class RopeTable : IDisposable
             {
                 float angle = p * _frequencies[j];
                 var (sine, cosine) = Math.SinCos(angle);
-                cosines[((long)p * half) + j] = (float)cosine;
-                sines[((long)p * half) + j] = (float)sine;
+                cosines[((long)p * half) + j] = (float)(cosine * _amplitude);
+                sines[((long)p * half) + j] = (float)(sine * _amplitude);
             }
         }
 
@@ -96,28 +108,4 @@ public sealed unsafe class RopeTable : IDisposable
 
     /// <inheritdoc />
     public void Dispose() => _arena.Dispose();
-
-    private static float Scale(float frequency, RopeScaling? scaling)
-    {
-        if (scaling is not { } s)
-        {
-            return frequency;
-        }
-
-        float wavelength = (float)(2 * Math.PI) / frequency;
-        if (wavelength < s.OriginalMaxPositions / s.HighFrequencyFactor)
-        {
-            return frequency;
-        }
-
-        float factor = (float)s.Factor;
-        if (wavelength > s.OriginalMaxPositions / s.LowFrequencyFactor)
-        {
-            return frequency / factor;
-        }
-
-        float blend = ((s.OriginalMaxPositions / wavelength) - (float)s.LowFrequencyFactor)
-            / (float)(s.HighFrequencyFactor - s.LowFrequencyFactor);
-        return ((1f - blend) * frequency / factor) + (blend * frequency);
-    }
 }

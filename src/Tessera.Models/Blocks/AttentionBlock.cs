@@ -6,12 +6,12 @@ namespace Tessera.Models.Blocks;
 
 /// <summary>
 /// Grouped-query attention with rotary positions: one packed projection to queries, keys and values, causal attention
-/// within each sequence, output projection. No biases.
+/// within each sequence and window, output projection. Biases and norms of query and key heads are there or not.
 /// </summary>
 /// <param name="norm">Gain [1, hidden].</param>
 /// <param name="projection">[(H + 2K)·E, hidden]: query, key and value rows.</param>
 /// <param name="output">[hidden, H·E].</param>
-/// <param name="shape">H, K and E.</param>
+/// <param name="shape">H, K, E and the window.</param>
 /// <param name="rope">Angles, shared by the model.</param>
 public sealed unsafe class AttentionBlock(
     Parameter norm, Parameter projection, Parameter output, AttentionShape shape, RopeTable rope)
@@ -26,8 +26,18 @@ public sealed unsafe class AttentionBlock(
     /// <summary>The output projection, [hidden, H·E].</summary>
     public Parameter Output => output;
 
+    /// <summary>Bias of the packed projection and norms of its heads, or null for a bare projection.</summary>
+    public QkvParameters? Qkv { get; init; }
+
+    /// <summary>Bias of the output projection, [hidden, 1], or null.</summary>
+    public Parameter? OutputBias { get; init; }
+
     /// <inheritdoc />
-    public override IEnumerable<Parameter> Parameters => [Norm, projection, output];
+    public override IEnumerable<Parameter> Parameters =>
+        [Norm, projection, .. Qkv?.Parameters ?? [], output, .. OutputBias is null ? [] : (Parameter[])[OutputBias]];
+
+    /// <inheritdoc />
+    public override IEnumerable<Parameter> Biases => ((Parameter?[])[Qkv?.Bias, OutputBias]).OfType<Parameter>();
 
     /// <inheritdoc />
     public override IEnumerable<WeightSlice> Slices(string prefix)
@@ -35,10 +45,29 @@ public sealed unsafe class AttentionBlock(
         int queries = shape.Heads * shape.HeadDim;
         int keys = shape.KvHeads * shape.HeadDim;
         yield return WeightSlice.Vector(prefix + "input_layernorm.weight", Norm);
-        yield return new WeightSlice(prefix + "self_attn.q_proj.weight", projection, 0, queries, false);
-        yield return new WeightSlice(prefix + "self_attn.k_proj.weight", projection, queries, keys, false);
-        yield return new WeightSlice(prefix + "self_attn.v_proj.weight", projection, queries + keys, keys, false);
-        yield return WeightSlice.Matrix(prefix + "self_attn.o_proj.weight", output);
+        string attention = prefix + "self_attn.";
+        (string Name, int Start, int Rows)[] parts =
+            [("q_proj", 0, queries), ("k_proj", queries, keys), ("v_proj", queries + keys, keys)];
+        foreach (var (name, start, rows) in parts)
+        {
+            yield return new WeightSlice($"{attention}{name}.weight", projection, start, rows, false);
+            if (Qkv?.Bias is { } bias)
+            {
+                yield return new WeightSlice($"{attention}{name}.bias", bias, start, rows, true);
+            }
+        }
+
+        if (Qkv is { QueryGain: { } queryGain, KeyGain: { } keyGain })
+        {
+            yield return WeightSlice.Vector(attention + "q_norm.weight", queryGain);
+            yield return WeightSlice.Vector(attention + "k_norm.weight", keyGain);
+        }
+
+        yield return WeightSlice.Matrix(attention + "o_proj.weight", output);
+        if (OutputBias is not null)
+        {
+            yield return WeightSlice.Vector(attention + "o_proj.bias", OutputBias);
+        }
     }
 
     /// <inheritdoc />
@@ -46,13 +75,22 @@ public sealed unsafe class AttentionBlock(
         Executor executor, Tensor normalised, StepBatch step, KeyValueCache? cache, int layer, Tensor destination)
     {
         var qkv = executor.Linear(normalised, projection);
-        executor.Rope(qkv, shape, step.Positions, rope);
+        if (Qkv is null)
+        {
+            executor.Rope(qkv, shape, step.Positions, rope);
+        }
+        else
+        {
+            qkv = executor.FinishQkv(qkv, shape, Qkv, step.Positions, rope);
+        }
+
         var spans = step.Spans;
         var segments = (AttentionSegment*)executor.Arena.Allocate(spans.Length * sizeof(AttentionSegment));
         var attended = cache is null
             ? AttendWithin(executor, qkv, spans, segments)
             : AttendCached(executor, qkv, spans, segments, cache, layer);
-        return executor.Linear(attended, output, destination);
+        var result = executor.Linear(attended, output, destination);
+        return OutputBias is null ? result : executor.AddBias(result, OutputBias);
     }
 
     private Tensor AttendWithin(

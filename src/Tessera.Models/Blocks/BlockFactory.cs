@@ -9,7 +9,7 @@ namespace Tessera.Models.Blocks;
 /// <param name="model">Widths shared by all layers.</param>
 /// <param name="rope">The model's rotary angles.</param>
 /// <param name="arena">Owner of the weights.</param>
-/// <param name="type">Storage of matrices; gains are always f32.</param>
+/// <param name="type">Storage of matrices; gains and biases are always f32.</param>
 public sealed class BlockFactory(ModelConfiguration model, RopeTable rope, Arena arena, DType type)
 {
     /// <summary>The model's rotary angles.</summary>
@@ -20,12 +20,7 @@ public sealed class BlockFactory(ModelConfiguration model, RopeTable rope, Arena
     {
         NoMixerConfiguration => null,
         LinearMixerConfiguration => new LinearBlock(Gain(name), Matrix(name + ".linear", model.HiddenSize, model.HiddenSize), true),
-        AttentionConfiguration attention => new AttentionBlock(
-            Gain(name),
-            Matrix(name + ".qkv", (model.HeadCount + (2 * attention.KvHeadCount)) * model.HeadDim, model.HiddenSize),
-            Matrix(name + ".output", model.HiddenSize, model.HeadCount * model.HeadDim),
-            new AttentionShape(model.HeadCount, attention.KvHeadCount, model.HeadDim),
-            rope),
+        AttentionConfiguration attention => Attention(attention, name),
         _ => throw new NotSupportedException($"{name}: mixer {configuration} is not known to this build"),
     };
 
@@ -38,13 +33,41 @@ public sealed class BlockFactory(ModelConfiguration model, RopeTable rope, Arena
         SwiGluConfiguration swiGlu => new SwiGluBlock(
             Gain(name),
             Matrix(name + ".gate_up", 2 * swiGlu.Width, model.HiddenSize),
-            Matrix(name + ".down", model.HiddenSize, swiGlu.Width)),
+            Matrix(name + ".down", model.HiddenSize, swiGlu.Width))
+        {
+            GateUpBias = swiGlu.HasBias ? Bias(name + ".gate_up", 2 * swiGlu.Width) : null,
+            DownBias = swiGlu.HasBias ? Bias(name + ".down", model.HiddenSize) : null,
+        },
         _ => throw new NotSupportedException($"{name}: feed-forward {configuration} is not known to this build"),
     };
 
     /// <summary>A gain [1, hidden], f32.</summary>
     public Parameter Gain(string name) => new(name + ".norm", 1, model.HiddenSize, DType.F32, arena);
 
+    /// <summary>A bias [outputs, 1], f32.</summary>
+    public Parameter Bias(string name, int outputs) => new(name + ".bias", outputs, 1, DType.F32, arena);
+
     /// <summary>A matrix in the factory's storage type.</summary>
     public Parameter Matrix(string name, int rows, int columns) => new(name, rows, columns, type, arena);
+
+    private AttentionBlock Attention(AttentionConfiguration attention, string name)
+    {
+        int packed = (model.HeadCount + (2 * attention.KvHeadCount)) * model.HeadDim;
+        var shape = new AttentionShape(model.HeadCount, attention.KvHeadCount, model.HeadDim) { Window = attention.Window ?? 0 };
+        return new AttentionBlock(
+            Gain(name), Matrix(name + ".qkv", packed, model.HiddenSize),
+            Matrix(name + ".output", model.HiddenSize, model.HeadCount * model.HeadDim), shape, rope)
+        {
+            Qkv = attention.HasQkvBias || attention.HasHeadNorms
+                ? new QkvParameters(
+                    attention.HasQkvBias ? Bias(name + ".qkv", packed) : null,
+                    attention.HasHeadNorms ? HeadGain(name + ".query") : null,
+                    attention.HasHeadNorms ? HeadGain(name + ".key") : null,
+                    (float)model.RmsNormEpsilon)
+                : null,
+            OutputBias = attention.HasOutputBias ? Bias(name + ".output", model.HiddenSize) : null,
+        };
+    }
+
+    private Parameter HeadGain(string name) => new(name + ".norm", 1, model.HeadDim, DType.F32, arena);
 }

@@ -14,6 +14,9 @@ public abstract class SubBlock(Parameter norm)
     /// <summary>The norm and the weights.</summary>
     public abstract IEnumerable<Parameter> Parameters { get; }
 
+    /// <summary>Those of the weights that are biases, [outputs, 1].</summary>
+    public virtual IEnumerable<Parameter> Biases => [];
+
     /// <summary>The tensors it is stored as, and which rows of which parameter each of them is.</summary>
     /// <param name="prefix">For instance <c>model.layers.3.</c>.</param>
     public abstract IEnumerable<WeightSlice> Slices(string prefix);
@@ -34,15 +37,15 @@ public abstract class SubBlock(Parameter norm)
 /// <param name="Parameter">The parameter, perhaps a concatenation of several tensors by rows.</param>
 /// <param name="RowStart">First row.</param>
 /// <param name="Rows">Rows.</param>
-/// <param name="IsVector">True for gains, stored with one dimension.</param>
+/// <param name="IsVector">True for gains and biases, stored with one dimension.</param>
 public readonly record struct WeightSlice(string Name, Parameter Parameter, int RowStart, int Rows, bool IsVector)
 {
     /// <summary>A whole matrix.</summary>
     public static WeightSlice Matrix(string name, Parameter parameter) => new(name, parameter, 0, parameter.Rows, false);
 
-    /// <summary>A gain.</summary>
-    public static WeightSlice Vector(string name, Parameter parameter) => new(name, parameter, 0, 1, true);
+    /// <summary>A whole gain or bias.</summary>
+    public static WeightSlice Vector(string name, Parameter parameter) => new(name, parameter, 0, parameter.Rows, true);
 
     /// <summary>The shape in the checkpoint.</summary>
-    public long[] Shape => IsVector ? [Parameter.Columns] : [Rows, Parameter.Columns];
+    public long[] Shape => IsVector ? [(long)Rows * Parameter.Columns] : [Rows, Parameter.Columns];
 }

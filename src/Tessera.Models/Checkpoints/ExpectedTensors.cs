@@ -31,27 +31,35 @@ public static class ExpectedTensors
         }
     }
 
-    private static List<ExpectedTensor> Mixer(ModelConfiguration model, string prefix, MixerConfiguration mixer)
+    private static IEnumerable<ExpectedTensor> Mixer(ModelConfiguration model, string prefix, MixerConfiguration mixer)
     {
         long hidden = model.HiddenSize;
-        long queries = (long)model.HeadCount * model.HeadDim;
         var norm = new ExpectedTensor(prefix + "input_layernorm.weight", [hidden]);
         return mixer switch
         {
-            AttentionConfiguration attention =>
-            [
-                norm,
-                new(prefix + "self_attn.q_proj.weight", [queries, hidden]),
-                new(prefix + "self_attn.k_proj.weight", [(long)attention.KvHeadCount * model.HeadDim, hidden]),
-                new(prefix + "self_attn.v_proj.weight", [(long)attention.KvHeadCount * model.HeadDim, hidden]),
-                new(prefix + "self_attn.o_proj.weight", [hidden, queries]),
-            ],
+            AttentionConfiguration attention => [norm, .. Attention(model, prefix + "self_attn.", attention)],
             LinearMixerConfiguration => [norm, new(prefix + "self_attn.linear_attn.weight", [hidden, hidden])],
             _ => [],
         };
     }
 
-    private static List<ExpectedTensor> FeedForward(string prefix, FeedForwardConfiguration feedForward, long hidden)
+    private static IEnumerable<ExpectedTensor> Attention(ModelConfiguration model, string prefix, AttentionConfiguration attention)
+    {
+        long hidden = model.HiddenSize;
+        long queries = (long)model.HeadCount * model.HeadDim, keys = (long)attention.KvHeadCount * model.HeadDim;
+        return
+        [
+            .. Projection(prefix + "q_proj", queries, hidden, attention.HasQkvBias),
+            .. Projection(prefix + "k_proj", keys, hidden, attention.HasQkvBias),
+            .. Projection(prefix + "v_proj", keys, hidden, attention.HasQkvBias),
+            .. attention.HasHeadNorms
+                ? (ExpectedTensor[])[new(prefix + "q_norm.weight", [model.HeadDim]), new(prefix + "k_norm.weight", [model.HeadDim])]
+                : [],
+            .. Projection(prefix + "o_proj", hidden, queries, attention.HasOutputBias),
+        ];
+    }
+
+    private static IEnumerable<ExpectedTensor> FeedForward(string prefix, FeedForwardConfiguration feedForward, long hidden)
     {
         var norm = new ExpectedTensor(prefix + "post_attention_layernorm.weight", [hidden]);
         return feedForward switch
@@ -59,12 +67,21 @@ public static class ExpectedTensors
             SwiGluConfiguration swiGlu =>
             [
                 norm,
-                new(prefix + "mlp.gate_proj.weight", [swiGlu.Width, hidden]),
-                new(prefix + "mlp.up_proj.weight", [swiGlu.Width, hidden]),
-                new(prefix + "mlp.down_proj.weight", [hidden, swiGlu.Width]),
+                .. Projection(prefix + "mlp.gate_proj", swiGlu.Width, hidden, swiGlu.HasBias),
+                .. Projection(prefix + "mlp.up_proj", swiGlu.Width, hidden, swiGlu.HasBias),
+                .. Projection(prefix + "mlp.down_proj", hidden, swiGlu.Width, swiGlu.HasBias),
             ],
             LinearFeedForwardConfiguration => [norm, new(prefix + "mlp.linear_mlp.weight", [hidden, hidden])],
             _ => [],
         };
+    }
+
+    private static IEnumerable<ExpectedTensor> Projection(string name, long outputs, long inputs, bool hasBias)
+    {
+        yield return new ExpectedTensor(name + ".weight", [outputs, inputs]);
+        if (hasBias)
+        {
+            yield return new ExpectedTensor(name + ".bias", [outputs]);
+        }
     }
 }

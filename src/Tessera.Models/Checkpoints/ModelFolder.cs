@@ -2,24 +2,35 @@ using System.Diagnostics.CodeAnalysis;
 using Tessera.Devices;
 using Tessera.Models.Blocks;
 using Tessera.Models.Configuration;
+using Tessera.Models.Gguf;
 using Tessera.Models.Safetensors;
 using Tessera.Models.Tokenizers;
 using Tessera.Tensors;
 
 namespace Tessera.Models.Checkpoints;
 
-/// <summary>A model in Hugging Face layout: <c>config.json</c>, safetensors, and perhaps a tokenizer.</summary>
+/// <summary>
+/// A model in Hugging Face layout: <c>config.json</c>, safetensors, and perhaps a tokenizer. Where a model is only read, a GGUF file
+/// may stand in the folder's place.
+/// </summary>
 public static class ModelFolder
 {
     private const string ConfigurationName = "config.json";
     /// <summary>Files of a model's folder that decide how it is used, weights and config.json apart.</summary>
     public static IReadOnlyList<string> CompanionFiles { get; } =
-        ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "generation_config.json"];
+    [
+        .. Tokenizer.FileNames, "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "generation_config.json",
+    ];
 
     /// <summary>The configuration alone.</summary>
     /// <exception cref="InvalidDataException">There is none, or it is not acceptable.</exception>
     public static ModelConfiguration ReadConfiguration(string folder)
     {
+        if (GgufModel.IsNamed(folder))
+        {
+            return GgufModel.ReadConfiguration(folder);
+        }
+
         string path = Directory.Exists(folder) ? Path.Combine(folder, ConfigurationName) : folder;
         return File.Exists(path)
             ? ConfigurationReader.Read(path)
@@ -33,6 +44,11 @@ public static class ModelFolder
     [SuppressMessage("Reliability", "CA2000", Justification = "Returned to the caller, disposed of where filling it fails.")]
     public static Decoder Load(string folder, DType? type = null)
     {
+        if (GgufModel.IsNamed(folder))
+        {
+            return GgufModel.Load(folder, type);
+        }
+
         var configuration = ReadConfiguration(folder);
         using var checkpoint = SafetensorsCheckpoint.Open(folder);
         EnsurePlausible(folder, configuration, checkpoint);
@@ -40,9 +56,16 @@ public static class ModelFolder
         try
         {
             EnsureEachTensorHasAPlace(folder, model, checkpoint);
-            foreach (var slice in WeightMap.Slices(model))
+            using var device = new CpuDevice();
+
+            // In the order of the files' bytes: disks and the system's reading ahead like that best.
+            foreach (var (name, slice) in WeightMap.Slices(model)
+                .Select(slice => (Name: StoredName(checkpoint, configuration, slice.Name), Slice: slice))
+                .OrderBy(pair => checkpoint.Position(pair.Name)))
             {
-                Fill(checkpoint, configuration, slice);
+                var view = slice.Parameter.RowsView(slice.RowStart, slice.Rows);
+                checkpoint.CopyTo(device, name, slice.Parameter.Type, view.Address, slice.Shape);
+                slice.Parameter.MarkChanged();
             }
 
             return model;
@@ -54,11 +77,17 @@ public static class ModelFolder
         }
     }
 
-    /// <summary>The tokenizer beside the weights, or null where the folder has none.</summary>
+    /// <summary>The tokenizer beside the weights, or in a GGUF file, or null where there is none.</summary>
+    /// <param name="folder">A model folder, a GGUF file, or a tokenizer's own file.</param>
     public static Tokenizer? LoadTokenizer(string folder)
     {
-        string path = Path.Combine(folder, "tokenizer.json");
-        return File.Exists(path) ? Tokenizer.Load(path) : null;
+        if (GgufModel.IsNamed(folder))
+        {
+            return GgufTokenizer.Load(folder);
+        }
+
+        string? path = File.Exists(folder) ? folder : Tokenizer.Find(folder);
+        return path is null ? null : Tokenizer.Load(path);
     }
 
     /// <summary>Writes a model; the configuration comes last, so a folder with one is complete.</summary>
@@ -93,6 +122,16 @@ public static class ModelFolder
             return;
         }
 
+        if (GgufModel.IsNamed(source))
+        {
+            foreach (var (name, bytes) in GgufTokenizer.CompanionFiles(source))
+            {
+                AtomicReplacement.Write(Path.Combine(target, name), bytes.Length, stream => stream.Write(bytes));
+            }
+
+            return;
+        }
+
         foreach (string name in CompanionFiles.Where(name => File.Exists(Path.Combine(source, name))))
         {
             string destination = Path.Combine(target, name);
@@ -117,20 +156,12 @@ public static class ModelFolder
         return copy;
     }
 
-    private static void Fill(SafetensorsCheckpoint checkpoint, ModelConfiguration configuration, WeightSlice slice)
-    {
-        string name = slice.Name;
-        if (name == WeightMap.Embedding && configuration.TieEmbeddings
-            && !checkpoint.TryGet(name, out _) && checkpoint.TryGet(WeightMap.Head, out _))
-        {
-            // Some tied checkpoints keep the shared table under the head's name alone.
-            name = WeightMap.Head;
-        }
-
-        var view = slice.Parameter.RowsView(slice.RowStart, slice.Rows);
-        checkpoint.CopyTo(name, slice.Parameter.Type, view.Address, slice.Shape);
-        slice.Parameter.MarkChanged();
-    }
+    // Some tied checkpoints keep the shared table under the head's name alone.
+    private static string StoredName(SafetensorsCheckpoint checkpoint, ModelConfiguration configuration, string name) =>
+        name == WeightMap.Embedding && configuration.TieEmbeddings
+        && !checkpoint.TryGet(name, out _) && checkpoint.TryGet(WeightMap.Head, out _)
+            ? WeightMap.Head
+            : name;
 
     /// <summary>Refuses, before memory is taken, a configuration far larger than the file that should hold its weights.</summary>
     private static void EnsurePlausible(string folder, ModelConfiguration configuration, SafetensorsCheckpoint checkpoint)

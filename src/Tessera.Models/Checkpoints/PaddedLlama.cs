@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Tessera.Devices;
+using Tessera.Kernels;
 using Tessera.Models.Blocks;
 using Tessera.Models.Configuration;
 using Tessera.Tensors;
@@ -8,12 +9,15 @@ namespace Tessera.Models.Checkpoints;
 
 /// <summary>
 /// A heterogeneous model as a plain Llama that any software loads: same function, no gain in size or speed. Narrow FFNs get
-/// zero channels, absent sub-blocks get a zero output matrix, KV heads are repeated up to the largest count.
+/// zero channels, absent sub-blocks get a zero output matrix, KV heads are repeated up to the largest count. Where a layer has
+/// biases all get them, of zeros where they had none.
 /// </summary>
 public static unsafe class PaddedLlama
 {
     /// <summary>Builds the padded model in f32 or bf16.</summary>
-    /// <exception cref="NotSupportedException">A layer has a linear replacement, which plain Llama cannot express.</exception>
+    /// <exception cref="NotSupportedException">
+    /// A layer has a linear replacement, a window or head norms, which plain Llama cannot express.
+    /// </exception>
     public static Decoder Build(Decoder model, DType type)
     {
         var source = model.Configuration;
@@ -25,7 +29,11 @@ public static unsafe class PaddedLlama
             kvHeads = source.HeadCount;
         }
 
-        var layerShape = new LayerConfiguration(new AttentionConfiguration(kvHeads), new SwiGluConfiguration(width));
+        bool attentionBias = source.Layers.Any(layer => layer.Mixer is AttentionConfiguration { HasQkvBias: true } or AttentionConfiguration { HasOutputBias: true });
+        bool feedForwardBias = source.Layers.Any(layer => layer.FeedForward is SwiGluConfiguration { HasBias: true });
+        var layerShape = new LayerConfiguration(
+            new AttentionConfiguration(kvHeads) { HasQkvBias = attentionBias, HasOutputBias = attentionBias },
+            new SwiGluConfiguration(width) { HasBias = feedForwardBias });
         var configuration = source with
         {
             Architecture = ModelFamily.Llama,
@@ -53,12 +61,17 @@ public static unsafe class PaddedLlama
     {
         for (int i = 0; i < configuration.Layers.Length; i++)
         {
-            var layer = configuration.Layers[i];
-            if (layer.Mixer is LinearMixerConfiguration || layer.FeedForward is LinearFeedForwardConfiguration)
+            string? obstacle = configuration.Layers[i] switch
             {
-                string half = layer.Mixer is LinearMixerConfiguration ? "attention" : "feed-forward";
-                throw new NotSupportedException(
-                    $"layer {i} has a linear map in place of its {half}: a plain Llama cannot hold it, export as hf instead");
+                { Mixer: LinearMixerConfiguration } => "a linear map in place of its attention",
+                { FeedForward: LinearFeedForwardConfiguration } => "a linear map in place of its feed-forward",
+                { Mixer: AttentionConfiguration { HasHeadNorms: true } } => "norms of its query and key heads",
+                { Mixer: AttentionConfiguration { Window: { } window } } => $"a sliding window of {window} tokens",
+                _ => null,
+            };
+            if (obstacle is not null)
+            {
+                throw new NotSupportedException($"layer {i} has {obstacle}: a plain Llama cannot hold it, export as hf instead");
             }
         }
     }
@@ -73,17 +86,31 @@ public static unsafe class PaddedLlama
 
         ParameterConversion.Copy(source.Norm, target.Norm);
         ParameterConversion.Copy(source.Output, target.Output);
-        var (from, to) = (source.Shape, target.Shape);
+        PadHeads(source.Projection, target.Projection, source.Shape, target.Shape);
+        if (source.Qkv?.Bias is { } bias)
+        {
+            PadHeads(bias, target.Qkv!.Bias!, source.Shape, target.Shape);
+        }
+
+        if (source.OutputBias is not null)
+        {
+            ParameterConversion.Copy(source.OutputBias, target.OutputBias!);
+        }
+    }
+
+    /// <summary>Copies the rows of query heads and repeats those of key and value heads, of the projection or of its bias.</summary>
+    private static void PadHeads(Parameter source, Parameter target, AttentionShape from, AttentionShape to)
+    {
         int queryRows = from.Heads * from.HeadDim;
         int repeat = to.KvHeads / from.KvHeads;
-        CopyRows(source.Projection, 0, target.Projection, 0, queryRows);
+        CopyRows(source, 0, target, 0, queryRows);
         for (int part = 0; part < 2; part++)
         {
             for (int head = 0; head < to.KvHeads; head++)
             {
                 int sourceRow = queryRows + (((part * from.KvHeads) + (head / repeat)) * from.HeadDim);
                 int targetRow = queryRows + (((part * to.KvHeads) + head) * to.HeadDim);
-                CopyRows(source.Projection, sourceRow, target.Projection, targetRow, from.HeadDim);
+                CopyRows(source, sourceRow, target, targetRow, from.HeadDim);
             }
         }
     }
@@ -97,13 +124,24 @@ public static unsafe class PaddedLlama
         }
 
         ParameterConversion.Copy(source.Norm, target.Norm);
-        CopyRows(source.GateUp, 0, target.GateUp, 0, source.Width);
-        CopyRows(source.GateUp, source.Width, target.GateUp, target.Width, source.Width);
+        PadChannels(source.GateUp, target.GateUp, source.Width, target.Width);
+        if (source.GateUpBias is not null)
+        {
+            PadChannels(source.GateUpBias, target.GateUpBias!, source.Width, target.Width);
+            ParameterConversion.Copy(source.DownBias!, target.DownBias!);
+        }
+
         for (int row = 0; row < source.Down.Rows; row++)
         {
             ParameterConversion.Copy(
                 source.Down.RowsView(row, 1), target.Down.RowsView(row, 1).Address, target.Down.Type);
         }
+    }
+
+    private static void PadChannels(Parameter source, Parameter target, int from, int to)
+    {
+        CopyRows(source, 0, target, 0, from);
+        CopyRows(source, from, target, to, from);
     }
 
     private static void Blank(SubBlock block)

@@ -7,6 +7,9 @@ namespace Tessera.Models.Checkpoints;
 /// <summary>Copies weights between storage types.</summary>
 internal static unsafe class ParameterConversion
 {
+    // From here on the start of threads is lost in the time of the copy.
+    private const long LargeCount = 1L << 22;
+
     public static void Copy(Parameter source, Parameter target)
     {
         Copy(source.View, target.Address, target.Type);
@@ -15,24 +18,24 @@ internal static unsafe class ParameterConversion
 
     public static void Copy(MatrixView source, nint target, DType type)
     {
+        using var device = new CpuDevice((long)source.Rows * source.Columns < LargeCount ? 1 : 0);
+        Copy(device, source, target, type);
+    }
+
+    public static void Copy(Device device, MatrixView source, nint target, DType type)
+    {
         long count = (long)source.Rows * source.Columns;
         if (source.Type == type)
         {
-            long bytes = count * type.Bytes();
-            Buffer.MemoryCopy((void*)source.Address, (void*)target, bytes, bytes);
-            return;
+            Conversion.Copy(device, (byte*)source.Address, (byte*)target, count * type.Bytes());
         }
-
-        for (long i = 0; i < count; i++)
+        else if (type == DType.BF16)
         {
-            if (type == DType.BF16)
-            {
-                ((ushort*)target)[i] = Bf16.Round(source.Floats[i]);
-            }
-            else
-            {
-                ((float*)target)[i] = Bf16.Widen(source.Halves[i]);
-            }
+            Conversion.ToBf16(device, source.Floats, (ushort*)target, count);
+        }
+        else
+        {
+            Conversion.FromBf16(device, source.Halves, (float*)target, count);
         }
     }
 }

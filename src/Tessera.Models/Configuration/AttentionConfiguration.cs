@@ -4,18 +4,46 @@ namespace Tessera.Models.Configuration;
 /// <param name="KvHeadCount">Key and value heads K; divides the model's query heads.</param>
 public sealed record AttentionConfiguration(int KvHeadCount) : MixerConfiguration
 {
-    /// <summary>Query and output [heads·d, h], key and value [K·d, h], norm [h].</summary>
-    public override long ParameterCount(ModelConfiguration model) => MatrixElements(model) + model.HiddenSize;
+    /// <summary>Sliding window W: a token attends to itself and the W − 1 before it. None: to all before it.</summary>
+    public int? Window { get; init; }
 
-    /// <inheritdoc />
+    /// <summary>Whether the query, key and value projections have biases.</summary>
+    public bool HasQkvBias { get; init; }
+
+    /// <summary>Whether the output projection has a bias.</summary>
+    public bool HasOutputBias { get; init; }
+
+    /// <summary>Whether every query and key head is normalised before its rotation.</summary>
+    public bool HasHeadNorms { get; init; }
+
+    /// <summary>
+    /// Query and output [heads·d, h], key and value [K·d, h], norm [h]; biases [(heads + 2K)·d] and [h]; two head norms [d].
+    /// </summary>
+    public override long ParameterCount(ModelConfiguration model) =>
+        MatrixElements(model) + model.HiddenSize
+        + (HasQkvBias ? (model.HeadCount + (2L * KvHeadCount)) * model.HeadDim : 0)
+        + (HasOutputBias ? model.HiddenSize : 0)
+        + (HasHeadNorms ? 2L * model.HeadDim : 0);
+
+    /// <summary>2·K·d. The cache keeps positions that have left the window, too; attention no longer reads them.</summary>
     public override long KvElementsPerToken(ModelConfiguration model) => 2L * KvHeadCount * model.HeadDim;
 
-    /// <summary>The four projections, and scores and weighted sum: 4·heads·d for each attended token.</summary>
+    /// <summary>The four projections, and scores and weighted sum: 4·heads·d for each attended token in the window.</summary>
     public override double FlopsPerToken(ModelConfiguration model, int contextLength) =>
-        (2.0 * MatrixElements(model)) + (4.0 * model.HeadCount * model.HeadDim * contextLength);
+        (2.0 * MatrixElements(model)) + (4.0 * model.HeadCount * model.HeadDim * Math.Min(contextLength, Window ?? contextLength));
 
-    /// <inheritdoc />
-    public override string ToString() => $"kv{KvHeadCount}";
+    /// <summary>For example <c>kv8</c>, or <c>kv8-w4096-bias-norm</c> with all parts named that a layer has.</summary>
+    public override string ToString()
+    {
+        string bias = (HasQkvBias, HasOutputBias) switch
+        {
+            (true, true) => "-bias",
+            (true, false) => "-qkvbias",
+            (false, true) => "-obias",
+            _ => string.Empty,
+        };
+        return $"kv{KvHeadCount}{(Window is { } window ? $"-w{window}" : string.Empty)}{bias}{(HasHeadNorms ? "-norm" : string.Empty)}";
+    }
 
     private long MatrixElements(ModelConfiguration model) =>
         2L * (model.HeadCount + KvHeadCount) * model.HeadDim * model.HiddenSize;

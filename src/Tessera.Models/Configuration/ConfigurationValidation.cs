@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Tessera.Devices;
+using Tessera.Kernels;
 
 namespace Tessera.Models.Configuration;
 
@@ -51,8 +52,31 @@ internal static class ConfigurationValidation
             return;
         }
 
-        Positive(source, "rope_scaling.factor", scaling.Factor);
-        Require(scaling.Factor >= 1, source, "rope_scaling.factor", scaling.Factor, "at least 1");
+        switch (scaling)
+        {
+            case LinearRopeScaling linear:
+                Factor(source, linear.Factor);
+                break;
+            case DynamicRopeScaling dynamic:
+                Factor(source, dynamic.Factor);
+                Require(
+                    dynamic.MaxPositions == model.MaxPositions, source, "max_position_embeddings", model.MaxPositions,
+                    $"{dynamic.MaxPositions}, where the dynamic scaling begins");
+                break;
+            case Llama3RopeScaling llama3:
+                CheckLlama3(llama3, source);
+                break;
+            case YarnRopeScaling yarn:
+                CheckYarn(yarn, model, source);
+                break;
+            default:
+                throw new InvalidDataException($"{source}: rope_scaling is {scaling}, which this build does not know");
+        }
+    }
+
+    private static void CheckLlama3(Llama3RopeScaling scaling, string source)
+    {
+        Factor(source, scaling.Factor);
         Positive(source, "rope_scaling.low_freq_factor", scaling.LowFrequencyFactor);
         Positive(source, "rope_scaling.high_freq_factor", scaling.HighFrequencyFactor);
         Require(
@@ -61,13 +85,31 @@ internal static class ConfigurationValidation
             "rope_scaling.high_freq_factor",
             scaling.HighFrequencyFactor,
             $"more than low_freq_factor {scaling.LowFrequencyFactor}");
-        Range(
-            source,
-            "rope_scaling.original_max_position_embeddings",
-            scaling.OriginalMaxPositions,
-            1,
-            ConfigurationLimits.Positions);
+        Original(source, scaling.OriginalMaxPositions);
     }
+
+    private static void CheckYarn(YarnRopeScaling scaling, ModelConfiguration model, string source)
+    {
+        Factor(source, scaling.Factor);
+        Positive(source, "rope_scaling.beta_fast", scaling.BetaFast);
+        Positive(source, "rope_scaling.beta_slow", scaling.BetaSlow);
+        Require(
+            scaling.BetaFast >= scaling.BetaSlow, source, "rope_scaling.beta_fast", scaling.BetaFast,
+            $"at least beta_slow {scaling.BetaSlow}");
+        Positive(source, "rope_scaling.attention_factor", scaling.Amplitude);
+        Require(scaling.Amplitude < float.MaxValue, source, "rope_scaling.attention_factor", scaling.Amplitude, "a factor of f32 size");
+        Require(model.RopeTheta > 1, source, "rope_theta", model.RopeTheta, "more than 1 with yarn");
+        Original(source, scaling.OriginalMaxPositions);
+    }
+
+    private static void Factor(string source, double factor)
+    {
+        Positive(source, "rope_scaling.factor", factor);
+        Require(factor >= 1, source, "rope_scaling.factor", factor, "at least 1");
+    }
+
+    private static void Original(string source, int positions) => Range(
+        source, "rope_scaling.original_max_position_embeddings", positions, 1, ConfigurationLimits.Positions);
 
     private static void CheckTokens(ModelConfiguration model, string source)
     {
@@ -101,6 +143,7 @@ internal static class ConfigurationValidation
                     field,
                     attention.KvHeadCount,
                     $"a divisor of num_attention_heads {model.HeadCount}");
+                Range(source, $"sliding_window of layer {i}", attention.Window ?? 1, 1, ConfigurationLimits.Positions);
             }
 
             if (layers[i].FeedForward is SwiGluConfiguration ffn)

@@ -2,41 +2,52 @@ using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Tessera.Devices;
+using Tessera.Kernels;
 using Tessera.Models.Safetensors;
 
 namespace Tessera.Models.Configuration;
 
 /// <summary>
-/// Writes <c>config.json</c>: as <c>LlamaForCausalLM</c> where every layer has the same attention and SwiGLU, else as
-/// <c>DeciLMForCausalLM</c> with <c>block_configs</c>.
+/// Writes <c>config.json</c> in the form that other software knows best: where every layer has the same attention and SwiGLU,
+/// as the model's own family or the first that can say it; else as <c>DeciLMForCausalLM</c> with <c>block_configs</c>; and
+/// where that form lacks a part of the layers (head norms, biases of queries, keys and values alone), as the family that has it
+/// with <c>block_configs</c> beside its own keys, Puzzletron's AnyModel form.
 /// </summary>
 /// <remarks>
 /// The old keys (<c>rope_theta</c>, <c>rope_scaling</c>, <c>torch_dtype</c>) are used, which both old and new readers know. Numbers
 /// that readers expect to be floats always have a decimal point. A width that no <c>ffn_mult</c> gives is written as
 /// <c>intermediate_size</c> in that block, without <c>ffn_mult</c>; other software then needs a configuration class that knows it.
 /// </remarks>
-public static class ConfigurationWriter
+public static partial class ConfigurationWriter
 {
     /// <summary>Creates or replaces a file, atomically.</summary>
-    /// <exception cref="InvalidDataException">The configuration breaks a limit.</exception>
+    /// <exception cref="InvalidDataException">The configuration breaks a limit, or no form can say what its layers are.</exception>
     public static void Write(ModelConfiguration model, string path)
     {
         model.Validate(path);
+        LayerParts parts = LayerParts.Of(model)
+            ?? throw new InvalidDataException($"{path}: layers differ in biases or head norms, which no form of config.json can say");
+        (FamilyDialect dialect, bool alike) = Choose(model, parts)
+            ?? throw new InvalidDataException(
+                $"{path}: no form of config.json can say these biases, norms and windows together: {string.Join(", ", model.Layers.Distinct())}");
         using var buffer = new MemoryStream();
         var options = new JsonWriterOptions { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
         using (var json = new Utf8JsonWriter(buffer, options))
         {
             json.WriteStartObject();
-            if (IsUniform(model, out AttentionConfiguration? attention, out SwiGluConfiguration? ffn))
-            {
-                WriteLlama(json, attention!.KvHeadCount, ffn!.Width);
-            }
-            else
+            WriteStrings(json, "architectures", dialect.ClassName);
+            json.WriteString("model_type", dialect.ModelType);
+            if (dialect.Family == ModelFamily.DeciLm)
             {
                 WriteDeciLm(json, model);
             }
+            else
+            {
+                WriteFamily(json, model, alike);
+            }
 
-            WriteShared(json, model);
+            WriteWindows(json, model, dialect.Windows);
+            WriteShared(json, model, dialect, parts);
             json.WriteEndObject();
         }
 
@@ -44,87 +55,96 @@ public static class ConfigurationWriter
         AtomicReplacement.Write(path, 0, stream => stream.Write(buffer.GetBuffer().AsSpan(0, (int)buffer.Length)));
     }
 
-    private static bool IsUniform(ModelConfiguration model, out AttentionConfiguration? attention, out SwiGluConfiguration? ffn)
+    private static (FamilyDialect Dialect, bool Alike)? Choose(ModelConfiguration model, LayerParts parts)
     {
         LayerConfiguration first = model.Layers[0];
-        attention = first.Mixer as AttentionConfiguration;
-        ffn = first.FeedForward as SwiGluConfiguration;
-        return attention is not null && ffn is not null && model.Layers.All(layer => layer == first);
+        bool alike = first is { Mixer: AttentionConfiguration a, FeedForward: SwiGluConfiguration f }
+            && model.Layers.All(layer => layer.Mixer is AttentionConfiguration mixer && mixer.KvHeadCount == a.KvHeadCount
+                && layer.FeedForward is SwiGluConfiguration ffn && ffn.Width == f.Width);
+        int[] windows = [.. model.Layers.Select(layer => layer.Mixer).OfType<AttentionConfiguration>().Select(mixer => mixer.Window ?? 0)];
+        FamilyDialect[] families =
+        [
+            .. FamilyDialect.All.Where(dialect => dialect.Family != ModelFamily.DeciLm)
+                .OrderBy(dialect => dialect.Family == model.Architecture ? 0 : 1)
+                .Where(dialect => dialect.Expresses(parts) && Expresses(dialect.Windows, windows)),
+        ];
+        if (alike && families.Length > 0)
+        {
+            return (families[0], true);
+        }
+
+        FamilyDialect listed = FamilyDialect.Of(ModelFamily.DeciLm);
+        return listed.Expresses(parts) ? (listed, false) : families.Length > 0 ? (families[0], false) : null;
     }
 
-    private static void WriteLlama(Utf8JsonWriter json, int kvHeads, int width)
+    private static bool Expresses(WindowRule rule, int[] windows) => rule switch
     {
-        WriteStrings(json, "architectures", "LlamaForCausalLM");
-        json.WriteString("model_type", "llama");
-        json.WriteNumber("intermediate_size", width);
-        json.WriteNumber("num_key_value_heads", kvHeads);
+        WindowRule.None => windows.All(window => window == 0),
+        WindowRule.Everywhere => windows.Distinct().Count() <= 1,
+        _ => windows.Where(window => window != 0).Distinct().Count() <= 1,
+    };
+
+    private static void WriteFamily(Utf8JsonWriter json, ModelConfiguration model, bool alike)
+    {
+        if (!alike)
+        {
+            WriteBlocks(json, model, literally: true);
+        }
+
+        IEnumerable<LayerConfiguration> layers = model.Layers;
+        json.WriteNumber("intermediate_size", layers.Max(layer => (layer.FeedForward as SwiGluConfiguration)?.Width ?? 1));
+        json.WriteNumber("num_key_value_heads", layers.Max(layer => (layer.Mixer as AttentionConfiguration)?.KvHeadCount ?? 1));
+    }
+
+    private static void WriteWindows(Utf8JsonWriter json, ModelConfiguration model, WindowRule rule)
+    {
+        if (rule == WindowRule.None)
+        {
+            return;
+        }
+
+        int?[] windows = [.. model.Layers.Select(layer => (layer.Mixer as AttentionConfiguration)?.Window)];
+        WriteInteger(json, "sliding_window", windows.FirstOrDefault(window => window is not null));
+        if (rule == WindowRule.Everywhere)
+        {
+            return;
+        }
+
+        // Readers that do not know the list give a window to every layer behind the last that has none.
+        json.WriteBoolean("use_sliding_window", windows.Any(window => window is not null));
+        json.WriteNumber("max_window_layers", Array.FindLastIndex(windows, window => window is null) + 1);
+        json.WriteStartArray("layer_types");
+        foreach (int? window in windows)
+        {
+            json.WriteStringValue(window is null ? "full_attention" : "sliding_attention");
+        }
+
+        json.WriteEndArray();
     }
 
     private static void WriteDeciLm(Utf8JsonWriter json, ModelConfiguration model)
     {
-        WriteStrings(json, "architectures", "DeciLMForCausalLM");
-        json.WriteString("model_type", "nemotron-nas");
         json.WriteStartObject("auto_map");
         json.WriteString("AutoConfig", "configuration_decilm.DeciLMConfig");
         json.WriteString("AutoModelForCausalLM", "modeling_decilm.DeciLMForCausalLM");
         json.WriteEndObject();
-        json.WriteStartArray("block_configs");
-        foreach (LayerConfiguration layer in model.Layers)
-        {
-            json.WriteStartObject();
-            WriteMixer(json, layer.Mixer, model.HeadCount);
-            WriteFeedForward(json, layer.FeedForward, model.HiddenSize);
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
+        WriteBlocks(json, model, literally: false);
         json.WriteNull("intermediate_size");
         json.WriteNull("num_key_value_heads");
     }
 
-    private static void WriteMixer(Utf8JsonWriter json, MixerConfiguration mixer, int headCount)
+    private static void WriteShared(Utf8JsonWriter json, ModelConfiguration model, FamilyDialect dialect, LayerParts parts)
     {
-        json.WriteStartObject("attention");
-        json.WriteBoolean("no_op", mixer is NoMixerConfiguration);
-        json.WriteBoolean("replace_with_linear", mixer is LinearMixerConfiguration);
-        WriteInteger(json, "n_heads_in_group", mixer is AttentionConfiguration attention ? headCount / attention.KvHeadCount : null);
-        json.WriteNull("window_length");
-        json.WriteNull("num_sink_tokens");
-        json.WriteBoolean("use_prefill_window_in_sink_attention", false);
-        json.WriteBoolean("unshifted_sink", false);
-        json.WriteNull("sparsify");
-        json.WriteEndObject();
-    }
-
-    private static void WriteFeedForward(Utf8JsonWriter json, FeedForwardConfiguration feedForward, int hiddenSize)
-    {
-        json.WriteStartObject("ffn");
-        json.WriteBoolean("no_op", feedForward is NoFeedForwardConfiguration);
-        json.WriteBoolean("replace_with_linear", feedForward is LinearFeedForwardConfiguration);
-        if (feedForward is not SwiGluConfiguration ffn)
+        bool isLlama = dialect.Family is ModelFamily.Llama or ModelFamily.DeciLm;
+        if (isLlama || dialect.Family == ModelFamily.Qwen3)
         {
-            json.WriteNull("ffn_mult");
-        }
-        else if (FfnMultiplier.FromWidth(ffn.Width, hiddenSize) is { } multiplier)
-        {
-            WriteFloat(json, "ffn_mult", multiplier);
-        }
-        else
-        {
-            json.WriteNumber("intermediate_size", ffn.Width);
+            json.WriteBoolean("attention_bias", parts.QkvBias);
         }
 
-        json.WriteNull("sparsify");
-        json.WriteEndObject();
-    }
-
-    private static void WriteShared(Utf8JsonWriter json, ModelConfiguration model)
-    {
-        json.WriteBoolean("attention_bias", false);
         WriteFloat(json, "attention_dropout", 0);
         WriteInteger(json, "bos_token_id", model.BosTokenId);
         WriteEos(json, model);
-        if (model.HeadDim != model.HiddenSize / model.HeadCount)
+        if (model.HeadDim != model.HiddenSize / model.HeadCount || dialect.HeadDim is not null)
         {
             json.WriteNumber("head_dim", model.HeadDim);
         }
@@ -133,10 +153,18 @@ public static class ConfigurationWriter
         json.WriteNumber("hidden_size", model.HiddenSize);
         WriteFloat(json, "initializer_range", 0.02);
         json.WriteNumber("max_position_embeddings", model.MaxPositions);
-        json.WriteBoolean("mlp_bias", false);
+        if (isLlama)
+        {
+            json.WriteBoolean("mlp_bias", parts.FeedForwardBias);
+        }
+
         json.WriteNumber("num_attention_heads", model.HeadCount);
         json.WriteNumber("num_hidden_layers", model.Layers.Length);
-        json.WriteNumber("pretraining_tp", 1);
+        if (isLlama)
+        {
+            json.WriteNumber("pretraining_tp", 1);
+        }
+
         WriteFloat(json, "rms_norm_eps", model.RmsNormEpsilon);
         WriteRope(json, model);
         json.WriteBoolean("tie_word_embeddings", model.TieEmbeddings);
@@ -147,22 +175,61 @@ public static class ConfigurationWriter
 
     private static void WriteRope(Utf8JsonWriter json, ModelConfiguration model)
     {
-        if (model.RopeScaling is { } scaling)
-        {
-            json.WriteStartObject("rope_scaling");
-            WriteFloat(json, "factor", scaling.Factor);
-            WriteFloat(json, "high_freq_factor", scaling.HighFrequencyFactor);
-            WriteFloat(json, "low_freq_factor", scaling.LowFrequencyFactor);
-            json.WriteNumber("original_max_position_embeddings", scaling.OriginalMaxPositions);
-            json.WriteString("rope_type", "llama3");
-            json.WriteEndObject();
-        }
-        else
+        if (model.RopeScaling is null)
         {
             json.WriteNull("rope_scaling");
         }
+        else
+        {
+            json.WriteStartObject("rope_scaling");
+            WriteScaling(json, model.RopeScaling);
+            json.WriteEndObject();
+        }
 
         WriteFloat(json, "rope_theta", model.RopeTheta);
+    }
+
+    private static void WriteScaling(Utf8JsonWriter json, RopeScaling scaling)
+    {
+        switch (scaling)
+        {
+            case LinearRopeScaling linear:
+                WriteFloat(json, "factor", linear.Factor);
+                json.WriteString("rope_type", "linear");
+                break;
+            case DynamicRopeScaling dynamic:
+                WriteFloat(json, "factor", dynamic.Factor);
+                json.WriteString("rope_type", "dynamic");
+                break;
+            case Llama3RopeScaling llama3:
+                WriteFloat(json, "factor", llama3.Factor);
+                WriteFloat(json, "high_freq_factor", llama3.HighFrequencyFactor);
+                WriteFloat(json, "low_freq_factor", llama3.LowFrequencyFactor);
+                json.WriteNumber("original_max_position_embeddings", llama3.OriginalMaxPositions);
+                json.WriteString("rope_type", "llama3");
+                break;
+            case YarnRopeScaling yarn:
+                WriteYarn(json, yarn);
+                break;
+        }
+    }
+
+    private static void WriteYarn(Utf8JsonWriter json, YarnRopeScaling yarn)
+    {
+        if (yarn.GivenAmplitude is { } amplitude)
+        {
+            WriteFloat(json, "attention_factor", amplitude);
+        }
+
+        WriteFloat(json, "beta_fast", yarn.BetaFast);
+        WriteFloat(json, "beta_slow", yarn.BetaSlow);
+        WriteFloat(json, "factor", yarn.Factor);
+        json.WriteNumber("original_max_position_embeddings", yarn.OriginalMaxPositions);
+        json.WriteString("rope_type", "yarn");
+        if (!yarn.Truncates)
+        {
+            json.WriteBoolean("truncate", false);
+        }
     }
 
     private static void WriteEos(Utf8JsonWriter json, ModelConfiguration model)

@@ -168,6 +168,9 @@ internal readonly struct JsonFields
         }
     }
 
+    /// <summary>Whether the field is there and an object.</summary>
+    public bool IsObject(string name) => HasKey(name) && Get(name).ValueKind == JsonValueKind.Object;
+
     /// <summary>Refuses a field that is an object.</summary>
     public void RefuseObject(string name, string expected)
     {

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Tessera.Devices;
+using Tessera.Kernels;
 
 namespace Tessera.Models.Configuration;
 
@@ -28,8 +29,8 @@ public sealed record ModelConfiguration
     /// <summary>Base of the rotary frequencies.</summary>
     public required double RopeTheta { get; init; }
 
-    /// <summary>Stretching of the rotary wavelengths, or none.</summary>
-    public RopeScalingConfiguration? RopeScaling { get; init; }
+    /// <summary>Change of the rotary frequencies, or none.</summary>
+    public RopeScaling? RopeScaling { get; init; }
 
     /// <summary>Longest context in tokens.</summary>
     public required int MaxPositions { get; init; }
@@ -122,6 +123,6 @@ public sealed record ModelConfiguration
     private (ModelFamily Family, int Vocabulary, int Hidden, int Heads, int HeadDim, int Positions, bool Tied) Scalars =>
         (Architecture, VocabularySize, HiddenSize, HeadCount, HeadDim, MaxPositions, TieEmbeddings);
 
-    private (double Epsilon, double Theta, RopeScalingConfiguration? Scaling, int? Bos, DType Type) Settings =>
+    private (double Epsilon, double Theta, RopeScaling? Scaling, int? Bos, DType Type) Settings =>
         (RmsNormEpsilon, RopeTheta, RopeScaling, BosTokenId, StorageType);
 }

@@ -86,6 +86,18 @@ public sealed class SafetensorsCheckpoint : IDisposable
     /// <exception cref="InvalidDataException">No such tensor, another shape, or not floating-point.</exception>
     public void CopyTo(string name, DType target, nint destination, params ReadOnlySpan<long> expectedShape)
     {
+        using var device = new CpuDevice(1);
+        CopyTo(device, name, target, destination, expectedShape);
+    }
+
+    /// <inheritdoc cref="CopyTo(string, DType, nint, ReadOnlySpan{long})" />
+    /// <param name="device">Whose workers share the conversion.</param>
+    /// <param name="name">F32, BF16, F16 or F64 in the file. f64 goes to bf16 through f32.</param>
+    /// <param name="target">f32 or bf16.</param>
+    /// <param name="destination">Room for all elements, dense.</param>
+    /// <param name="expectedShape">The shape that the model needs.</param>
+    public void CopyTo(Device device, string name, DType target, nint destination, params ReadOnlySpan<long> expectedShape)
+    {
         SafetensorsTensor tensor = Require(name);
         if (!expectedShape.SequenceEqual(tensor.Shape))
         {
@@ -94,12 +106,20 @@ public sealed class SafetensorsCheckpoint : IDisposable
                 + $"expected {SafetensorsTensor.ShapeText(expectedShape)}");
         }
 
-        if (!ElementConversion.TryCopy(tensor.Type, Address(name), target, destination, tensor.ElementCount))
+        SafetensorsFile file = _owners[tensor.Name];
+        file.WillNeed(tensor);
+        if (!ElementConversion.TryCopy(device, tensor.Type, Address(name), target, destination, tensor.ElementCount))
         {
             throw new InvalidDataException(
                 $"{FileOf(tensor)}: tensor '{name}' is of type {tensor.Type.Label()}, expected F32, BF16, F16 or F64");
         }
+
+        file.Release(tensor);
     }
+
+    /// <summary>Where a tensor lies, for reading in the order of the bytes: number of the file and offset in it; in front of all where there is none, so that it is missed at once.</summary>
+    public (int File, long Offset) Position(string name) =>
+        TryGet(name, out SafetensorsTensor? tensor) ? (_files.IndexOf(_owners[tensor.Name]), tensor.Offset) : (-1, 0);
 
     /// <summary>The elements of an I32 or I64 tensor, row-major.</summary>
     /// <exception cref="InvalidDataException">No such tensor, another type, or too many elements for an array.</exception>

@@ -1,5 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
-using System.IO.MemoryMappedFiles;
+using Tessera.Models.Checkpoints;
 
 namespace Tessera.Models.Safetensors;
 
@@ -14,24 +14,20 @@ namespace Tessera.Models.Safetensors;
 public sealed unsafe class SafetensorsFile : IDisposable
 {
     private readonly Dictionary<string, SafetensorsTensor> _byName;
-    private readonly MemoryMappedViewAccessor _view;
-    private readonly byte* _data;
-    private bool _disposed;
+    private readonly MappedFile _file;
+    private readonly long _dataStart;
 
-    private SafetensorsFile(string path, SafetensorsHeader header, MemoryMappedViewAccessor view)
+    private SafetensorsFile(SafetensorsHeader header, MappedFile file)
     {
-        FilePath = path;
+        _file = file;
+        _dataStart = header.DataStart;
         Tensors = header.Tensors;
         Metadata = header.Metadata;
         _byName = header.Tensors.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
-        _view = view;
-        byte* start = null;
-        view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
-        _data = start + view.PointerOffset + header.DataStart;
     }
 
     /// <summary>The path it was opened by.</summary>
-    public string FilePath { get; }
+    public string FilePath => _file.FilePath;
 
     /// <summary>Entries in the order of their bytes.</summary>
     public IReadOnlyList<SafetensorsTensor> Tensors { get; }
@@ -50,16 +46,7 @@ public sealed unsafe class SafetensorsFile : IDisposable
 
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
         SafetensorsHeader header = SafetensorsHeader.Read(stream, path);
-
-        // The view outlives stream and mapping, so that a checkpoint of many shards holds no file descriptors.
-        using var map = MemoryMappedFile.CreateFromFile(
-            stream,
-            mapName: null,
-            capacity: 0,
-            MemoryMappedFileAccess.Read,
-            HandleInheritability.None,
-            leaveOpen: true);
-        return new SafetensorsFile(path, header, map.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read));
+        return new SafetensorsFile(header, MappedFile.Map(stream, path));
     }
 
     /// <summary>Looks a tensor up by its exact name.</summary>
@@ -69,20 +56,17 @@ public sealed unsafe class SafetensorsFile : IDisposable
     /// <exception cref="ArgumentException">The file has no tensor of that name.</exception>
     public nint Address(string name)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
         return TryGet(name, out SafetensorsTensor? tensor)
-            ? (nint)(_data + tensor.Offset)
+            ? (nint)(_file.Start + _dataStart + tensor.Offset)
             : throw new ArgumentException($"{FilePath}: there is no tensor '{name}'", nameof(name));
     }
 
+    /// <summary>Asks the system to begin reading a tensor's bytes.</summary>
+    public void WillNeed(SafetensorsTensor tensor) => _file.WillNeed(_dataStart + tensor.Offset, tensor.Bytes);
+
+    /// <summary>Lets go of a tensor's bytes in memory; a later read pages them in again.</summary>
+    public void Release(SafetensorsTensor tensor) => _file.Release(_dataStart + tensor.Offset, tensor.Bytes);
+
     /// <inheritdoc />
-    public void Dispose()
-    {
-        if (!_disposed)
-        {
-            _disposed = true;
-            _view.SafeMemoryMappedViewHandle.ReleasePointer();
-            _view.Dispose();
-        }
-    }
+    public void Dispose() => _file.Dispose();
 }

@@ -93,7 +93,8 @@ internal static class SafetensorsIndex
         && int.TryParse(file.AsSpan(15, 5), NumberStyles.None, CultureInfo.InvariantCulture, out int count)
         && file == ShardName(number, count);
 
-    private static bool IsSafe(string file) =>
+    /// <summary>Whether a file name of a stranger stays inside the folder that it is relative to.</summary>
+    public static bool IsSafe(string file) =>
         file.Length is > 0 and <= 1024
         && !file.AsSpan().ContainsAny(ForbiddenInPaths)
         && !file.AsSpan().ContainsAnyInRange('\u0000', '\u001f')

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Tessera.Models.Gguf;
 
 namespace Tessera.Models.Templates;
 
@@ -28,12 +29,13 @@ public sealed class ChatFormat
     /// Reads <c>chat_template.jinja</c>, or <c>chat_template</c> of <c>tokenizer_config.json</c>, and the special tokens of
     /// <c>tokenizer_config.json</c> and <c>special_tokens_map.json</c>, of which the first wins.
     /// </summary>
-    /// <param name="folder">A model folder, or the file of a template, which comes without special tokens.</param>
+    /// <param name="folder">A model folder, a GGUF file, or the file of a template, which comes without special tokens.</param>
     /// <param name="templateFile">A template to be used instead of the folder's, or null.</param>
     /// <returns>The format, or null where there is no template.</returns>
     /// <exception cref="InvalidDataException">A file is broken; the message names file and field.</exception>
     /// <exception cref="TemplateException">The template is malformed.</exception>
-    public static ChatFormat? Load(string folder, string? templateFile = null) => ChatFormatReader.Read(folder, templateFile);
+    public static ChatFormat? Load(string folder, string? templateFile = null) =>
+        GgufModel.IsNamed(folder) ? GgufTokenizer.LoadFormat(folder, templateFile) : ChatFormatReader.Read(folder, templateFile);
 
     /// <summary>A format for a template that comes without a folder.</summary>
     /// <param name="template">The template.</param>

@@ -12,6 +12,7 @@ internal static class ChatFormatReader
     private const string ConfigurationFile = "tokenizer_config.json";
     private const string DefaultName = "default";
     private const string ToolName = "tool_use";
+    private const int MostNames = 8;
 
     private static readonly string[] TokenNames =
     [
@@ -61,7 +62,7 @@ internal static class ChatFormatReader
         ChatTemplate? chosen = templates.GetValueOrDefault(DefaultName) ?? (templates.Count == 1 ? templates.Values.First() : null);
         return chosen is null
             ? throw new InvalidDataException(
-                $"{configuration}: chat_template has {string.Join(", ", templates.Keys)}, expected one named '{DefaultName}'")
+                $"{configuration}: chat_template has {string.Join(", ", templates.Keys.Take(MostNames).Select(FileField.Shorten))}, expected one named '{DefaultName}'")
             : new ChatFormat(chosen, templates.GetValueOrDefault(ToolName), tokens);
     }
 

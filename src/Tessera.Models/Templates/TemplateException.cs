@@ -24,15 +24,24 @@ public sealed class TemplateException : FormatException
 
     /// <summary>An error at a line of a template.</summary>
     public TemplateException(string template, int line, string problem)
-        : base($"{template}: line {line}: {problem}")
+        : base($"{template}: line {line}: {OneLine(problem)}")
     {
         Line = line;
         Problem = problem;
     }
+
+    private const int LongestProblem = 600;
 
     /// <summary>The line of the source, from 1; 0 where it is unknown.</summary>
     public int Line { get; }
 
     /// <summary>What is wrong, without the place; for <c>raise_exception</c> the template's own words.</summary>
     public string Problem { get; } = string.Empty;
+
+    // Words of the template stand in it, which may have any length and any characters.
+    private static string OneLine(string problem)
+    {
+        string cut = problem.Length <= LongestProblem ? problem : problem[..LongestProblem] + "…";
+        return string.Concat(cut.Select(c => char.IsControl(c) || char.IsSurrogate(c) ? $"\\u{(int)c:X4}" : c.ToString()));
+    }
 }

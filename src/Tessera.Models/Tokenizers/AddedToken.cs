@@ -15,6 +15,9 @@ internal sealed record AddedToken(string Content, int Id)
     /// <summary>Whether it is looked for in the normalised text, in its own normalised form.</summary>
     public bool Normalized { get; init; }
 
+    /// <summary>What is looked for in normalised text; null for what the normaliser makes of the content.</summary>
+    public string? NormalizedForm { get; init; }
+
     /// <summary>
     /// Whether it is a control token: left out of a decoded text on request, and not read from a text where that is unsafe.
     /// </summary>

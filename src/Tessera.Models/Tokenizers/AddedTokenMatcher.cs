@@ -64,6 +64,9 @@ internal sealed class AddedTokenMatcher
         }
     }
 
+    /// <summary>The length of the longest pattern that starts at a place, or 0.</summary>
+    public int LongestAt(string text, int start) => Longest(text, start, out int end) is null ? 0 : end - start;
+
     private static bool StandsAlone(string text, int start, int end)
     {
         Rune.DecodeLastFromUtf16(text.AsSpan(0, start), out Rune before, out _);

@@ -36,7 +36,7 @@ internal static class BpeMerger
                 break;
             }
 
-            symbols[best] = merges.Result(ranks[best]);
+            symbols[best] = merges.Result(symbols[best], symbols[best + 1]);
             symbols[(best + 2)..count].CopyTo(symbols[(best + 1)..]);
             ranks[(best + 1)..(count - 1)].CopyTo(ranks[best..]);
             count--;
@@ -55,7 +55,7 @@ internal static class BpeMerger
     }
 
     // O(n log n): a heap of (rank, position). An entry whose pair has changed since is recognised when it comes up, because
-    // the pair that stands there now has another rank. Symbols are a linked list over their first positions; −1 is gone.
+    // the pair that stands there now has another rank; where it has the same rank, it is its turn as well. Symbols are a linked list over their first positions; −1 is gone.
     private static int MergeByHeap(Span<int> symbols, MergeTable merges)
     {
         int length = symbols.Length;
@@ -76,7 +76,7 @@ internal static class BpeMerger
                 continue;
             }
 
-            symbols[left] = merges.Result((int)(priority >> 32));
+            symbols[left] = merges.Result(symbols[left], symbols[right]);
             symbols[right] = -1;
             next[left] = next[right];
             if (next[right] < length)

@@ -16,6 +16,7 @@ internal sealed class BpeModel
     private readonly BpeOptions _options;
     private readonly int[] _lowIds = new int[ByteAlphabet.CodeLimit];
     private readonly int[] _fallbackIds = new int[256];
+    private readonly Junctions? _junctions;
     private readonly PieceCache _cache = new();
 
     /// <summary>A model of a vocabulary and its merges.</summary>
@@ -32,13 +33,37 @@ internal sealed class BpeModel
         {
             _fallbackIds[value] = options.ByteFallback ? ids.GetValueOrDefault($"<0x{value:X2}>", -1) : -1;
         }
+
+        _junctions = Junctions.Of(ids, merges, options, _fallbackIds);
     }
 
     /// <summary>Every token's text and id.</summary>
-    public IReadOnlyDictionary<string, int> Vocabulary => _ids;
+    public Dictionary<string, int> Vocabulary => _ids;
+
+    /// <summary>Whether some pieces may be cut.</summary>
+    public bool CanCut => _junctions is not null;
+
+    /// <summary>Whether merging never crosses the place between two characters, so that a piece may be cut there.</summary>
+    public bool MayCut(char before, char behind) => _junctions?.MayCut(before, behind) ?? false;
 
     /// <summary>Appends the ids of one piece.</summary>
     public void Encode(ReadOnlySpan<char> piece, List<int> output)
+    {
+        if (_junctions is null)
+        {
+            EncodeWhole(piece, output);
+            return;
+        }
+
+        for (int start = 0; start < piece.Length;)
+        {
+            int end = _junctions.NextCut(piece, start);
+            EncodeWhole(piece[start..end], output);
+            start = end;
+        }
+    }
+
+    private void EncodeWhole(ReadOnlySpan<char> piece, List<int> output)
     {
         if (_cache.TryGet(piece, out ReadOnlySpan<int> known))
         {

@@ -18,7 +18,7 @@ internal readonly struct FileField(string file, string path, JsonElement element
     public JsonElement Element { get; } = element;
 
     /// <summary>The member's value; missing or null is an error.</summary>
-    public FileField Required(string name) => Optional(name) ?? throw Error($"has no field '{name}'");
+    public FileField Required(string name) => Optional(name) ?? throw Error($"has no field '{Shorten(name)}'");
 
     /// <summary>The member's value, or nothing where it is missing or null.</summary>
     public FileField? Optional(string name)
@@ -29,7 +29,7 @@ internal readonly struct FileField(string file, string path, JsonElement element
         }
 
         return Element.TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null
-            ? new FileField(File, Path.Length == 0 ? name : $"{Path}.{name}", value)
+            ? new FileField(File, Path.Length == 0 ? name : $"{Path}.{Shorten(name)}", value)
             : null;
     }
 

@@ -7,6 +7,12 @@ namespace Tessera.Models.Tokenizers;
 internal sealed class LlamaSplitter(int longestNumber) : PieceSplitter
 {
     /// <inheritdoc />
+    public override bool EndsWords => true;
+
+    /// <inheritdoc />
+    public override bool EndsLines => true;
+
+    /// <inheritdoc />
     protected override int Match(ReadOnlySpan<char> text, int start)
     {
         int end = ContractionEnd(text, start, ignoreCase: true);

@@ -6,6 +6,13 @@ namespace Tessera.Models.Tokenizers;
 internal sealed class Gpt2Splitter : PieceSplitter
 {
     /// <inheritdoc />
+    public override bool EndsWords => true;
+
+    // A run of line feeds at the end is one piece, but leaves its last one to itself where something follows.
+    /// <inheritdoc />
+    public override bool AllowsCuts(bool atLines) => !atLines;
+
+    /// <inheritdoc />
     protected override int Match(ReadOnlySpan<char> text, int start)
     {
         int end = ContractionEnd(text, start, ignoreCase: false);
@@ -73,6 +80,12 @@ internal sealed class HanKanaSplitter : PieceSplitter
 /// </summary>
 internal sealed class DeepSeekSplitter : PieceSplitter
 {
+    /// <inheritdoc />
+    public override bool EndsWords => true;
+
+    /// <inheritdoc />
+    public override bool EndsLines => true;
+
     private static readonly SearchValues<char> AsciiLetters =
         SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
 
@@ -126,6 +139,9 @@ internal sealed class DeepSeekSplitter : PieceSplitter
 internal sealed class LiteralSplitter(string pattern) : PieceSplitter
 {
     /// <inheritdoc />
+    public override bool AllowsCuts(bool atLines) => pattern.Length == 1;
+
+    /// <inheritdoc />
     protected override int Match(ReadOnlySpan<char> text, int start) =>
         text[start..].StartsWith(pattern, StringComparison.Ordinal) ? start + pattern.Length : start;
 }
@@ -133,6 +149,9 @@ internal sealed class LiteralSplitter(string pattern) : PieceSplitter
 /// <summary>Cuts at every occurrence of a literal string, which stays with what follows it or with what it follows.</summary>
 internal sealed class LiteralBoundarySplitter(string pattern, bool cutBefore) : PieceSplitter
 {
+    /// <inheritdoc />
+    public override bool AllowsCuts(bool atLines) => pattern.Length == 1;
+
     /// <inheritdoc />
     public override void Split(ReadOnlySpan<char> text, int offset, List<int> ends)
     {

@@ -68,6 +68,19 @@ internal sealed class PieceBuffer
         (_ends, _nextEnds) = (_nextEnds, _ends);
     }
 
+    /// <summary>Puts a character before the first piece unless it begins with it.</summary>
+    public void PrefixFirstPiece(char prefix)
+    {
+        if (_ends.Count > 0 && _text[0] != prefix)
+        {
+            _text = prefix + _text;
+            for (int i = 0; i < _ends.Count; i++)
+            {
+                _ends[i]++;
+            }
+        }
+    }
+
     /// <summary>Replaces a character everywhere.</summary>
     public void Replace(char old, char replacement) => _text = _text.Replace(old, replacement);
 }

@@ -5,6 +5,15 @@ namespace Tessera.Models.Tokenizers;
 /// </summary>
 internal abstract class PieceSplitter
 {
+    /// <inheritdoc cref="PreTokenizerStep.EndsWords" />
+    public virtual bool EndsWords => false;
+
+    /// <inheritdoc cref="PreTokenizerStep.EndsLines" />
+    public virtual bool EndsLines => false;
+
+    /// <inheritdoc cref="PreTokenizerStep.AllowsCuts" />
+    public virtual bool AllowsCuts(bool atLines) => true;
+
     /// <summary>Adds the end of every piece of <paramref name="text"/>, shifted by <paramref name="offset"/>.</summary>
     public virtual void Split(ReadOnlySpan<char> text, int offset, List<int> ends)
     {

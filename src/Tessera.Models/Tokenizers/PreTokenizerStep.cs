@@ -6,6 +6,21 @@ internal abstract class PreTokenizerStep
     /// <summary>Whether pieces are from here on made of bytes, each shown as one character of <see cref="ByteAlphabet"/>.</summary>
     public virtual bool MapsBytes => false;
 
+    /// <summary>Whether a piece always ends between a letter or digit and the whitespace behind it, whatever stands around.</summary>
+    public virtual bool EndsWords => false;
+
+    /// <summary>Whether a piece always ends between a line feed and a letter, whatever stands around.</summary>
+    public virtual bool EndsLines => false;
+
+    /// <summary>Whether something is put before pieces that do not start with a space.</summary>
+    public virtual bool AddsPrefix => false;
+
+    /// <summary>
+    /// Whether cutting the text before whitespace behind a letter or digit, or between line feed and letter if
+    /// <paramref name="atLines"/>, moves no other border of a piece.
+    /// </summary>
+    public virtual bool AllowsCuts(bool atLines) => true;
+
     /// <summary>Cuts, and perhaps rewrites, the pieces in <paramref name="buffer"/>.</summary>
     public abstract void Apply(PieceBuffer buffer);
 }
@@ -13,6 +28,15 @@ internal abstract class PreTokenizerStep
 /// <summary>The type <c>Split</c> with the behaviours that leave the text whole.</summary>
 internal sealed class SplitStep(PieceSplitter splitter) : PreTokenizerStep
 {
+    /// <inheritdoc />
+    public override bool EndsWords => splitter.EndsWords;
+
+    /// <inheritdoc />
+    public override bool EndsLines => splitter.EndsLines;
+
+    /// <inheritdoc />
+    public override bool AllowsCuts(bool atLines) => splitter.AllowsCuts(atLines);
+
     /// <inheritdoc />
     public override void Apply(PieceBuffer buffer) => buffer.Split(splitter);
 }
@@ -31,6 +55,15 @@ internal sealed class ByteLevelStep(bool addPrefixSpace, bool usePattern) : PreT
 {
     /// <inheritdoc />
     public override bool MapsBytes => true;
+
+    /// <inheritdoc />
+    public override bool EndsWords => usePattern;
+
+    /// <inheritdoc />
+    public override bool AddsPrefix => addPrefixSpace;
+
+    /// <inheritdoc />
+    public override bool AllowsCuts(bool atLines) => !atLines || !usePattern;
 
     /// <inheritdoc />
     public override void Apply(PieceBuffer buffer)
@@ -66,12 +99,25 @@ internal sealed class MetaspaceStep(char mark, PrependScheme scheme, bool split)
     private readonly LiteralBoundarySplitter _splitter = new(mark.ToString(), cutBefore: true);
 
     /// <inheritdoc />
+    public override bool EndsWords => split;
+
+    /// <inheritdoc />
+    public override bool AddsPrefix => true;
+
+    /// <inheritdoc />
+    public override bool AllowsCuts(bool atLines) => split;
+
+    /// <inheritdoc />
     public override void Apply(PieceBuffer buffer)
     {
         buffer.Replace(' ', mark);
-        if (scheme == PrependScheme.Always || (scheme == PrependScheme.First && buffer.StartsInput))
+        if (scheme == PrependScheme.Always)
         {
             buffer.PrefixPieces(mark, piece => piece[0] != mark);
+        }
+        else if (scheme == PrependScheme.First && buffer.StartsInput)
+        {
+            buffer.PrefixFirstPiece(mark);
         }
 
         if (split)

@@ -1,7 +1,7 @@
 namespace Tessera.Models.Tokenizers;
 
 /// <summary>
-/// Text to token ids and back, as a Hugging Face <c>tokenizer.json</c> describes it. Immutable and safe for any number of threads.
+/// Text to token ids and back, as a Hugging Face <c>tokenizer.json</c>, a SentencePiece model or another vocabulary says. Immutable and safe for any number of threads.
 /// </summary>
 /// <remarks>
 /// Encoding: added tokens that are not normalised are found in the text; what lies between is normalised; normalised added tokens
@@ -24,12 +24,17 @@ public sealed class Tokenizer
         _parts = parts;
         _rawTokens = new AddedTokenMatcher(parts.AddedTokens.Where(token => !token.Normalized).Select(token => (token.Content, token)));
         _normalizedTokens = new AddedTokenMatcher(
-            parts.AddedTokens.Where(token => token.Normalized).Select(token => (Normalize(token.Content), token)));
+            parts.AddedTokens.Where(token => token.Normalized).Select(token => (token.NormalizedForm ?? Normalize(token.Content), token)));
         _specialIds = [.. parts.AddedTokens.Where(token => token.Special).Select(token => token.Id)];
         int size = 0;
-        foreach (int id in parts.Model.Vocabulary.Values.Concat(parts.AddedTokens.Select(token => token.Id)))
+        foreach ((_, int id) in parts.Model.Vocabulary)
         {
             size = Math.Max(size, id + 1);
+        }
+
+        foreach (AddedToken token in parts.AddedTokens)
+        {
+            size = Math.Max(size, token.Id + 1);
         }
 
         _texts = new string?[size];
@@ -44,10 +49,16 @@ public sealed class Tokenizer
             _addedIds[token.Content] = token.Id;
         }
 
-        _decodingTexts = [.. _texts];
+        _decodingTexts = parts.UnknownSurface is null && !parts.AddedTokens.Any(token => token.Normalized) ? _texts : [.. _texts];
         foreach (AddedToken token in parts.AddedTokens.Where(token => token.Normalized))
         {
-            _decodingTexts[token.Id] = Normalize(token.Content);
+            _decodingTexts[token.Id] = token.NormalizedForm ?? Normalize(token.Content);
+        }
+
+        Cuts = CutRule.Of(parts);
+        if (parts.UnknownSurface is var (unknown, surface))
+        {
+            _decodingTexts[unknown] = surface;
         }
     }
 
@@ -60,23 +71,58 @@ public sealed class Tokenizer
     /// <summary>What the file's template puts in front of a text, such as a token for the beginning; often nothing.</summary>
     public IReadOnlyList<int> PrefixIds => _parts.Prefix;
 
-    /// <summary>Reads a tokenizer.</summary>
-    /// <param name="path">A tokenizer.json, or a folder that holds one.</param>
+    /// <summary>
+    /// Reads a tokenizer: a <c>tokenizer.json</c>, a SentencePiece model of type BPE or Llama 3's ranks (both called
+    /// <c>tokenizer.model</c>), GPT-2's <c>vocab.json</c> with <c>merges.txt</c>, or llama2.c's <c>tokenizer.bin</c>; any of them may
+    /// be compressed by gzip.
+    /// </summary>
+    /// <param name="path">Such a file, or a folder that holds one.</param>
     /// <exception cref="InvalidDataException">
     /// The file is broken or uses what is not supported; the message names file and field.
     /// </exception>
     /// <exception cref="IOException">The file is missing or cannot be read.</exception>
-    public static Tokenizer Load(string path) =>
-        new(TokenizerReader.Read(Directory.Exists(path) ? Path.Combine(path, "tokenizer.json") : path));
+    public static Tokenizer Load(string path) => new(TokenizerFile.Read(
+        !Directory.Exists(path) ? path
+        : Find(path) ?? throw new FileNotFoundException($"{path}: none of {TokenizerFile.KnownNames} is there.")));
+
+    /// <summary>The names that the files of a tokenizer may have in a model's folder.</summary>
+    public static IReadOnlyList<string> FileNames => TokenizerFile.AllNames;
+
+    /// <summary>The file in a folder that <see cref="Load"/> reads, or null where it holds none.</summary>
+    public static string? Find(string folder) => TokenizerFile.Find(folder);
+
+    /// <summary>A tokenizer of a SentencePiece vocabulary of type BPE, given as pieces with scores.</summary>
+    /// <param name="source">Where it comes from, for messages.</param>
+    /// <param name="pieces">The pieces; the index is the id. Texts must differ.</param>
+    /// <param name="options">How they are used.</param>
+    /// <exception cref="InvalidDataException">The pieces are no such vocabulary; the message names source and piece.</exception>
+    public static Tokenizer FromSentencePieces(string source, IReadOnlyList<SentencePiece> pieces, SentencePieceOptions options) =>
+        new(SentencePieceBuilder.Build(source, pieces, options));
+
+    /// <summary>A tokenizer of a byte-level vocabulary, given as tokens in the byte alphabet and merges.</summary>
+    /// <param name="source">Where it comes from, for messages.</param>
+    /// <param name="tokens">The tokens; the index is the id. Texts must differ.</param>
+    /// <param name="merges">Two tokens with one space between, first merges first.</param>
+    /// <param name="options">How they are used.</param>
+    /// <exception cref="InvalidDataException">They are no such vocabulary; the message names source and entry.</exception>
+    public static Tokenizer FromByteLevel(
+        string source, IReadOnlyList<string> tokens, IReadOnlyList<string> merges, ByteLevelOptions options) =>
+        new(ByteLevelBuilder.Build(source, tokens, merges, options));
+
+    /// <summary>A tokenizer of a tokenizer.json that was made in memory.</summary>
+    /// <param name="source">Where it comes from, for messages.</param>
+    /// <param name="json">Its bytes.</param>
+    internal static Tokenizer FromJson(string source, ReadOnlyMemory<byte> json) => new(TokenizerReader.Read(source, json));
 
     /// <summary>The ids of a text.</summary>
     /// <param name="text">Any text; lone surrogates count as U+FFFD.</param>
     /// <param name="addSpecialTokens">Whether the file's template adds its tokens, such as one for the beginning.</param>
     /// <param name="parseSpecial">
     /// Whether the text of a control token becomes that token. Pass false for text from strangers: it is then encoded as ordinary text.
-    /// Added tokens that are not control tokens are found either way.
+    /// Added tokens that are not control tokens are found either way. Null does what the reference library of the file's kind does:
+    /// a SentencePiece model reads such text as ordinary text, all others read the token.
     /// </param>
-    public int[] Encode(string text, bool addSpecialTokens, bool parseSpecial = true)
+    public int[] Encode(string text, bool addSpecialTokens, bool? parseSpecial = null)
     {
         var ids = new List<int>();
         Encode(text, ids, addSpecialTokens, parseSpecial);
@@ -84,39 +130,37 @@ public sealed class Tokenizer
     }
 
     /// <summary>Appends the ids of a text to <paramref name="output"/>.</summary>
-    /// <inheritdoc cref="Encode(string, bool, bool)" path="/param" />
+    /// <inheritdoc cref="Encode(string, bool, bool?)" path="/param" />
     /// <param name="text">Any text; lone surrogates count as U+FFFD.</param>
     /// <param name="output">Where the ids are added.</param>
     /// <param name="addSpecialTokens">Whether the file's template adds its tokens.</param>
-    /// <param name="parseSpecial">Whether the text of a control token becomes that token.</param>
-    public void Encode(ReadOnlySpan<char> text, List<int> output, bool addSpecialTokens, bool parseSpecial = true)
+    /// <param name="parseSpecial">Whether the text of a control token becomes that token; null for the custom of the file's kind.</param>
+    public void Encode(ReadOnlySpan<char> text, List<int> output, bool addSpecialTokens, bool? parseSpecial = null)
     {
         if (addSpecialTokens)
         {
             output.AddRange(_parts.Prefix);
         }
 
-        string input = WellFormedText.From(text);
-        var sections = new List<AddedTokenMatcher.Section>();
-        _rawTokens.Find(input, parseSpecial, sections);
-        var buffer = new PieceBuffer();
-        foreach (AddedTokenMatcher.Section section in sections)
-        {
-            if (section.Token is not null)
-            {
-                output.Add(section.Token.Id);
-            }
-            else
-            {
-                string plain = section.End - section.Start == input.Length ? input : input[section.Start..section.End];
-                EncodeNormalized(Normalize(plain), section.Start == 0, parseSpecial, buffer, output);
-            }
-        }
-
+        EncodePart(WellFormedText.From(text), output, parseSpecial, continues: false);
         if (addSpecialTokens)
         {
             output.AddRange(_parts.Suffix);
         }
+    }
+
+    /// <summary>The ids of many texts, in their order, on several threads.</summary>
+    /// <param name="texts">The texts.</param>
+    /// <param name="addSpecialTokens">Whether the file's template adds its tokens to each.</param>
+    /// <param name="parseSpecial">As in <see cref="Encode(string, bool, bool?)"/>.</param>
+    /// <param name="threads">How many threads; 0 for one a processor.</param>
+    public int[][] EncodeAll(IReadOnlyList<string> texts, bool addSpecialTokens, bool? parseSpecial = null, int threads = 0)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(threads);
+        var results = new int[texts.Count][];
+        var options = new ParallelOptions { MaxDegreeOfParallelism = threads == 0 ? Environment.ProcessorCount : threads };
+        Parallel.For(0, results.Length, options, i => results[i] = Encode(texts[i], addSpecialTokens, parseSpecial));
+        return results;
     }
 
     /// <summary>
@@ -139,6 +183,9 @@ public sealed class Tokenizer
     /// <summary>The text of a token as the vocabulary writes it (byte-level vocabularies write a space as Ġ), or nothing.</summary>
     public string? TokenText(int id) => (uint)id < (uint)_texts.Length ? _texts[id] : null;
 
+    /// <summary>Whether an id is found in the text as it stands, before the vocabulary's own rules apply.</summary>
+    internal bool IsAdded(int id) => (uint)id < (uint)_texts.Length && _texts[id] is { } text && _addedIds.ContainsKey(text);
+
     /// <summary>Whether an id is a control token.</summary>
     public bool IsSpecial(int id) => _specialIds.Contains(id);
 
@@ -151,6 +198,37 @@ public sealed class Tokenizer
 
     /// <summary>A fresh chain of decoding stages in front of a sink.</summary>
     internal DecodingStage CreateDecoder(DecodingStage sink) => _parts.Decoder(sink);
+
+    /// <summary>Where texts can be cut without a change of their ids; null for nowhere.</summary>
+    internal CutRule? Cuts { get; }
+
+    /// <summary>The template's tokens behind a text.</summary>
+    internal IReadOnlyList<int> SuffixIds => _parts.Suffix;
+
+    /// <summary>
+    /// Appends the ids of a part of a text without those of the template; <paramref name="continues"/> says that another part,
+    /// cut as <see cref="Cuts"/> allows, stands before it.
+    /// </summary>
+    internal void EncodePart(string input, List<int> output, bool? parseSpecial, bool continues)
+    {
+        bool parses = parseSpecial ?? _parts.ParsesSpecial;
+        var sections = new List<AddedTokenMatcher.Section>();
+        _rawTokens.Find(input, parses, sections);
+        var buffer = new PieceBuffer();
+        foreach (AddedTokenMatcher.Section section in sections)
+        {
+            if (section.Token is not null)
+            {
+                output.Add(section.Token.Id);
+                continue;
+            }
+
+            string plain = section.End - section.Start == input.Length ? input : input[section.Start..section.End];
+            bool first = section.Start == 0;
+            string normalized = first && continues ? _parts.Normalizer?.Continue(plain) ?? plain : Normalize(plain);
+            EncodeNormalized(normalized, first && !continues, parses, buffer, output);
+        }
+    }
 
     private string Normalize(string text) => _parts.Normalizer?.Apply(text) ?? text;
 

@@ -2,45 +2,29 @@ using System.Text.Json;
 
 namespace Tessera.Models.Tokenizers;
 
-/// <summary>What a tokenizer.json describes, checked and ready to use.</summary>
-internal sealed record TokenizerParts(
-    BpeModel Model,
-    TextNormalizer? Normalizer,
-    IReadOnlyList<PreTokenizerStep> PreTokenizer,
-    Func<DecodingStage, DecodingStage> Decoder,
-    IReadOnlyList<AddedToken> AddedTokens,
-    int[] Prefix,
-    int[] Suffix);
-
 /// <summary>Reads and checks a tokenizer.json, version 1.0.</summary>
 internal static class TokenizerReader
 {
-    private const long SizeLimit = 256L << 20;
     private const int DepthLimit = 32;
     private const int ContentLimit = 4096;
     private const int TemplateLimit = 1024;
 
     private static readonly JsonDocumentOptions Options = new() { MaxDepth = DepthLimit, AllowDuplicateProperties = false };
 
-    /// <summary>Reads a file.</summary>
-    public static TokenizerParts Read(string path)
+    /// <summary>Reads a file's bytes; <paramref name="path"/> is its name for messages.</summary>
+    public static TokenizerParts Read(string path, ReadOnlyMemory<byte> bytes)
     {
-        byte[] bytes = ReadBytes(path);
-        var text = new ReadOnlyMemory<byte>(bytes);
-        if (text.Span.StartsWith("\uFEFF"u8))
-        {
-            text = text[3..];
-        }
-
+        ReadOnlyMemory<byte> text = bytes.Span.StartsWith("\uFEFF"u8) ? bytes[3..] : bytes;
         try
         {
-            using var document = JsonDocument.Parse(text, Options);
-            return Read(new FileField(path, "", document.RootElement));
+            var tables = BpeTables.Scan(path, text, DepthLimit);
+            using var document = JsonDocument.Parse(tables.Rest, Options);
+            return Read(new FileField(path, "", document.RootElement), tables);
         }
         catch (JsonException problem)
         {
             throw new InvalidDataException(
-                $"{path}: the document is not valid JSON of at most {DepthLimit} levels "
+                $"{path}: the document is not valid JSON of at most {DepthLimit} levels without repeated fields "
                 + $"(line {problem.LineNumber + 1}, byte {problem.BytePositionInLine}).",
                 problem);
         }
@@ -50,21 +34,7 @@ internal static class TokenizerReader
         }
     }
 
-    private static byte[] ReadBytes(string path)
-    {
-        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
-        if (stream.Length > SizeLimit)
-        {
-            throw new InvalidDataException(
-                $"{path}: the document has {stream.Length} bytes, more than the {SizeLimit} that a tokenizer may have.");
-        }
-
-        byte[] bytes = new byte[stream.Length];
-        stream.ReadExactly(bytes);
-        return bytes;
-    }
-
-    private static TokenizerParts Read(FileField root)
+    private static TokenizerParts Read(FileField root, BpeTables tables)
     {
         FileField version = root.Required("version");
         if (version.Text() != "1.0")
@@ -82,9 +52,9 @@ internal static class TokenizerReader
 
         TextNormalizer? normalizer = ComponentReader.Normalizer(root.Optional("normalizer"));
         List<PreTokenizerStep> steps = ComponentReader.PreTokenizer(root.Optional("pre_tokenizer"));
-        BpeModel model = BpeReader.Read(root.Required("model"), steps.Count > 0 && steps[^1].MapsBytes);
-        List<AddedToken> added = ReadAddedTokens(root.Optional("added_tokens"), model);
-        int highest = Math.Max(model.Vocabulary.Values.DefaultIfEmpty(-1).Max(), added.Select(token => token.Id).DefaultIfEmpty(-1).Max());
+        BpeModel model = BpeReader.Read(root.Required("model"), tables, steps.Count > 0 && steps[^1].MapsBytes);
+        List<AddedToken> added = ReadAddedTokens(root.Optional("added_tokens"), model, tables);
+        int highest = Math.Max(tables.HighestId, added.Select(token => token.Id).DefaultIfEmpty(-1).Max());
         var prefix = new List<int>();
         var suffix = new List<int>();
         if (root.Optional("post_processor") is { } processor)
@@ -98,12 +68,11 @@ internal static class TokenizerReader
 
     // The id in the file is only checked: as in the reference library a token has the id that its content has in the
     // vocabulary, or else the next free one.
-    private static List<AddedToken> ReadAddedTokens(FileField? field, BpeModel model)
+    private static List<AddedToken> ReadAddedTokens(FileField? field, BpeModel model, BpeTables tables)
     {
         var tokens = new List<AddedToken>();
         var byContent = new Dictionary<string, AddedToken>();
         var fileIds = new Dictionary<int, string>();
-        var taken = new HashSet<int>(model.Vocabulary.Values);
         int next = model.Vocabulary.Count;
         foreach (FileField item in field?.Items() ?? [])
         {
@@ -138,7 +107,7 @@ internal static class TokenizerReader
 
             if (content.Length > 0 && byContent.TryAdd(content, token))
             {
-                if (id == next && !taken.Add(id) && !model.Vocabulary.ContainsKey(content))
+                if (id == next && tables.HasId(id) && !model.Vocabulary.ContainsKey(content))
                 {
                     throw item.Error($"is a new token, but the next id, {id}, belongs to another token of model.vocab");
                 }

@@ -16,7 +16,8 @@ public sealed record BlockVariant(MixerConfiguration Mixer, FeedForwardConfigura
 
 /// <summary>
 /// The alternatives of a layer, as in Puzzle section 1.1: KV heads halved down to 1, one linear map, or none; FFN widths of
-/// 87, 75, 50, 25, 20 and 10 %, one linear map, or none. The parent's own halves come first.
+/// 87, 75, 50, 25, 20 and 10 %, one linear map, or none. The parent's own halves come first; fewer heads and narrower
+/// feed-forwards keep its window, biases and head norms.
 /// </summary>
 public static class VariantGrid
 {
@@ -35,7 +36,7 @@ public static class VariantGrid
             {
                 if (attention.KvHeadCount % heads == 0)
                 {
-                    variants.Add(new AttentionConfiguration(heads));
+                    variants.Add(attention with { KvHeadCount = heads });
                 }
             }
 
@@ -59,7 +60,7 @@ public static class VariantGrid
             foreach (int percent in WidthPercents)
             {
                 int width = Math.Max(WidthGrain, (int)Math.Round(swiGlu.Width * percent / 100.0 / WidthGrain) * WidthGrain);
-                var variant = new SwiGluConfiguration(width);
+                var variant = swiGlu with { Width = width };
                 if (width < swiGlu.Width && !variants.Contains(variant))
                 {
                     variants.Add(variant);

@@ -56,7 +56,7 @@ public sealed unsafe class VariantInitializer(Device device, BlockFactory factor
                 KeepChannels(source, narrow, channelOrder);
                 break;
             case (LinearBlock linear, SwiGluBlock source):
-                // W = W_down · W_up, the gate left out.
+                // W = W_down · W_up, gate and biases left out.
                 Gemm.Multiply(
                     device, source.Down.View, false, source.GateUp.RowsView(source.Width, source.Width), false,
                     linear.Weight.Floats, linear.Weight.Columns, linear.Weight.Rows, linear.Weight.Columns, source.Width, false);
@@ -69,28 +69,52 @@ public sealed unsafe class VariantInitializer(Device device, BlockFactory factor
         return child;
     }
 
-    /// <summary>Fewer KV heads: each is the mean of the parent's heads it replaces; queries and output stay.</summary>
+    /// <summary>
+    /// Fewer KV heads: each is the mean of the parent's heads it replaces, biases included; queries, output and the gains that
+    /// all heads share stay.
+    /// </summary>
     private static void PoolHeads(AttentionBlock parent, AttentionBlock child)
     {
-        var (from, to) = (parent.Shape, child.Shape);
-        int hidden = parent.Projection.Columns;
+        PoolRows(parent.Projection, child.Projection, parent.Shape, child.Shape);
+        foreach (var (source, target) in (parent.Qkv?.Parameters ?? []).Zip(child.Qkv?.Parameters ?? []))
+        {
+            if (ReferenceEquals(source, parent.Qkv!.Bias))
+            {
+                PoolRows(source, target, parent.Shape, child.Shape);
+            }
+            else
+            {
+                Copy(source, target);
+            }
+        }
+
+        Copy(parent.Output, child.Output);
+        if (parent.OutputBias is not null)
+        {
+            Copy(parent.OutputBias, child.OutputBias!);
+        }
+    }
+
+    /// <summary>Copies the rows of query heads and averages those of key and value heads, of the projection or of its bias.</summary>
+    private static void PoolRows(Parameter parent, Parameter child, AttentionShape from, AttentionShape to)
+    {
         int queryRows = from.Heads * from.HeadDim;
         int group = from.KvHeads / to.KvHeads;
-        CopyRows(parent.Projection, 0, child.Projection, 0, queryRows);
+        CopyRows(parent, 0, child, 0, queryRows);
         for (int part = 0; part < 2; part++)
         {
             for (int head = 0; head < to.KvHeads; head++)
             {
                 for (int i = 0; i < to.HeadDim; i++)
                 {
-                    float* target = Row(child.Projection, queryRows + (((part * to.KvHeads) + head) * to.HeadDim) + i);
-                    for (int c = 0; c < hidden; c++)
+                    float* target = Row(child, queryRows + (((part * to.KvHeads) + head) * to.HeadDim) + i);
+                    for (int c = 0; c < parent.Columns; c++)
                     {
                         double sum = 0;
                         for (int g = 0; g < group; g++)
                         {
                             int source = queryRows + (((part * from.KvHeads) + (head * group) + g) * from.HeadDim) + i;
-                            sum += Row(parent.Projection, source)[c];
+                            sum += Row(parent, source)[c];
                         }
 
                         target[c] = (float)(sum / group);
@@ -99,12 +123,12 @@ public sealed unsafe class VariantInitializer(Device device, BlockFactory factor
             }
         }
 
-        Copy(parent.Output, child.Output);
+        child.MarkChanged();
     }
 
     /// <summary>
     /// Attention in which every token looks only at itself: W = W_O · Expand(W_V), the value rows of a KV head repeated for
-    /// each of its query heads.
+    /// each of its query heads. Biases are left out, since the form on disk has none for a linear map.
     /// </summary>
     private void MultiplyValueAndOutput(AttentionBlock parent, LinearBlock child)
     {
@@ -131,6 +155,16 @@ public sealed unsafe class VariantInitializer(Device device, BlockFactory factor
         {
             CopyRows(parent.GateUp, kept[i], child.GateUp, i, 1);
             CopyRows(parent.GateUp, parent.Width + kept[i], child.GateUp, child.Width + i, 1);
+            if (parent.GateUpBias is not null)
+            {
+                CopyRows(parent.GateUpBias, kept[i], child.GateUpBias!, i, 1);
+                CopyRows(parent.GateUpBias, parent.Width + kept[i], child.GateUpBias!, child.Width + i, 1);
+            }
+        }
+
+        if (parent.DownBias is not null)
+        {
+            Copy(parent.DownBias, child.DownBias!);
         }
 
         for (int row = 0; row < child.Down.Rows; row++)

@@ -4,7 +4,7 @@ using Tessera.Models.Configuration;
 
 namespace Tessera.Models.Tests.Checkpoints;
 
-public sealed class ExpectedTensorsTests
+public class ExpectedTensorsTests
 {
     [Theory]
     [InlineData(false)]
@@ -29,8 +29,22 @@ public sealed class ExpectedTensorsTests
                 new(new NoMixerConfiguration(), new NoFeedForwardConfiguration()),
             ],
         };
-        using var model = Decoder.Allocate(configuration, DType.F32);
+        AssertSameNames(configuration);
+    }
 
+    [Theory]
+    [MemberData(nameof(FamilyModels.Names), MemberType = typeof(FamilyModels))]
+    public void Every_family_has_the_tensors_of_its_configuration(string name)
+    {
+        var configuration = FamilyModels.Configurations[name];
+        AssertSameNames(configuration);
+        Assert.Equal(
+            configuration.ParameterCount, ExpectedTensors.Of(configuration).Sum(tensor => tensor.Shape.Aggregate(1L, (a, b) => a * b)));
+    }
+
+    private static void AssertSameNames(ModelConfiguration configuration)
+    {
+        using var model = Decoder.Allocate(configuration, DType.F32);
         Assert.Equal(
             WeightMap.Slices(model).Select(slice => $"{slice.Name} {string.Join('x', slice.Shape)}"),
             ExpectedTensors.Of(configuration).Select(tensor => $"{tensor.Name} {string.Join('x', tensor.Shape)}"));

@@ -22,7 +22,7 @@ public sealed class BlockConfigsTests : IDisposable
             { "", ffn, "attention.n_heads_in_group is missing" },
             { "\"no_op\": 1", ffn, "attention.no_op is 1, expected true or false" },
             { "\"no_op\": true, \"replace_with_linear\": true", ffn, "attention.replace_with_linear is true, expected false" },
-            { "\"n_heads_in_group\": 4, \"window_length\": 8192", ffn, "attention.window_length is 8192, expected null" },
+            { "\"n_heads_in_group\": 4, \"window_length\": 0", ffn, "attention.window_length is 0, expected an integer from 1 to" },
             { "\"n_heads_in_group\": 4, \"num_sink_tokens\": 0", ffn, "attention.num_sink_tokens is 0, expected null" },
             { "\"n_heads_in_group\": 4, \"sparsify\": [\"q_proj\"]", ffn, "attention.sparsify is [\"q_proj\"], expected null" },
             { "\"n_heads_in_group\": 4, \"unshifted_sink\": true", ffn, "attention.unshifted_sink is true, expected false" },

@@ -1,4 +1,5 @@
 using Tessera.Devices;
+using Tessera.Kernels;
 using Tessera.Models.Configuration;
 using Tessera.TestSupport;
 
@@ -36,19 +37,33 @@ public sealed class ConfigurationReaderTests : IDisposable
         { "\"eos_token_id\": [2, -1]", "eos_token_id[1] is -1, expected an integer from 0 to 319" },
         { "\"eos_token_id\": {}", "eos_token_id is {}, expected an integer" },
         { "\"tie_word_embeddings\": 1", "tie_word_embeddings is 1, expected true or false" },
-        { "\"attention_bias\": true", "attention_bias is true, expected false, since biases are not supported" },
-        { "\"mlp_bias\": true", "mlp_bias is true, expected false, since biases are not supported" },
+        { "\"attention_bias\": 1", "attention_bias is 1, expected true or false" },
+        { "\"mlp_bias\": \"yes\"", "mlp_bias is \"yes\", expected true or false" },
+        { "\"quantization_config\": {\"bits\": 4}", "quantization_config is {\"bits\": 4}, expected none" },
         { "\"hidden_act\": \"gelu\"", "hidden_act is \"gelu\", expected \"silu\"" },
         { "\"hidden_act\": 3", "hidden_act is 3, expected a string" },
         { "\"hidden_act\": \"\\ud800\"", "expected valid Unicode" },
         { "\"torch_dtype\": \"int8\"", "torch_dtype is \"int8\", expected \"float32\"" },
         { "\"dtype\": \"int8\", \"torch_dtype\": \"float32\"", "dtype is \"int8\"" },
-        { "\"block_configs\": []", "block_configs is [], expected no such list in a LlamaForCausalLM" },
+        { "\"block_configs\": []", "num_hidden_layers is 2, expected 0, the length of block_configs" },
+        { "\"block_configs\": [], \"per_layer_config\": {}", "per_layer_config is {}, expected no second list of layers beside block_configs" },
+        { "\"num_key_value_heads_per_layer\": [8, 8]", "num_key_value_heads_per_layer is [8, 8], expected no such list in a LlamaForCausalLM" },
+        { "\"layer_types\": [\"full_attention\"]", "layer_types is [\"full_attention\"], expected one entry for each of 2 layers" },
+        { "\"layer_types\": [\"full_attention\", \"chunked_attention\"]", "expected \"full_attention\" or \"sliding_attention\"" },
+        { "\"layer_types\": [\"full_attention\", \"sliding_attention\"]", "expected \"full_attention\" in every layer" },
+        { "\"position_embedding_type\": \"alibi\"", "position_embedding_type is \"alibi\", expected \"rope\"" },
         { "\"rope_scaling\": 3", "rope_scaling is 3, expected an object" },
-        { "\"rope_scaling\": {\"rope_type\": \"yarn\"}", "rope_scaling.rope_type is \"yarn\", expected \"default\" or \"llama3\"" },
-        { "\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2.0}", "rope_scaling.type is \"linear\", expected" },
+        { "\"rope_scaling\": {\"rope_type\": \"longrope\"}", "rope_scaling.rope_type is \"longrope\", expected \"default\", \"linear\"" },
+        { "\"rope_scaling\": {\"rope_type\": \"yarn\"}", "rope_scaling.factor is missing" },
+        { "\"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 4.0, \"mscale\": 1.0}", "rope_scaling.mscale is 1.0, expected none" },
+        { "\"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 4.0, \"beta_fast\": 0.5}", "rope_scaling.beta_fast is 0.5, expected at least beta_slow 1" },
+        { "\"rope_scaling\": {\"type\": \"linear\", \"factor\": 0.5}", "rope_scaling.factor is 0.5, expected at least 1" },
         { "\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8.0}", "rope_scaling.low_freq_factor is missing" },
-        { "\"rope_parameters\": {\"full_attention\": {}}", "rope_parameters.full_attention is {}, expected one rope for all layers" },
+        { "\"rope_parameters\": {\"linear_attention\": {}}", "rope_parameters.linear_attention is {}, expected no object but those of" },
+        {
+            "\"rope_parameters\": {\"full_attention\": {\"rope_theta\": 5.0}, \"sliding_attention\": {\"rope_theta\": 6.0}}",
+            "expected the same rotation in all kinds of layers"
+        },
         { "\"rope_parameters\": {\"partial_rotary_factor\": 0.5}", "rope_parameters.partial_rotary_factor is 0.5, expected 1" },
         {
             "\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 0.5, \"low_freq_factor\": 1.0, \"high_freq_factor\": 4.0}",
@@ -74,7 +89,7 @@ public sealed class ConfigurationReaderTests : IDisposable
     [InlineData("{\"model_type\": \"gpt2\"}", "model_type is \"gpt2\", expected \"llama\"")]
     [InlineData("{\"architectures\": \"LlamaForCausalLM\"}", "architectures is \"LlamaForCausalLM\", expected a list of strings")]
     [InlineData("{\"architectures\": [3]}", "architectures[0] is 3, expected a string")]
-    [InlineData("{\"architectures\": [\"MistralForCausalLM\"]}", "architectures is [\"MistralForCausalLM\"], expected")]
+    [InlineData("{\"architectures\": [\"GemmaForCausalLM\"]}", "architectures is [\"GemmaForCausalLM\"], expected [\"LlamaForCausalLM\"] or")]
     [InlineData("{\"architectures\": [\"DeciLMForCausalLM\"]}", "block_configs is missing, expected a list")]
     public void A_file_that_is_no_known_configuration_is_refused(string content, string sentence) => Refused(content, sentence);
 
@@ -124,7 +139,7 @@ public sealed class ConfigurationReaderTests : IDisposable
     {
         const string Original = "\"original_max_position_embeddings\": 128";
         const string Numbers = "\"factor\": 8.0, \"low_freq_factor\": 1.0, \"high_freq_factor\": 4.0";
-        var expected = new RopeScalingConfiguration(8, 1, 4, 128);
+        var expected = new Llama3RopeScaling(8, 1, 4, 128);
         ModelConfiguration old = Read(Llama(
             $"\"rope_theta\": 500000.0, \"rope_scaling\": {{\"rope_type\": \"llama3\", {Numbers}, {Original}}}"));
         ModelConfiguration recent = Read(Llama(
@@ -138,11 +153,11 @@ public sealed class ConfigurationReaderTests : IDisposable
         ModelConfiguration outside = Read(Llama(
             "\"original_max_position_embeddings\": 64, "
             + $"\"rope_scaling\": {{\"rope_type\": \"llama3\", {Numbers}, {Original}}}"));
-        Assert.Equal(64, outside.RopeScaling?.OriginalMaxPositions);
+        Assert.Equal(64, (outside.RopeScaling as Llama3RopeScaling)?.OriginalMaxPositions);
         ModelConfiguration wins = Read(Llama(
             "\"rope_scaling\": {\"rope_type\": \"default\", \"rope_theta\": 7.0}, \"rope_theta\": 8.0, "
             + "\"rope_parameters\": {\"rope_type\": \"yarn\"}"));
-        Assert.Equal((7.0, (RopeScalingConfiguration?)null), (wins.RopeTheta, wins.RopeScaling));
+        Assert.Equal((7.0, (RopeScaling?)null), (wins.RopeTheta, wins.RopeScaling));
         ModelConfiguration beside = Read(Llama("\"rope_scaling\": null, \"rope_theta\": 8.0, \"rope_parameters\": {}"));
         Assert.Equal(8.0, beside.RopeTheta);
     }
@@ -170,7 +185,7 @@ public sealed class ConfigurationReaderTests : IDisposable
         long stored = checkpoint.Files.SelectMany(file => file.Tensors).Sum(tensor => tensor.ElementCount);
         Assert.Equal(stored, model.ParameterCount);
         Assert.Equal(layers.Split('|'), model.Layers.Select(layer => layer.ToString()));
-        Assert.Equal((500_000.0, new RopeScalingConfiguration(8, 1, 4, 128)), (model.RopeTheta, model.RopeScaling));
+        Assert.Equal((500_000.0, new Llama3RopeScaling(8, 1, 4, 128)), (model.RopeTheta, model.RopeScaling));
     }
 
     [Theory]

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Tessera.Devices;
+using Tessera.Kernels;
 using Tessera.Models.Configuration;
 
 namespace Tessera.Models.Tests.Configuration;
@@ -17,7 +18,7 @@ public sealed class ConfigurationWriterTests : IDisposable
         HeadDim = 8,
         RmsNormEpsilon = 1e-5,
         RopeTheta = 500_000,
-        RopeScaling = new RopeScalingConfiguration(8, 1, 4, 128),
+        RopeScaling = new Llama3RopeScaling(8, 1, 4, 128),
         MaxPositions = 512,
         BosTokenId = 1,
         EosTokenIds = [2],
@@ -171,6 +172,79 @@ public sealed class ConfigurationWriterTests : IDisposable
         Assert.NotEqual(Small, Small with { Layers = Small.Layers.SetItem(3, Plain) });
         Assert.NotEqual(Small, Small with { EosTokenIds = [3] });
         Assert.NotEqual(Small, Small with { RopeTheta = 1 });
+    }
+
+    [Theory]
+    [InlineData("llama", "LlamaForCausalLM", false)]
+    [InlineData("llama-biases", "LlamaForCausalLM", false)]
+    [InlineData("qwen2", "Qwen2ForCausalLM", false)]
+    [InlineData("qwen3", "Qwen3ForCausalLM", false)]
+    [InlineData("qwen3-biases", "Qwen3ForCausalLM", false)]
+    [InlineData("mistral", "MistralForCausalLM", false)]
+    [InlineData("decilm", "DeciLMForCausalLM", true)]
+    [InlineData("decilm-windows", "DeciLMForCausalLM", true)]
+    [InlineData("qwen2-child", "Qwen2ForCausalLM", true)]
+    [InlineData("qwen3-child", "Qwen3ForCausalLM", true)]
+    public void Every_family_is_written_in_its_own_dialect_and_comes_back(string name, string form, bool hasBlocks)
+    {
+        ModelConfiguration model = FamilyModels.Configurations[name];
+        Assert.Equal(model, RoundTrip(model));
+        using JsonDocument document = Written(model);
+        Assert.Equal($"[\"{form}\"]", Compact(document.RootElement.GetProperty("architectures")));
+        Assert.Equal(hasBlocks, document.RootElement.TryGetProperty("block_configs", out _));
+        Assert.Equal(form.StartsWith("Qwen", StringComparison.Ordinal), document.RootElement.TryGetProperty("use_sliding_window", out _));
+    }
+
+    [Fact]
+    public void Equal_layers_of_another_family_take_the_first_form_that_can_say_them()
+    {
+        ModelConfiguration windows = Small with { Layers = [.. Enumerable.Repeat(new LayerConfiguration(new AttentionConfiguration(2) { Window = 9 }, new SwiGluConfiguration(8)), 2)] };
+        Assert.Equal(windows with { Architecture = ModelFamily.Mistral }, RoundTrip(windows));
+        var norms = new LayerConfiguration(new AttentionConfiguration(2) { HasHeadNorms = true }, new SwiGluConfiguration(8));
+        Assert.Equal(Small with { Architecture = ModelFamily.Qwen3, Layers = [norms] }, RoundTrip(Small with { Layers = [norms] }));
+        ModelConfiguration children = Small with { Architecture = ModelFamily.Mistral, Layers = [windows.Layers[0], Plain] };
+        Assert.Equal(children with { Architecture = ModelFamily.DeciLm }, RoundTrip(children));
+    }
+
+    [Fact]
+    public void Layers_that_no_form_can_say_are_refused_with_one_sentence()
+    {
+        var biased = new LayerConfiguration(new AttentionConfiguration(2) { HasQkvBias = true }, new SwiGluConfiguration(512));
+        AssertRefused("layers differ in biases or head norms", Plain, biased);
+        AssertRefused("can say these biases, norms and windows together", new LayerConfiguration(
+            new AttentionConfiguration(2) { HasOutputBias = true }, new SwiGluConfiguration(512)));
+        AssertRefused("can say these biases, norms and windows together", new LayerConfiguration(
+            new AttentionConfiguration(2) { HasHeadNorms = true }, new SwiGluConfiguration(512) { HasBias = true }));
+        AssertRefused(
+            "can say these biases, norms and windows together", new(new AttentionConfiguration(2) { HasHeadNorms = true, Window = 3 }, Plain.FeedForward),
+            new(new AttentionConfiguration(2) { HasHeadNorms = true, Window = 4 }, Plain.FeedForward));
+
+        void AssertRefused(string sentence, params LayerConfiguration[] layers)
+        {
+            string path = _folder.File("config.json");
+            var error = Assert.Throws<InvalidDataException>(() => ConfigurationWriter.Write(Small with { Layers = [.. layers] }, path));
+            Assert.StartsWith(path + ": ", error.Message, StringComparison.Ordinal);
+            Assert.Contains(sentence, error.Message, StringComparison.Ordinal);
+            Assert.False(File.Exists(path));
+        }
+    }
+
+    [Fact]
+    public void Every_scaling_of_the_rotation_comes_back()
+    {
+        RopeScaling[] scalings =
+        [
+            new LinearRopeScaling(2.5), new DynamicRopeScaling(2, 512), new YarnRopeScaling(4, 128),
+            new YarnRopeScaling(4, 128) { BetaFast = 16, BetaSlow = 2, GivenAmplitude = 1.25, Truncates = false },
+        ];
+        foreach (RopeScaling scaling in scalings)
+        {
+            ModelConfiguration model = Small with { RopeScaling = scaling };
+            Assert.Equal(model, RoundTrip(model));
+        }
+
+        Assert.Throws<InvalidDataException>(() => (Small with { RopeScaling = new DynamicRopeScaling(2, 511) }).Validate("shape"));
+        Assert.Throws<InvalidDataException>(() => (Small with { RopeTheta = 1, RopeScaling = new YarnRopeScaling(2, 511) }).Validate("shape"));
     }
 
     public void Dispose() => _folder.Dispose();

@@ -1,4 +1,5 @@
 using Tessera.Devices;
+using Tessera.Kernels;
 using Tessera.Models.Configuration;
 using static Tessera.Models.Tests.Configuration.DeciLmJson;
 
@@ -79,7 +80,7 @@ public sealed class PublishedShapeTests : IDisposable
             Assert.Equal(count, model.Layers.Count(layer => layer.FeedForward == new SwiGluConfiguration(width)));
         }
 
-        Assert.Equal(new RopeScalingConfiguration(16, 1, 4, 8192), model.RopeScaling);
+        Assert.Equal(new Llama3RopeScaling(16, 1, 4, 8192), model.RopeScaling);
         RoundTrip(model);
     }
 

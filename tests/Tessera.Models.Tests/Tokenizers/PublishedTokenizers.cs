@@ -13,12 +13,13 @@ internal static class PublishedTokenizers
     public static Tokenizer Get(string name)
     {
         string path = PathOf(name);
-        return Loaded.GetOrAdd(name, _ => new Lazy<Tokenizer>(() => Load(path))).Value;
+        return Loaded.GetOrAdd(path, _ => new Lazy<Tokenizer>(() => Tokenizer.Load(path))).Value;
     }
 
+    /// <summary>A file below the shared data, or by a vocabulary's name its tokenizer.json.</summary>
     public static string PathOf(string name) => name == "tinystories-656k"
         ? SharedData.Require("models", name, "tokenizer.json")
-        : SharedData.Require("tokenizers", name, "tokenizer.json.gz");
+        : name.Contains('/', StringComparison.Ordinal) ? SharedData.Require(name.Split('/')) : SharedData.Require("tokenizers", name, "tokenizer.json.gz");
 
     /// <summary>The plain JSON of a compressed tokenizer.</summary>
     public static byte[] ReadJson(string path)
@@ -27,16 +28,5 @@ internal static class PublishedTokenizers
         using var plain = new MemoryStream();
         stream.CopyTo(plain);
         return plain.ToArray();
-    }
-
-    private static Tokenizer Load(string path)
-    {
-        if (!path.EndsWith(".gz", StringComparison.Ordinal))
-        {
-            return Tokenizer.Load(path);
-        }
-
-        using var folder = new ScratchFolder();
-        return Tokenizer.Load(folder.Write("tokenizer.json", ReadJson(path)));
     }
 }

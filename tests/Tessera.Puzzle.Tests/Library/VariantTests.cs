@@ -119,6 +119,96 @@ public unsafe class VariantTests
         }
     }
 
+    [Fact]
+    public void The_grid_keeps_windows_biases_and_norms()
+    {
+        var mixer = new AttentionConfiguration(4) { Window = 9, HasQkvBias = true, HasOutputBias = true, HasHeadNorms = true };
+        var blocks = VariantGrid.Blocks(new LayerConfiguration(mixer, new SwiGluConfiguration(160) { HasBias = true }));
+        Assert.Equal(blocks.Count, blocks.Select(block => block.Label).Distinct().Count());
+        Assert.Equal(
+            ["kv4-w9-bias-norm", "kv2-w9-bias-norm", "kv1-w9-bias-norm", "linear", "none"],
+            VariantGrid.Mixers(mixer).Select(variant => variant.ToString()));
+        Assert.All(blocks.Select(block => block.FeedForward).OfType<SwiGluConfiguration>(), ffn => Assert.True(ffn.HasBias));
+    }
+
+    [Fact]
+    public void Pooled_heads_pool_their_biases_and_share_the_gains()
+    {
+        using var small = new SmallParent(change: Everything);
+        using var arena = new Arena("test");
+        Shake(small.Model);
+        var initializer = new VariantInitializer(
+            small.Device, new BlockFactory(small.Configuration, small.Model.Rope, arena, DType.F32));
+        var parent = (AttentionBlock)small.Model.Layers[0].Mixer!;
+        var target = (AttentionConfiguration)small.Configuration.Layers[0].Mixer;
+        var child = (AttentionBlock)initializer.Mixer(parent, target with { KvHeadCount = 2 }, "mixer")!;
+        Parameter from = parent.Qkv!.Bias!, to = child.Qkv!.Bias!;
+        Assert.Equal(Values(from)[..32], Values(to)[..32]);
+        for (int row = 0; row < 32; row++)
+        {
+            int part = row / 16, head = row % 16 / 8, i = row % 8;
+            float mean = (from.Floats[32 + (part * 32) + (head * 16) + i] + from.Floats[32 + (part * 32) + (head * 16) + 8 + i]) / 2;
+            Assert.Equal(mean, to.Floats[32 + row], 1e-6f);
+        }
+
+        Assert.Equal(Values(parent.Qkv.KeyGain!), Values(child.Qkv.KeyGain!));
+        Assert.Equal(Values(parent.Qkv.QueryGain!), Values(child.Qkv.QueryGain!));
+        Assert.Equal(Values(parent.OutputBias!), Values(child.OutputBias!));
+        Assert.Equal(parent.Shape.Window, child.Shape.Window);
+    }
+
+    [Fact]
+    public void Full_width_and_full_heads_with_all_parts_reproduce_the_parent_bit_for_bit()
+    {
+        using var small = new SmallParent(change: Everything);
+        using var arena = new Arena("test");
+        Shake(small.Model);
+        var initializer = new VariantInitializer(
+            small.Device, new BlockFactory(small.Configuration, small.Model.Rope, arena, DType.F32));
+        var layer = small.Model.Layers[0];
+        var shape = small.Configuration.Layers[0];
+        int[] order = [.. Enumerable.Range(0, 48).Reverse()];
+        var mixer = initializer.Mixer(layer.Mixer!, shape.Mixer, "mixer")!;
+        var feedForward = initializer.FeedForward(layer.FeedForward!, shape.FeedForward, order, "ffn")!;
+        Assert.Equal(8, layer.Parameters.Count(parameter => !parameter.Decays));
+        foreach (var (source, copy) in layer.Parameters.Zip(mixer.Parameters.Concat(feedForward.Parameters)))
+        {
+            Assert.Equal(Values(source), Values(copy));
+        }
+    }
+
+    [Fact]
+    public void Narrow_feed_forwards_keep_the_biases_of_their_channels_and_distil()
+    {
+        using var small = new SmallParent(change: Everything);
+        using var arena = new Arena("test");
+        Shake(small.Model);
+        using var activations = small.Activations(3, 4);
+        var initializer = new VariantInitializer(
+            small.Device, new BlockFactory(small.Configuration, small.Model.Rope, arena, DType.F32));
+        var parent = (SwiGluBlock)small.Model.Layers[1].FeedForward!;
+        int[] order = ChannelContribution.Order(ChannelContribution.Score(small.Device, activations, 1));
+        var ffn = (SwiGluConfiguration)small.Configuration.Layers[1].FeedForward;
+        var narrow = (SwiGluBlock)initializer.FeedForward(parent, ffn with { Width = 16 }, order, "ffn")!;
+        int[] kept = [.. order[..16].Order()];
+        for (int i = 0; i < kept.Length; i++)
+        {
+            Assert.Equal(parent.GateUpBias!.Floats[kept[i]], narrow.GateUpBias!.Floats[i]);
+            Assert.Equal(parent.GateUpBias.Floats[48 + kept[i]], narrow.GateUpBias.Floats[16 + i]);
+        }
+
+        Assert.Equal(Values(parent.DownBias!), Values(narrow.DownBias!));
+        var distillation = new BlockDistillation(small.Device, activations, new BlockDistillationSettings(60, 3e-3));
+        var attention = (AttentionConfiguration)small.Configuration.Layers[1].Mixer;
+        var mixer = initializer.Mixer(small.Model.Layers[1].Mixer!, attention with { KvHeadCount = 1 }, "mixer")!;
+        float[][] before = [.. mixer.Parameters.Select(Values)];
+        var result = distillation.TrainMixer(1, mixer);
+        Assert.True(result.After < 0.9 * result.Before, $"{result.Before} to {result.After}");
+
+        // Every part was trained, the vectors too.
+        Assert.All(mixer.Parameters.Zip(before), pair => Assert.NotEqual(pair.Second, Values(pair.First)));
+    }
+
     // One token attends only to itself, so there attention IS the product of value and output projections.
     [Fact]
     public void The_linear_mixer_equals_attention_on_single_tokens()
@@ -167,6 +257,25 @@ public unsafe class VariantTests
         Assert.Equal(before, Snapshot(small.Model));
         Assert.DoesNotContain(small.Model.Parameters, parameter => parameter.IsTrainable);
     }
+
+    private static LayerConfiguration Everything(LayerConfiguration layer) => new(
+        (AttentionConfiguration)layer.Mixer with { Window = 5, HasQkvBias = true, HasOutputBias = true, HasHeadNorms = true },
+        (SwiGluConfiguration)layer.FeedForward with { HasBias = true });
+
+    /// <summary>Gives gains and biases numbers that can be told from each other; fresh ones are all 1 or 0.</summary>
+    private static void Shake(Decoder model)
+    {
+        var random = new CounterRandom(11);
+        foreach (var parameter in model.Parameters.Where(parameter => !parameter.Decays))
+        {
+            for (long i = 0; i < parameter.Count; i++)
+            {
+                parameter.Floats[i] += 0.3f * random.NextGaussian();
+            }
+        }
+    }
+
+    private static float[] Values(Parameter parameter) => new ReadOnlySpan<float>(parameter.Floats, (int)parameter.Count).ToArray();
 
     private static float[] FeedForwardOutput(SmallParent small, ParentActivations activations, int layer)
     {

@@ -1,0 +1,171 @@
+using System.Diagnostics.CodeAnalysis;
+using Tessera.Devices;
+using Tessera.Kernels;
+using Tessera.Models.Blocks;
+using Tessera.Models.Checkpoints;
+using Tessera.Models.Configuration;
+using Tessera.Models.Safetensors;
+
+namespace Tessera.Models.Gguf;
+
+/// <summary>A model in one GGUF file.</summary>
+public static unsafe class GgufModel
+{
+    /// <summary>How file names end.</summary>
+    public const string Extension = ".gguf";
+
+    /// <summary>Whether a path names such a file.</summary>
+    public static bool IsNamed(string path) => path.EndsWith(Extension, StringComparison.OrdinalIgnoreCase) && !Directory.Exists(path);
+
+    /// <summary>The configuration alone.</summary>
+    /// <exception cref="InvalidDataException">The file is missing, damaged or of a kind that is not supported.</exception>
+    public static ModelConfiguration ReadConfiguration(string path)
+    {
+        using GgufFile file = GgufFile.Open(path);
+        return GgufConfiguration.Read(file);
+    }
+
+    /// <summary>Loads configuration and weights.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="type">Storage of matrices in memory; null for bf16 where all matrices are stored so, else f32.</param>
+    /// <exception cref="InvalidDataException">The file is missing, damaged, or does not hold what its metadata says.</exception>
+    [SuppressMessage("Reliability", "CA2000", Justification = "Returned to the caller, disposed of where filling it fails.")]
+    public static Decoder Load(string path, DType? type = null)
+    {
+        using GgufFile file = GgufFile.Open(path);
+        ModelConfiguration configuration = GgufConfiguration.Read(file);
+        long elements = file.Tensors.Sum(tensor => tensor.ElementCount);
+        if (configuration.ParameterCount > elements)
+        {
+            throw new InvalidDataException(
+                $"{path}: the metadata describes {configuration.ParameterCount:N0} parameters, the tensors hold {elements:N0}");
+        }
+
+        var model = Decoder.Allocate(configuration, type ?? configuration.StorageType);
+        try
+        {
+            List<(WeightSlice Slice, GgufTensor Tensor)> pairs = Pair(file, model);
+            string architecture = GgufConfiguration.Architecture(file);
+            using var device = new CpuDevice();
+            using var scratch = new Arena("gguf rows");
+            foreach (var (slice, tensor) in pairs.OrderBy(pair => pair.Tensor.Offset))
+            {
+                file.WillNeed(tensor);
+                Fill(device, scratch, file, slice, tensor, GgufNames.IsReordered(architecture, slice.Name) ? configuration.HeadDim : 1);
+                file.Release(tensor);
+            }
+
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Compares the tensors of a file with what its metadata asks for; nothing is allocated.</summary>
+    /// <returns>A clause for each tensor that is missing or of another shape or type, and the names that nothing asks for.</returns>
+    /// <exception cref="InvalidDataException">The metadata is not acceptable.</exception>
+    public static (IReadOnlyList<string> Problems, IReadOnlyList<string> Unknown) Check(GgufFile file)
+    {
+        ModelConfiguration configuration = GgufConfiguration.Read(file);
+        var problems = new List<string>();
+        var left = Others(file, configuration);
+        foreach (ExpectedTensor expected in ExpectedTensors.Of(configuration))
+        {
+            string? name = GgufNames.Of(expected.Name);
+            if (Problem(name is null ? null : left.GetValueOrDefault(name), name ?? expected.Name, expected.Shape) is { } problem)
+            {
+                problems.Add(problem);
+            }
+
+            left.Remove(name ?? string.Empty);
+        }
+
+        return (problems, [.. left.Keys.Order(StringComparer.Ordinal)]);
+    }
+
+    /// <summary>Which stored tensor each weight is; all are there, of the right shape and a type that is read, and none is left over.</summary>
+    private static List<(WeightSlice, GgufTensor)> Pair(GgufFile file, Decoder model)
+    {
+        Dictionary<string, GgufTensor> left = Others(file, model.Configuration);
+        var pairs = new List<(WeightSlice, GgufTensor)>();
+        foreach (WeightSlice slice in WeightMap.Slices(model))
+        {
+            string name = GgufNames.Of(slice.Name) ?? throw new NotSupportedException($"{file.FilePath}: no tensor of this form is a {slice.Name}");
+            left.Remove(name, out GgufTensor? tensor);
+            if (Problem(tensor, name, slice.Shape) is { } problem)
+            {
+                throw new InvalidDataException($"{file.FilePath}: {problem}");
+            }
+
+            pairs.Add((slice, tensor!));
+        }
+
+        return left.Count == 0
+            ? pairs
+            : throw new InvalidDataException(
+                $"{file.FilePath}: the file holds {SafetensorsHeader.Quote(left.Keys.Order(StringComparer.Ordinal).First())}, for which the model that its metadata describes has no place");
+    }
+
+    private static string? Problem(GgufTensor? tensor, string name, ReadOnlySpan<long> shape)
+    {
+        if (tensor is null)
+        {
+            return $"tensor '{name}' is missing";
+        }
+
+        return tensor.Shape.AsSpan().SequenceEqual(shape) && Enum.IsDefined(tensor.Type)
+            ? null
+            : $"tensor '{name}' is {tensor}, expected {SafetensorsTensor.ShapeText(shape)} of F32, F16, BF16, Q8_0 or Q4_0";
+    }
+
+    private static Dictionary<string, GgufTensor> Others(GgufFile file, ModelConfiguration configuration)
+    {
+        var left = file.Tensors.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
+        left.Remove(GgufNames.RopeDivisors);
+        GgufFillers.Read(file, configuration.Layers.Length).RemoveFrom(left, file);
+        return left;
+    }
+
+    private static void Fill(CpuDevice device, Arena scratch, GgufFile file, WeightSlice slice, GgufTensor tensor, int reordered)
+    {
+        var view = slice.Parameter.RowsView(slice.RowStart, slice.Rows);
+        Convert(device, tensor, file.Address(tensor), view.Type, view.Address);
+        if (reordered > 1)
+        {
+            long rowBytes = (long)view.Columns * view.Type.Bytes();
+            var head = (byte*)scratch.Allocate(reordered * rowBytes);
+            for (int row = 0; row < slice.Rows; row += reordered)
+            {
+                var rows = (byte*)view.Address + (row * rowBytes);
+                Buffer.MemoryCopy(rows, head, reordered * rowBytes, reordered * rowBytes);
+                RotaryPairs.ToHalves(head, rows, reordered, rowBytes);
+            }
+
+            scratch.Reset();
+        }
+
+        slice.Parameter.MarkChanged();
+    }
+
+    private static void Convert(CpuDevice device, GgufTensor tensor, nint source, DType target, nint destination)
+    {
+        long count = tensor.ElementCount;
+        if (tensor.Type is GgufTensorType.Q8_0 or GgufTensorType.Q4_0)
+        {
+            BlockFormat format = tensor.Type == GgufTensorType.Q8_0 ? BlockFormat.Q8_0 : BlockFormat.Q4_0;
+            BlockQuantization.Dequantize(device, format, (byte*)source, target, destination, count);
+            return;
+        }
+
+        SafetensorsType type = tensor.Type switch
+        {
+            GgufTensorType.F32 => SafetensorsType.F32,
+            GgufTensorType.F16 => SafetensorsType.F16,
+            _ => SafetensorsType.BF16,
+        };
+        ElementConversion.TryCopy(device, type, source, target, destination, count);
+    }
+}
