@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Tessera.Cli.Output;
 using Tessera.Devices;
 using Tessera.Kernels.Measurement;
@@ -14,7 +15,8 @@ internal static class BenchCommand
     {
         var filter = new Option<string?>("--filter")
         {
-            Description = $"Only cases whose \"name shape type\" contains this; operations are {string.Join(", ", KernelCatalog.Names)}.",
+            Description = "Only cases whose \"name shape type\" has all these words, such as \"row rmsnorm\" or \"gemm bf16\"; "
+                + $"names are {string.Join(", ", KernelCatalog.Names)}.",
         };
         var seconds = new Option<double>("--seconds") { Description = "Time for the pairs of one case.", DefaultValueFactory = _ => 1.2 };
         var threads = SharedOptions.Threads();
@@ -37,7 +39,7 @@ internal static class BenchCommand
             if (results.Count == 0)
             {
                 throw new ArgumentException(
-                    $"--filter {result.GetValue(filter)}: no case has that in its name; operations are {string.Join(", ", KernelCatalog.Names)}");
+                    $"--filter {result.GetValue(filter)}: no case has all these words in its \"name shape type\"; names are {string.Join(", ", KernelCatalog.Names)}");
             }
 
             if (result.GetValue(json))
@@ -74,10 +76,12 @@ internal static class BenchCommand
         foreach (var measured in results)
         {
             table.Add(
-                measured.Name, measured.Shape, measured.DataType, $"{measured.Value:F1}", measured.Unit, $"{measured.Ceiling:F1}",
-                $"{measured.Ratio:F3}", $"{measured.Spread:F3}", $"{measured.Runs}");
+                measured.Name, measured.Shape, measured.DataType, $"{measured.Value:F1}", measured.Unit, Optional(measured.Ceiling, "F1"),
+                Optional(measured.Ratio, "F3"), $"{measured.Spread:F3}", $"{measured.Runs}");
         }
 
         table.Print();
     }
+
+    private static string Optional(double? value, string format) => value?.ToString(format, CultureInfo.InvariantCulture) ?? "-";
 }
