@@ -57,7 +57,8 @@ internal sealed partial class FuzzRun(FuzzTarget target, ulong seed) : IDisposab
             {
                 broken = problem;
             }
-        }, 16 << 20) { IsBackground = true, Name = $"fuzz {target.Name}" };
+        }, 16 << 20)
+        { IsBackground = true, Name = $"fuzz {target.Name}" };
         Volatile.Write(ref _beat, Stopwatch.GetTimestamp());
         worker.Start();
         while (!worker.Join(TimeSpan.FromSeconds(1)))

@@ -154,7 +154,7 @@ internal static class FuzzTargets
                     UseTokenizer(tokenizer);
                 }
             },
-           
+
             ["metadata", "tensor", "value of", "key", "version", "magic", "GGUF", "tokenizer.ggml"], [ByteMutator.Apply, FormatMutators.GgufHeader]);
     }
 
