@@ -6,13 +6,19 @@ namespace Tessera.Kernels;
 
 /// <summary>Vector functions shared by the row kernels: exponential, fixed-order sums, partial loads and stores.</summary>
 /// <remarks>Correct at every hardware level; fast where 512-bit registers exist.</remarks>
-public static unsafe class VectorMath
+public static unsafe partial class VectorMath
 {
     /// <summary>Floats in one vector.</summary>
     public const int Lanes = 16;
 
-    // 32 MiB: more than one core's share of the last cache on current servers.
-    private const long CacheFloats = 8L << 20;
+    /// <summary>
+    /// Floats that a kernel asks for ahead of those it works on: 4 KiB, beyond what the hardware foresees. On two cores of a
+    /// Zen 5 server it raised a copy from 0.78 to 1.0 of what four streams at once reach.
+    /// </summary>
+    internal const int FloatsAhead = 1024;
+
+    // More than one core's share of the last cache on current servers.
+    private const long CacheBytes = 32L << 20;
 
     // exp(-104) is below half of the smallest denormal and exp(89) is above the largest finite float, so clamping to this
     // range changes no result and keeps the exponent an ordinary number.
@@ -44,14 +50,14 @@ public static unsafe class VectorMath
         x = Vector512.MinNative(Vector512.Create(HighestExponent), x);
         x = Vector512.MaxNative(Vector512.Create(LowestExponent), x);
         Vector512<float> n = Vector512.Round(x * Vector512.Create(Log2E));
-        Vector512<float> r = Vector512.FusedMultiplyAdd(n, Vector512.Create(-Ln2High), x);
-        r = Vector512.FusedMultiplyAdd(n, Vector512.Create(-Ln2Low), r);
-        Vector512<float> q = Vector512.FusedMultiplyAdd(Vector512.Create(Q4), r, Vector512.Create(Q3));
-        q = Vector512.FusedMultiplyAdd(q, r, Vector512.Create(Q2));
-        q = Vector512.FusedMultiplyAdd(q, r, Vector512.Create(Q1));
-        q = Vector512.FusedMultiplyAdd(q, r, Vector512.Create(Q0));
-        q = Vector512.FusedMultiplyAdd(q, r, Vector512<float>.One);
-        q = Vector512.FusedMultiplyAdd(q, r, Vector512<float>.One);
+        Vector512<float> r = Vector512.MultiplyAddEstimate(n, Vector512.Create(-Ln2High), x);
+        r = Vector512.MultiplyAddEstimate(n, Vector512.Create(-Ln2Low), r);
+        Vector512<float> q = Vector512.MultiplyAddEstimate(Vector512.Create(Q4), r, Vector512.Create(Q3));
+        q = Vector512.MultiplyAddEstimate(q, r, Vector512.Create(Q2));
+        q = Vector512.MultiplyAddEstimate(q, r, Vector512.Create(Q1));
+        q = Vector512.MultiplyAddEstimate(q, r, Vector512.Create(Q0));
+        q = Vector512.MultiplyAddEstimate(q, r, Vector512<float>.One);
+        q = Vector512.MultiplyAddEstimate(q, r, Vector512<float>.One);
         return ScaleByPowerOfTwo(q, n);
     }
 
@@ -107,7 +113,10 @@ public static unsafe class VectorMath
     /// there, and not fetching lines that are overwritten whole saves a third of a copy's traffic. Rows must stay aligned.
     /// </summary>
     internal static bool WritesPastCaches(float* output, long rows, int width) =>
-        rows * width >= CacheFloats && (nint)output % 64 == 0 && width % Lanes == 0;
+        WritesPastCaches(output, rows * width * sizeof(float)) && width % Lanes == 0;
+
+    /// <summary>The same for an output that is written in whole aligned vectors of 64 bytes from its begin.</summary>
+    internal static bool WritesPastCaches(void* output, long bytes) => bytes >= CacheBytes && (nint)output % 64 == 0;
 
     /// <summary>Stores a vector, past the caches (aligned) or through them.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -123,13 +132,51 @@ public static unsafe class VectorMath
         }
     }
 
-    /// <summary>Asks for a line that will be needed soon; any address is allowed.</summary>
+    /// <summary>
+    /// Copies a row, past the caches (aligned) or through them, and asks for as many floats at <paramref name="ahead"/>, which the
+    /// hardware does not foresee where the next row lies elsewhere.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    internal static void CopyRow(float* source, float* target, int width, float* ahead, bool pastCaches)
+    {
+        int i = 0;
+        for (; i <= width - 32; i += 32)
+        {
+            PrefetchOnce(ahead + i);
+            PrefetchOnce(ahead + i + 16);
+            Vector512<float> low = Vector512.Load(source + i), high = Vector512.Load(source + i + 16);
+            Store(low, target + i, pastCaches);
+            Store(high, target + i + 16, pastCaches);
+        }
+
+        for (; i <= width - 4; i += 4)
+        {
+            Vector128.Load(source + i).Store(target + i);
+        }
+
+        for (; i < width; i++)
+        {
+            target[i] = source[i];
+        }
+    }
+
+    /// <summary>Asks for a line that will be needed soon, more than once; any address is allowed.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static void Prefetch(float* address)
+    internal static void Prefetch(void* address)
     {
         if (Sse.IsSupported)
         {
-            Sse.Prefetch1(address);
+            Sse.Prefetch0(address);
+        }
+    }
+
+    /// <summary>Asks for a line that will be needed soon, and then never again; any address is allowed.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static void PrefetchOnce(void* address)
+    {
+        if (Sse.IsSupported)
+        {
+            Sse.PrefetchNonTemporal(address);
         }
     }
 

@@ -93,7 +93,7 @@ public sealed unsafe class GemmTests : IDisposable
         using var a = new TestMatrix(m, k, DType.F32, seed: 1);
         using var b = new TestMatrix(n, k, DType.F32, seed: 2);
         float[]? first = null;
-        foreach (int threads in (int[])[1, 2, 3])
+        foreach (int threads in RowData.ThreadCounts)
         {
             using var device = new CpuDevice(threads);
             using var c = new GuardedFloats((long)m * n);

@@ -51,7 +51,7 @@ public sealed unsafe class LinearTests : IDisposable
                 _device, input.Pointer + (t * inputs), inputs, weight.View, alone.Pointer + (t * Outputs), Outputs, 1, accumulate: false);
         }
 
-        foreach (int threads in (int[])[1, 2, 3])
+        foreach (int threads in RowData.ThreadCounts)
         {
             using var device = new CpuDevice(threads);
             for (int tokens = 2; tokens <= Linear.StreamingTokens; tokens++)

@@ -12,18 +12,12 @@ public class RowBenchTests(ITestOutputHelper output)
     public void Row_kernels_reach_their_floor_of_the_stream(int threads)
     {
         using var device = new CpuDevice(threads);
-        Func<Device, IEnumerable<BenchCase>>[] kernels =
-        [
-            RmsNorm.BenchCases, SwiGlu.BenchCases, Residual.BenchCases, Embedding.BenchCases, AdamW.BenchCases,
-            GradientNorm.BenchCases, HiddenLoss.BenchCases, ChannelStatistics.BenchCases,
-            LinearCrossEntropy.BenchCases, LinearKl.BenchCases,
-        ];
-        foreach (BenchResult result in kernels.SelectMany(cases => KernelBench.Run(device, cases(device), 0.4)))
+        foreach (BenchResult result in KernelBench.Run(device, KernelCatalog.Cases(device, "row"), 0.4))
         {
             output.WriteLine(
                 $"{result.Name} {result.Shape} {result.DataType} {result.Threads} threads: {result.Value:F1} of {result.Ceiling:F1} " +
                 $"{result.Unit}, ratio {result.Ratio:F3} ± {result.Spread:F3}, {result.Runs} runs");
-            Assert.True(result.Ratio > 0.4, $"{result}");
+            Assert.True(result.Ratio > 0.5, $"{result}");
         }
     }
 }

@@ -7,7 +7,7 @@ namespace Tessera.Kernels.Tests;
 internal static unsafe class RowData
 {
     /// <summary>Thread counts whose results must have the same bits.</summary>
-    public static readonly int[] ThreadCounts = [1, 2, 3];
+    public static readonly int[] ThreadCounts = [1, 2, 3, 5, 8];
 
     /// <summary>One, primes, and one below, at and above a vector, an unrolled group of vectors and a block of tokens.</summary>
     public static TheoryData<int, int> Shapes => new()

@@ -1,4 +1,5 @@
 using Tessera.Devices;
+using Tessera.Kernels;
 using Tessera.Models.Blocks;
 using Tessera.Models.Checkpoints;
 using Tessera.Tensors;
@@ -98,16 +99,68 @@ public sealed unsafe class DecoderTests : IDisposable
     }
 
     [Fact]
-    public void Logits_have_the_same_bits_for_one_two_and_three_threads()
+    public void Logits_have_the_same_bits_for_any_number_of_threads()
     {
         using var model = SmallModel.Create(SmallModel.Configuration(hidden: 64, vocabulary: 301), scale: 0.1f);
         int[] ids = SmallModel.Ids(200, 301);
         float[] one = SmallModel.Logits(_device, model, ids, 150, 50);
-        foreach (int threads in (ReadOnlySpan<int>)[2, 3])
+        foreach (int threads in (ReadOnlySpan<int>)[2, 3, 5, 8])
         {
             using var device = new CpuDevice(threads);
             Assert.Equal(one, SmallModel.Logits(device, model, ids, 150, 50));
         }
+    }
+
+    [Fact]
+    public void A_forward_and_backward_of_a_whole_model_has_the_same_bits_for_any_number_of_threads()
+    {
+        const int Width = 64, Entries = 301;
+        int[] ids = SmallModel.Ids(200, Entries);
+        float[][]? expected = null;
+        foreach (int threads in (ReadOnlySpan<int>)[1, 2, 3, 5, 8])
+        {
+            using var device = new CpuDevice(threads);
+            using var model = SmallModel.Create(SmallModel.Configuration(hidden: Width, vocabulary: Entries), scale: 0.1f);
+            float[][] actual = LossesAndGradients(device, model, ids);
+            expected ??= actual;
+            Assert.All(actual, values => Assert.Contains(values, value => value != 0));
+            Assert.Equal(expected, actual);
+        }
+    }
+
+    private static unsafe float[][] LossesAndGradients(CpuDevice device, Decoder model, int[] ids)
+    {
+        using var gradients = new Arena("gradients");
+        using var arena = new Arena("activations");
+        using var tape = new Tape(device);
+        foreach (var parameter in model.Parameters)
+        {
+            parameter.Train(gradients);
+        }
+
+        var hidden = model.Forward(new Executor(device, arena, tape), StepBatch.Packed(arena, ids, [150, 50]));
+        int* targets = (int*)arena.Allocate(ids.Length * sizeof(int));
+        float* weights = arena.Floats(ids.Length), losses = arena.Floats(ids.Length);
+        for (int i = 0; i < ids.Length; i++)
+        {
+            (targets[i], weights[i]) = (ids[(i + 1) % ids.Length], 1f);
+        }
+
+        LinearCrossEntropy.Run(
+            device, hidden.Data, model.Head.View, targets, weights, losses, tape.GradientOf(hidden), model.Head.Gradient,
+            ids.Length, hidden.Columns, model.Head.Rows, 1f / ids.Length);
+        tape.Backward();
+        float[][] result =
+        [
+            new Span<float>(losses, ids.Length).ToArray(),
+            .. model.Parameters.Select(parameter => new Span<float>(parameter.Gradient, (int)parameter.Count).ToArray()),
+        ];
+        foreach (var parameter in model.Parameters)
+        {
+            parameter.Freeze();
+        }
+
+        return result;
     }
 
     [Fact]

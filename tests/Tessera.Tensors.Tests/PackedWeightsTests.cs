@@ -32,6 +32,26 @@ public sealed unsafe class PackedWeightsTests : IDisposable
         Assert.Equal(Apply(weight), fresh);
     }
 
+    [Fact]
+    public void A_plan_leaves_a_changed_master_to_be_packed_when_it_is_needed()
+    {
+        var weight = Filled(DType.F32, 33, 50);
+        using var packed = new PackedWeights([weight]);
+        Apply(weight);
+        weight.Floats[7] += 1;
+        weight.MarkChanged();
+        using (var planning = _device.ForPlanning())
+        using (var arena = planning.CreateArena("plan"))
+        {
+            var executor = new Executor(planning, arena, null);
+            executor.Linear(executor.Allocate(Tokens, weight.Columns), weight);
+        }
+
+        float[] fresh = Apply(weight);
+        packed.Dispose();
+        Assert.Equal(Apply(weight), fresh);
+    }
+
     [Theory]
     [InlineData(DType.F32)]
     [InlineData(DType.BF16)]

@@ -19,10 +19,10 @@ public sealed unsafe class TapeTests
     }
 
     [Fact]
-    public void Gradients_have_the_same_bits_for_one_two_and_three_threads()
+    public void Gradients_have_the_same_bits_for_any_number_of_threads()
     {
         var results = new List<float[][]>();
-        foreach (int threads in (ReadOnlySpan<int>)[1, 2, 3])
+        foreach (int threads in (ReadOnlySpan<int>)[1, 2, 3, 5, 8])
         {
             using var probe = new GradientProbe(threads);
             probe.Differentiate(Program(probe, 150, 96).Program);
@@ -30,8 +30,7 @@ public sealed unsafe class TapeTests
         }
 
         Assert.Contains(results[0], gradient => gradient.Any(value => value != 0));
-        Assert.Equal(results[0], results[1]);
-        Assert.Equal(results[0], results[2]);
+        Assert.All(results, result => Assert.Equal(results[0], result));
     }
 
     [Fact]

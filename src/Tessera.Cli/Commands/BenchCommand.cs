@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Tessera.Cli.Output;
 using Tessera.Devices;
 using Tessera.Kernels.Measurement;
@@ -8,13 +9,14 @@ namespace Tessera.Cli.Commands;
 /// <summary><c>bench</c>: measured figures beside a ceiling taken in the same run.</summary>
 internal static class BenchCommand
 {
-    public static Command Create() => new("bench", "Measured figures beside a ceiling taken in the same run.") { KernelsCommand(), BenchTrainCommand.Create() };
+    public static Command Create() => new("bench", "Measured figures beside a ceiling taken in the same run.") { KernelsCommand(), BenchTrainCommand.Create(), BenchDecodeCommand.Create() };
 
     private static Command KernelsCommand()
     {
         var filter = new Option<string?>("--filter")
         {
-            Description = $"Only cases whose \"name shape type\" contains this; operations are {string.Join(", ", KernelCatalog.Names)}.",
+            Description = "Only cases whose \"name shape type\" has all these words, such as \"row rmsnorm\" or \"gemm bf16\"; "
+                + $"names are {string.Join(", ", KernelCatalog.Names)}.",
         };
         var seconds = new Option<double>("--seconds") { Description = "Time for the pairs of one case.", DefaultValueFactory = _ => 1.2 };
         var threads = SharedOptions.Threads();
@@ -37,7 +39,7 @@ internal static class BenchCommand
             if (results.Count == 0)
             {
                 throw new ArgumentException(
-                    $"--filter {result.GetValue(filter)}: no case has that in its name; operations are {string.Join(", ", KernelCatalog.Names)}");
+                    $"--filter {result.GetValue(filter)}: no case has all these words in its \"name shape type\"; names are {string.Join(", ", KernelCatalog.Names)}");
             }
 
             if (result.GetValue(json))
@@ -67,17 +69,19 @@ internal static class BenchCommand
         spread = measured.Spread,
     };
 
-    private static void Print(List<BenchResult> results)
+    public static void Print(List<BenchResult> results)
     {
         Console.WriteLine($"{results[0].Threads} threads; medians of pairs of kernel and ceiling, spread is half the interquartile range of the ratio");
         var table = new TextTable("kernel", "shape", "type", ">value", "unit", ">ceiling", ">ratio", ">spread", ">runs");
         foreach (var measured in results)
         {
             table.Add(
-                measured.Name, measured.Shape, measured.DataType, $"{measured.Value:F1}", measured.Unit, $"{measured.Ceiling:F1}",
-                $"{measured.Ratio:F3}", $"{measured.Spread:F3}", $"{measured.Runs}");
+                measured.Name, measured.Shape, measured.DataType, $"{measured.Value:F1}", measured.Unit, Optional(measured.Ceiling, "F1"),
+                Optional(measured.Ratio, "F3"), $"{measured.Spread:F3}", $"{measured.Runs}");
         }
 
         table.Print();
     }
+
+    private static string Optional(double? value, string format) => value?.ToString(format, CultureInfo.InvariantCulture) ?? "-";
 }

@@ -1,6 +1,6 @@
 using System.CommandLine;
-using Tessera.Cli.Data;
 using System.Globalization;
+using Tessera.Cli.Data;
 using Tessera.Training.Objectives;
 
 namespace Tessera.Cli.Commands;

@@ -1,7 +1,7 @@
 using System.CommandLine;
-using Tessera.Cli.Data;
 using System.Globalization;
 using System.Text.Json;
+using Tessera.Cli.Data;
 using Tessera.Models.Checkpoints;
 using Tessera.Puzzle;
 using Tessera.Puzzle.Costs;

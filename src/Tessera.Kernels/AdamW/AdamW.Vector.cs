@@ -41,13 +41,13 @@ public static unsafe partial class AdamW
         in Arguments a, ref Vector512<float> p, Vector512<float> gradient, ref Vector512<float> m, ref Vector512<float> v)
     {
         Vector512<float> g = gradient * Vector512.Create(a.GradientScale);
-        m = Vector512.FusedMultiplyAdd(g - m, Vector512.Create(a.OneMinusBeta1), m);
-        v = Vector512.FusedMultiplyAdd(g * g, Vector512.Create(a.OneMinusBeta2), v * Vector512.Create(a.Beta2));
-        Vector512<float> root = Vector512.FusedMultiplyAdd(
+        m = Vector512.MultiplyAddEstimate(g - m, Vector512.Create(a.OneMinusBeta1), m);
+        v = Vector512.MultiplyAddEstimate(g * g, Vector512.Create(a.OneMinusBeta2), v * Vector512.Create(a.Beta2));
+        Vector512<float> root = Vector512.MultiplyAddEstimate(
             Vector512.Sqrt(v), Vector512.Create(a.RootScale), Vector512.Create(a.Epsilon));
 
         // Decay and step are joined before the one rounding that hurts: the one at the size of the parameter.
-        Vector512<float> change = Vector512.FusedMultiplyAdd(
+        Vector512<float> change = Vector512.MultiplyAddEstimate(
             p, Vector512.Create(a.Decay), Vector512.Create(a.StepSize) * m / root);
         p -= change;
     }

@@ -138,7 +138,11 @@ public static unsafe partial class Attention
         AgainstKeys(queries, tiles->KeysTransposed, tiles->Probabilities, span.Count, visible, headDim);
         AgainstKeys(gradOutputs, tiles->ValuesTransposed, tiles->GradScores, span.Count, visible, headDim);
         int width = (visible + 15) & ~15;
-        if (span.Hidden(span.Count - 1) == 0)
+        if (!Vector512.IsHardwareAccelerated)
+        {
+            SoftmaxBackwardNarrow(tiles, span, width, span.HiddenUnclamped(0));
+        }
+        else if (span.Hidden(span.Count - 1) == 0)
         {
             SoftmaxBackward<AllBefore>(tiles, span, width);
         }
@@ -249,7 +253,7 @@ public static unsafe partial class Attention
         int e = 0;
         for (; e + 16 <= count; e += 16)
         {
-            sum = Vector512.FusedMultiplyAdd(Vector512.Load(left + e), Vector512.Load(right + e), sum);
+            sum = Vector512.MultiplyAddEstimate(Vector512.Load(left + e), Vector512.Load(right + e), sum);
         }
 
         float result = AttentionExponential.Sum(sum);

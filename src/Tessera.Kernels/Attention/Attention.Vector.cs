@@ -172,7 +172,11 @@ public static unsafe partial class Attention
             Depth = headDim,
         };
         TileProduct.Multiply(&product, span.Count, (span.Visible(span.Count - 1) + 15) / 16);
-        if (span.Hidden(span.Count - 1) == 0)
+        if (!Vector512.IsHardwareAccelerated)
+        {
+            OnlineSoftmaxNarrow(tiles, span, padded, span.HiddenUnclamped(0));
+        }
+        else if (span.Hidden(span.Count - 1) == 0)
         {
             OnlineSoftmax<AllBefore>(tiles, span, padded);
         }

@@ -30,16 +30,16 @@ public static class AttentionExponential
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> ExpBelow88(Vector512<float> x)
     {
-        var shifted = Vector512.FusedMultiplyAdd(x, Vector512.Create(Log2E), Vector512.Create(RoundingShift));
+        var shifted = Vector512.MultiplyAddEstimate(x, Vector512.Create(Log2E), Vector512.Create(RoundingShift));
         var n = shifted - Vector512.Create(RoundingShift);
-        var r = Vector512.FusedMultiplyAdd(n, Vector512.Create(-Ln2High), x);
-        r = Vector512.FusedMultiplyAdd(n, Vector512.Create(-Ln2Low), r);
-        var p = Vector512.FusedMultiplyAdd(Vector512.Create(1f / 720f), r, Vector512.Create(1f / 120f));
-        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(1f / 24f));
-        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(1f / 6f));
-        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(0.5f));
-        p = Vector512.FusedMultiplyAdd(p, r, Vector512<float>.One);
-        p = Vector512.FusedMultiplyAdd(p, r, Vector512<float>.One);
+        var r = Vector512.MultiplyAddEstimate(n, Vector512.Create(-Ln2High), x);
+        r = Vector512.MultiplyAddEstimate(n, Vector512.Create(-Ln2Low), r);
+        var p = Vector512.MultiplyAddEstimate(Vector512.Create(1f / 720f), r, Vector512.Create(1f / 120f));
+        p = Vector512.MultiplyAddEstimate(p, r, Vector512.Create(1f / 24f));
+        p = Vector512.MultiplyAddEstimate(p, r, Vector512.Create(1f / 6f));
+        p = Vector512.MultiplyAddEstimate(p, r, Vector512.Create(0.5f));
+        p = Vector512.MultiplyAddEstimate(p, r, Vector512<float>.One);
+        p = Vector512.MultiplyAddEstimate(p, r, Vector512<float>.One);
         var scaled = (p.AsInt32() + (shifted.AsInt32() << 23)).AsSingle();
         scaled = Vector512.ConditionalSelect(Vector512.LessThan(x, Vector512.Create(Lowest)), Vector512<float>.Zero, scaled);
         return Vector512.ConditionalSelect(Vector512.Equals(x, x), scaled, x);

@@ -117,10 +117,10 @@ internal static unsafe class AttentionTiles
 
                 for (int k = 0; k < 16; k++)
                 {
-                    var row = TRow.Read(block + (Math.Min(k, rows - r - 1) * strideBytes));
+                    byte* row = block + (Math.Min(k, rows - r - 1) * strideBytes);
                     for (int e = 0; e < 16; e++)
                     {
-                        destination[(e * KeyTile) + k] = row[e];
+                        destination[(e * KeyTile) + k] = TRow.ReadOne(row + (e * TRow.ElementBytes));
                     }
                 }
             }
@@ -207,6 +207,8 @@ internal static unsafe class AttentionTiles
         static abstract int ElementBytes { get; }
 
         static abstract Vector512<float> Read(byte* address);
+
+        static abstract float ReadOne(byte* address);
     }
 
     private readonly struct FloatRow : IRow
@@ -215,11 +217,15 @@ internal static unsafe class AttentionTiles
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector512<float> Read(byte* address) => Vector512.Load((float*)address);
+
+        public static float ReadOne(byte* address) => *(float*)address;
     }
 
     private readonly struct HalfRow : IRow
     {
         public static int ElementBytes => sizeof(ushort);
+
+        public static float ReadOne(byte* address) => Bf16.Widen(*(ushort*)address);
 
         /// <summary>A bf16 pattern is the upper half of its f32.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]

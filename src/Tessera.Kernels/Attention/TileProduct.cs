@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics;
+
 namespace Tessera.Kernels;
 
 /// <summary>
@@ -5,9 +7,9 @@ namespace Tessera.Kernels;
 /// through two strides, so it may be read transposed; B and C have contiguous rows of whole 16-lane vectors.
 /// </summary>
 /// <remarks>
-/// Every element of C is one chain of fused multiply-adds in the order of k, whichever kernel computes it, so a row's bits do
-/// not depend on how many rows are multiplied together. Kernels cover 6 or 2 rows by 4, 2 or 1 vectors: 6 x 4 keeps 24
-/// accumulators, 4 vectors of B and one broadcast in registers.
+/// Every element of C is one chain of multiply-adds in the order of k, whichever kernel computes it, so a row's bits do not
+/// depend on how many rows are multiplied together. With 512-bit vectors kernels cover 6 or 2 rows by 4, 2 or 1 of them: 6 x 4
+/// keeps 24 accumulators, 4 vectors of B and one broadcast in registers.
 /// </remarks>
 internal unsafe partial struct TileProduct
 {
@@ -27,6 +29,12 @@ internal unsafe partial struct TileProduct
     /// </summary>
     public static void Multiply(TileProduct* p, int rows, int vectors)
     {
+        if (!Vector512.IsHardwareAccelerated)
+        {
+            MultiplyNarrow(p, rows, 16 * vectors);
+            return;
+        }
+
         float* a = p->A;
         float* b = p->B;
         float* c = p->C;

@@ -5,28 +5,27 @@ namespace Tessera.Kernels;
 
 public static unsafe partial class Bias
 {
-    /// <summary>Both directions at a width of 2,048, out of cache.</summary>
+    /// <summary>Both directions, out of cache.</summary>
+    /// <remarks>Bytes an element: forward 8 (read and written in place), backward 4 (only read).</remarks>
     public static IEnumerable<BenchCase> BenchCases(Device device)
     {
-        using var arena = new Arena("bias bench");
-        foreach (BenchCase benchCase in MakeBenchCases(device, arena))
-        {
-            yield return benchCase;
-        }
-    }
-
-    private static BenchCase[] MakeBenchCases(Device device, Arena arena)
-    {
-        const int Width = 2048, Tokens = RowBench.Elements / Width;
+        const int Width = RowBench.Width, Tokens = RowBench.Tokens;
         const double Bytes = (double)RowBench.Elements * sizeof(float);
-        float* y = RowBench.Filled(arena, RowBench.Elements, 1);
-        float* bias = RowBench.Filled(arena, Width, 2);
-        float* gradient = RowBench.Filled(arena, Width, 3);
-        string shape = $"{Tokens}x{Width}";
+        string sizes = $"{Tokens}x{Width}";
         return
         [
-            new("bias.forward", shape, "f32", BenchCeiling.StreamCopy, 2 * Bytes, () => Forward(device, y, bias, Tokens, Width)),
-            new("bias.backward", shape, "f32", BenchCeiling.StreamRead, Bytes, () => Backward(device, y, gradient, Tokens, Width)),
+            RowBench.Copy($"bias {sizes}", 2 * Bytes, arena =>
+            {
+                float* y = RowBench.Filled(arena, RowBench.Elements, 1);
+                float* bias = RowBench.Filled(arena, Width, 2);
+                return () => Forward(device, y, bias, Tokens, Width);
+            }),
+            RowBench.Read($"bias-backward {sizes}", Bytes, arena =>
+            {
+                float* y = RowBench.Filled(arena, RowBench.Elements, 1);
+                float* gradient = RowBench.Filled(arena, Width, 3);
+                return () => Backward(device, y, gradient, Tokens, Width);
+            }),
         ];
     }
 }

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Tessera.Devices;
 using Tessera.Kernels.Measurement;
 
@@ -6,25 +5,30 @@ namespace Tessera.Kernels;
 
 public static unsafe partial class BlockQuantization
 {
-    private const int BenchCount = 16 << 20;
-
-    /// <summary>Both directions in both formats over arrays larger than the caches.</summary>
+    /// <summary>Both directions in both formats, out of cache.</summary>
+    /// <remarks>Bytes an element: 4 and those of its share of a block.</remarks>
     public static IEnumerable<BenchCase> BenchCases(Device device) =>
         [.. BenchPair(device, BlockFormat.Q8, "q8_0"), .. BenchPair(device, BlockFormat.Q4, "q4_0")];
 
     private static BenchCase[] BenchPair(Device device, BlockFormat format, string type)
     {
-        float[] floats = Gemm.BenchInputs(BenchCount, DType.F32);
-        byte[] blocks = GC.AllocateArray<byte>((int)format.Bytes(BenchCount), pinned: true);
-        double moved = (4.0 * BenchCount) + blocks.Length;
+        const int Count = RowBench.Elements;
+        double moved = (4.0 * Count) + format.Bytes(Count);
         return
         [
-            new("block-quantization.quantize", $"{BenchCount}", type, BenchCeiling.StreamCopy, moved,
-                () => Quantize(device, format, (float*)Pinned(floats), (byte*)Pinned(blocks), BenchCount)),
-            new("block-quantization.dequantize", $"{BenchCount}", type, BenchCeiling.StreamCopy, moved,
-                () => Dequantize(device, format, (byte*)Pinned(blocks), DType.F32, Pinned(floats), BenchCount)),
+            new("row", $"quantize-blocks {Count}", type, BenchCeiling.StreamCopy, moved, arena =>
+            {
+                float* floats = RowBench.Filled(arena, Count, 1);
+                byte* blocks = (byte*)arena.AllocateZeroed(format.Bytes(Count));
+                return () => Quantize(device, format, floats, blocks, Count);
+            }),
+            new("row", $"dequantize-blocks {Count}", type, BenchCeiling.StreamCopy, moved, arena =>
+            {
+                float* floats = RowBench.Filled(arena, Count, 1);
+                byte* blocks = (byte*)arena.AllocateZeroed(format.Bytes(Count));
+                Quantize(device, format, floats, blocks, Count);
+                return () => Dequantize(device, format, blocks, DType.F32, (nint)floats, Count);
+            }),
         ];
     }
-
-    private static nint Pinned<T>(T[] array) => Marshal.UnsafeAddrOfPinnedArrayElement(array, 0);
 }

@@ -110,7 +110,7 @@ public static unsafe partial class BlockQuantization
         for (long i = start; i < end; i++, source += job->Format.BlockBytes(), target += BlockSize)
         {
             Widen(job->Format, source, block, 1);
-            Conversion.RoundRange(block, target, BlockSize);
+            Conversion.RoundRange(block, target, BlockSize, pastCaches: false);
         }
     }
 

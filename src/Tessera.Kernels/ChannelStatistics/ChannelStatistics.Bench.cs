@@ -5,20 +5,26 @@ namespace Tessera.Kernels;
 
 public static unsafe partial class ChannelStatistics
 {
-    /// <summary>Absolute sums at a width of 8,192, out of cache.</summary>
+    /// <summary>Absolute sums and column norms at a width of 8,192, out of cache.</summary>
+    /// <remarks>Bytes an element: 4, only read.</remarks>
     public static IEnumerable<BenchCase> BenchCases(Device device)
     {
-        using var arena = new Arena("channel statistics bench");
-        yield return MakeBenchCase(device, arena);
-    }
-
-    private static BenchCase MakeBenchCase(Device device, Arena arena)
-    {
-        const int Width = 8192, Tokens = 4 * RowBench.Elements / Width;
-        float* x = RowBench.Filled(arena, (long)Tokens * Width, 1);
-        double* sums = (double*)arena.AllocateZeroed(Width * sizeof(double));
-        return new BenchCase(
-            "channel-statistics.absolute", $"{Tokens}x{Width}", "f32", BenchCeiling.StreamRead, (double)Tokens * Width * sizeof(float),
-            () => AccumulateAbsolute(device, x, sums, Tokens, Width));
+        const int Width = 8192, Tokens = 2 * RowBench.Elements / Width;
+        const double Bytes = (double)Tokens * Width * sizeof(float);
+        return
+        [
+            RowBench.Read($"channel-absolute {Tokens}x{Width}", Bytes, arena =>
+            {
+                float* x = RowBench.Filled(arena, (long)Tokens * Width, 1);
+                double* sums = (double*)arena.AllocateZeroed(Width * sizeof(double));
+                return () => AccumulateAbsolute(device, x, sums, Tokens, Width);
+            }),
+            RowBench.Read($"channel-norms {Tokens}x{Width}", Bytes, arena =>
+            {
+                var view = new MatrixView((nint)RowBench.Filled(arena, (long)Tokens * Width, 1), DType.F32, Tokens, Width);
+                double* norms = (double*)arena.AllocateZeroed(Width * sizeof(double));
+                return () => ColumnNorms(device, view, norms);
+            }),
+        ];
     }
 }

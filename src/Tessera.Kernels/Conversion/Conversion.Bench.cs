@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Tessera.Devices;
 using Tessera.Kernels.Measurement;
 
@@ -6,24 +5,24 @@ namespace Tessera.Kernels;
 
 public static unsafe partial class Conversion
 {
-    private const int BenchCount = 32 << 20;
-
-    /// <summary>Both directions over arrays larger than the caches.</summary>
+    /// <summary>Both directions of both half formats, out of cache.</summary>
+    /// <remarks>Bytes an element: 6.</remarks>
     public static IEnumerable<BenchCase> BenchCases(Device device)
     {
-        float[] floats = Gemm.BenchInputs(BenchCount, DType.F32);
-        float[] halves = Gemm.BenchInputs(BenchCount / 2, DType.BF16);
         return
         [
-            BenchCaseOf("conversion.to-bf16", () => ToBf16(device, Address(floats), (ushort*)Address(halves), BenchCount)),
-            BenchCaseOf("conversion.from-bf16", () => FromBf16(device, (ushort*)Address(halves), Address(floats), BenchCount)),
-            BenchCaseOf("conversion.to-f16", () => ToF16(device, Address(floats), (ushort*)Address(halves), BenchCount)),
-            BenchCaseOf("conversion.from-f16", () => FromF16(device, (ushort*)Address(halves), Address(floats), BenchCount)),
+            BenchCaseOf("f32-to-bf16", "bf16", (floats, halves) => ToBf16(device, (float*)floats, (ushort*)halves, RowBench.Elements)),
+            BenchCaseOf("bf16-to-f32", "bf16", (floats, halves) => FromBf16(device, (ushort*)halves, (float*)floats, RowBench.Elements)),
+            BenchCaseOf("f32-to-f16", "f16", (floats, halves) => ToF16(device, (float*)floats, (ushort*)halves, RowBench.Elements)),
+            BenchCaseOf("f16-to-f32", "f16", (floats, halves) => FromF16(device, (ushort*)halves, (float*)floats, RowBench.Elements)),
         ];
     }
 
-    private static BenchCase BenchCaseOf(string name, Action run) =>
-        new(name, $"{BenchCount}", name[^4..].TrimStart('-'), BenchCeiling.StreamCopy, 6.0 * BenchCount, run);
-
-    private static float* Address(float[] pinned) => (float*)Marshal.UnsafeAddrOfPinnedArrayElement(pinned, 0);
+    private static BenchCase BenchCaseOf(string operation, string type, Action<nint, nint> run) =>
+        new("row", $"{operation} {RowBench.Elements}", type, BenchCeiling.StreamCopy, 6.0 * RowBench.Elements, arena =>
+        {
+            nint floats = RowBench.Filled(arena, RowBench.Elements, DType.F32, 1);
+            nint halves = RowBench.Filled(arena, RowBench.Elements, DType.BF16, 2);
+            return () => run(floats, halves);
+        });
 }

@@ -1,31 +1,44 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 using Tessera.Devices;
 
 namespace Tessera.Kernels;
 
 public static unsafe partial class Conversion
 {
+    /// <summary>Rounds a range on the calling thread.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    internal static void RoundRange(float* source, ushort* target, long count)
+    internal static void RoundRange(float* source, ushort* target, long count, bool pastCaches)
     {
         long i = 0;
-        if (Avx512F.IsSupported)
+        if (Vector512.IsHardwareAccelerated)
         {
-            for (; i + 16 <= count; i += 16)
+            for (; i + 32 <= count; i += 32)
             {
-                Vector512<uint> bits = Vector512.Load((uint*)source + i);
-                Avx512F.ConvertToVector256UInt16(RoundBits(bits)).Store(target + i);
+                VectorMath.PrefetchOnce(source + i + VectorMath.FloatsAhead);
+                VectorMath.PrefetchOnce(source + i + 16 + VectorMath.FloatsAhead);
+                Vector512<uint> low = RoundBits(Vector512.Load((uint*)source + i));
+                Vector512<uint> high = RoundBits(Vector512.Load((uint*)source + i + 16));
+                VectorMath.Store(Vector512.Narrow(low, high).AsSingle(), (float*)(target + i), pastCaches);
             }
         }
         else if (Vector256.IsHardwareAccelerated)
         {
             for (; i + 16 <= count; i += 16)
             {
+                VectorMath.PrefetchOnce(source + i + VectorMath.FloatsAhead);
                 Vector256<uint> low = RoundBits(Vector256.Load((uint*)source + i));
                 Vector256<uint> high = RoundBits(Vector256.Load((uint*)source + i + 8));
-                Vector256.Narrow(low, high).Store(target + i);
+                Store(Vector256.Narrow(low, high), target + i, pastCaches);
+            }
+        }
+        else if (Vector128.IsHardwareAccelerated)
+        {
+            for (; i + 8 <= count; i += 8)
+            {
+                Vector128<uint> low = RoundBits(Vector128.Load((uint*)source + i));
+                Vector128<uint> high = RoundBits(Vector128.Load((uint*)source + i + 4));
+                Store(Vector128.Narrow(low, high), target + i, pastCaches);
             }
         }
 
@@ -35,15 +48,19 @@ public static unsafe partial class Conversion
         }
     }
 
+    /// <summary>Widens a range on the calling thread and asks for as many elements at <paramref name="ahead"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void WidenRange(ushort* source, float* target, long count)
+    internal static void WidenRange(ushort* source, float* target, long count, ushort* ahead, bool pastCaches)
     {
         long i = 0;
-        if (Avx512F.IsSupported)
+        if (Vector512.IsHardwareAccelerated)
         {
-            for (; i + 16 <= count; i += 16)
+            for (; i + 32 <= count; i += 32)
             {
-                (Avx512F.ConvertToVector512UInt32(Vector256.Load(source + i)) << 16).Store((uint*)target + i);
+                VectorMath.PrefetchOnce(ahead + i);
+                (Vector512<uint> low, Vector512<uint> high) = Vector512.Widen(Vector512.Load(source + i));
+                VectorMath.Store((low << 16).AsSingle(), target + i, pastCaches);
+                VectorMath.Store((high << 16).AsSingle(), target + i + 16, pastCaches);
             }
         }
         else if (Vector256.IsHardwareAccelerated)
@@ -51,14 +68,49 @@ public static unsafe partial class Conversion
             for (; i + 16 <= count; i += 16)
             {
                 (Vector256<uint> low, Vector256<uint> high) = Vector256.Widen(Vector256.Load(source + i));
-                (low << 16).Store((uint*)target + i);
-                (high << 16).Store((uint*)target + i + 8);
+                Store((low << 16).AsUInt16(), (ushort*)(target + i), pastCaches);
+                Store((high << 16).AsUInt16(), (ushort*)(target + i + 8), pastCaches);
+            }
+        }
+        else if (Vector128.IsHardwareAccelerated)
+        {
+            for (; i + 8 <= count; i += 8)
+            {
+                (Vector128<uint> low, Vector128<uint> high) = Vector128.Widen(Vector128.Load(source + i));
+                Store((low << 16).AsUInt16(), (ushort*)(target + i), pastCaches);
+                Store((high << 16).AsUInt16(), (ushort*)(target + i + 4), pastCaches);
             }
         }
 
         for (; i < count; i++)
         {
             ((uint*)target)[i] = (uint)source[i] << 16;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Store(Vector256<ushort> v, ushort* target, bool pastCaches)
+    {
+        if (pastCaches)
+        {
+            v.StoreAlignedNonTemporal(target);
+        }
+        else
+        {
+            v.Store(target);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Store(Vector128<ushort> v, ushort* target, bool pastCaches)
+    {
+        if (pastCaches)
+        {
+            v.StoreAlignedNonTemporal(target);
+        }
+        else
+        {
+            v.Store(target);
         }
     }
 
@@ -81,5 +133,14 @@ public static unsafe partial class Conversion
         Vector256<uint> rounded = (bits + Vector256.Create(0x7FFFu) + (upper & Vector256<uint>.One)) >>> 16;
         Vector256<uint> isNan = Vector256.GreaterThan(bits & Vector256.Create(0x7FFF_FFFFu), Vector256.Create(0x7F80_0000u));
         return Vector256.ConditionalSelect(isNan, upper | Vector256.Create(0x0040u), rounded);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<uint> RoundBits(Vector128<uint> bits)
+    {
+        Vector128<uint> upper = bits >>> 16;
+        Vector128<uint> rounded = (bits + Vector128.Create(0x7FFFu) + (upper & Vector128<uint>.One)) >>> 16;
+        Vector128<uint> isNan = Vector128.GreaterThan(bits & Vector128.Create(0x7FFF_FFFFu), Vector128.Create(0x7F80_0000u));
+        return Vector128.ConditionalSelect(isNan, upper | Vector128.Create(0x0040u), rounded);
     }
 }

@@ -74,13 +74,16 @@ public static unsafe partial class Conversion
     {
         Job* job = (Job*)context;
         var (start, end) = WorkerPool.Share(job->Count, worker, workers, 64);
-        RoundRange(job->Floats + start, job->Halves + start, end - start);
+        bool pastCaches = VectorMath.WritesPastCaches(job->Halves, job->Count * sizeof(ushort));
+        RoundRange(job->Floats + start, job->Halves + start, end - start, pastCaches);
     }
 
     private static void WidenShare(void* context, int worker, int workers)
     {
         Job* job = (Job*)context;
         var (start, end) = WorkerPool.Share(job->Count, worker, workers, 64);
-        WidenRange(job->Halves + start, job->Floats + start, end - start);
+        bool pastCaches = VectorMath.WritesPastCaches(job->Floats, job->Count * sizeof(float));
+        ushort* source = job->Halves + start;
+        WidenRange(source, job->Floats + start, end - start, source + (2 * VectorMath.FloatsAhead), pastCaches);
     }
 }

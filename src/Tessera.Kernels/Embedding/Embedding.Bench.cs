@@ -5,37 +5,48 @@ namespace Tessera.Kernels;
 
 public static unsafe partial class Embedding
 {
-    /// <summary>Look-up and scatter of 8,192 tokens at a width of 2,048 in a vocabulary of 16,384.</summary>
+    /// <summary>Look-up and scatter of 16,384 random tokens in a vocabulary of 32,768, out of cache.</summary>
+    /// <remarks>
+    /// Bytes an element of the output: forward 8 (table, output), 6 from bf16; backward 12 (gradOutput, and the table's row read
+    /// and written).
+    /// </remarks>
     public static IEnumerable<BenchCase> BenchCases(Device device)
     {
-        using var arena = new Arena("embedding bench");
-        foreach (BenchCase benchCase in MakeBenchCases(device, arena))
+        var cases = new List<BenchCase>();
+        const int Width = RowBench.Width, Tokens = RowBench.Tokens, Vocabulary = 2 * Tokens;
+        string sizes = $"{Tokens}x{Width} of {Vocabulary}";
+        foreach (var type in new[] { DType.F32, DType.BF16 })
         {
-            yield return benchCase;
+            double bytes = (double)RowBench.Elements * (type.Bytes() + sizeof(float));
+            cases.Add(new BenchCase("row", $"embedding {sizes}", type.Label(), BenchCeiling.StreamCopy, bytes, arena =>
+            {
+                var view = new MatrixView(RowBench.Filled(arena, (long)Vocabulary * Width, type, 1), type, Vocabulary, Width);
+                float* output = RowBench.Filled(arena, RowBench.Elements, 2);
+                int* ids = BenchIds(arena, Tokens, Vocabulary);
+                return () => Forward(device, ids, view, output, Tokens);
+            }));
         }
+
+        cases.Add(RowBench.Copy($"embedding-backward {sizes}", 3.0 * RowBench.Elements * sizeof(float), arena =>
+        {
+            float* table = RowBench.Filled(arena, (long)Vocabulary * Width, 1);
+            float* gradient = RowBench.Filled(arena, RowBench.Elements, 2);
+            int* ids = BenchIds(arena, Tokens, Vocabulary);
+            return () => Backward(device, ids, gradient, table, Tokens, Vocabulary, Width);
+        }));
+
+        return cases;
     }
 
-    private static BenchCase[] MakeBenchCases(Device device, Arena arena)
+    private static int* BenchIds(Arena arena, int tokens, int vocabulary)
     {
-        const int Width = 2048, Tokens = RowBench.Elements / Width, Vocabulary = 2 * Tokens;
-        const double Element = (double)RowBench.Elements * sizeof(float);
-        float* table = RowBench.Filled(arena, (long)Vocabulary * Width, 1);
-        float* output = RowBench.Filled(arena, RowBench.Elements, 2);
-        int* ids = (int*)arena.Allocate(Tokens * sizeof(int));
+        var ids = (int*)arena.Allocate(tokens * sizeof(int));
         var random = new CounterRandom(3);
-        for (int t = 0; t < Tokens; t++)
+        for (int t = 0; t < tokens; t++)
         {
-            ids[t] = random.Next(Vocabulary);
+            ids[t] = random.Next(vocabulary);
         }
 
-        var view = new MatrixView((nint)table, DType.F32, Vocabulary, Width);
-        string shape = $"{Tokens}x{Width} of {Vocabulary}";
-        return
-        [
-            new("embedding.forward", shape, "f32", BenchCeiling.StreamCopy, 2 * Element,
-                () => Forward(device, ids, view, output, Tokens)),
-            new("embedding.backward", shape, "f32", BenchCeiling.StreamCopy, 3 * Element,
-                () => Backward(device, ids, output, table, Tokens, Vocabulary, Width)),
-        ];
+        return ids;
     }
 }

@@ -42,6 +42,10 @@ public static unsafe partial class Gemm
         {
             Tile4x24(a, b, c, cStride, depth, accumulate);
         }
+        else if (Vector128.IsHardwareAccelerated)
+        {
+            Tile4x8(a, b, c, cStride, depth, accumulate);
+        }
         else
         {
             TileScalar(a, b, c, cStride, depth, accumulate);

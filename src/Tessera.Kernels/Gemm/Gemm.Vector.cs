@@ -10,7 +10,7 @@ public static unsafe partial class Gemm
     private static int TileRows => Vector512.IsHardwareAccelerated ? 12 : 4;
 
     /// <summary>Lanes of a packed strip of B.</summary>
-    private static int TileColumns => Vector512.IsHardwareAccelerated ? 32 : 24;
+    private static int TileColumns => Vector512.IsHardwareAccelerated ? 32 : Vector128.IsHardwareAccelerated && !HasFused256 ? 8 : 24;
 
     private static bool HasFused256 => Vector256.IsHardwareAccelerated && Fma.IsSupported;
 

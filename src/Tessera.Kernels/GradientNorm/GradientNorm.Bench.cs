@@ -6,18 +6,17 @@ namespace Tessera.Kernels;
 public static unsafe partial class GradientNorm
 {
     /// <summary>The sum of squares of a tensor, out of cache.</summary>
+    /// <remarks>Bytes an element: 4, only read.</remarks>
     public static IEnumerable<BenchCase> BenchCases(Device device)
     {
-        using var arena = new Arena("gradient norm bench");
-        yield return MakeBenchCase(device, arena);
-    }
-
-    private static BenchCase MakeBenchCase(Device device, Arena arena)
-    {
-        const int Count = 4 * RowBench.Elements;
-        float* x = RowBench.Filled(arena, Count, 1);
-        return new BenchCase(
-            "gradient-norm", $"{Count}", "f32", BenchCeiling.StreamRead, (double)Count * sizeof(float),
-            () => SumOfSquares(device, x, Count));
+        const int Count = 2 * RowBench.Elements;
+        return
+        [
+            RowBench.Read($"gradient-norm {Count}", (double)Count * sizeof(float), arena =>
+            {
+                float* x = RowBench.Filled(arena, Count, 1);
+                return () => SumOfSquares(device, x, Count);
+            }),
+        ];
     }
 }

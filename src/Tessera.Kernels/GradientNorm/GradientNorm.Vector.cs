@@ -27,10 +27,10 @@ public static unsafe partial class GradientNorm
             Vector512<float> a = Vector512.Load(x + i), b = Vector512.Load(x + i + 16);
             Vector512<double> a0 = Vector512.WidenLower(a), a1 = Vector512.WidenUpper(a);
             Vector512<double> b0 = Vector512.WidenLower(b), b1 = Vector512.WidenUpper(b);
-            s0 = Vector512.FusedMultiplyAdd(a0, a0, s0);
-            s1 = Vector512.FusedMultiplyAdd(a1, a1, s1);
-            s2 = Vector512.FusedMultiplyAdd(b0, b0, s2);
-            s3 = Vector512.FusedMultiplyAdd(b1, b1, s3);
+            s0 = Vector512.MultiplyAddEstimate(a0, a0, s0);
+            s1 = Vector512.MultiplyAddEstimate(a1, a1, s1);
+            s2 = Vector512.MultiplyAddEstimate(b0, b0, s2);
+            s3 = Vector512.MultiplyAddEstimate(b1, b1, s3);
         }
 
         double sum = VectorMath.Sum((s0 + s1) + (s2 + s3));

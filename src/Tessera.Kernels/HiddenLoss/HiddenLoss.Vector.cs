@@ -45,15 +45,17 @@ public static unsafe partial class HiddenLoss
         int i = 0;
         for (; i <= width - 16; i += 16)
         {
+            VectorMath.Prefetch(student + i + VectorMath.FloatsAhead);
+            VectorMath.Prefetch(teacher + i + VectorMath.FloatsAhead);
             Vector512<float> s = Vector512.Load(student + i), t = Vector512.Load(teacher + i);
             Vector512<double> sl = Vector512.WidenLower(s), sh = Vector512.WidenUpper(s);
             Vector512<double> tl = Vector512.WidenLower(t), th = Vector512.WidenUpper(t);
-            d0 = Vector512.FusedMultiplyAdd(sl, tl, d0);
-            d1 = Vector512.FusedMultiplyAdd(sh, th, d1);
-            s0 = Vector512.FusedMultiplyAdd(sl, sl, s0);
-            s1 = Vector512.FusedMultiplyAdd(sh, sh, s1);
-            t0 = Vector512.FusedMultiplyAdd(tl, tl, t0);
-            t1 = Vector512.FusedMultiplyAdd(th, th, t1);
+            d0 = Vector512.MultiplyAddEstimate(sl, tl, d0);
+            d1 = Vector512.MultiplyAddEstimate(sh, th, d1);
+            s0 = Vector512.MultiplyAddEstimate(sl, sl, s0);
+            s1 = Vector512.MultiplyAddEstimate(sh, sh, s1);
+            t0 = Vector512.MultiplyAddEstimate(tl, tl, t0);
+            t1 = Vector512.MultiplyAddEstimate(th, th, t1);
         }
 
         double dot = VectorMath.Sum(d0 + d1), studentSquares = VectorMath.Sum(s0 + s1), teacherSquares = VectorMath.Sum(t0 + t1);
@@ -75,9 +77,10 @@ public static unsafe partial class HiddenLoss
         int i = 0;
         for (; i <= width - 16; i += 16)
         {
+            VectorMath.Prefetch(gradient + i + VectorMath.FloatsAhead);
             Vector512<float> s = Vector512.Load(student + i), t = Vector512.Load(teacher + i);
-            Vector512<double> low = Vector512.FusedMultiplyAdd(Vector512.WidenLower(s), fs, Vector512.WidenLower(t) * ft);
-            Vector512<double> high = Vector512.FusedMultiplyAdd(Vector512.WidenUpper(s), fs, Vector512.WidenUpper(t) * ft);
+            Vector512<double> low = Vector512.MultiplyAddEstimate(Vector512.WidenLower(s), fs, Vector512.WidenLower(t) * ft);
+            Vector512<double> high = Vector512.MultiplyAddEstimate(Vector512.WidenUpper(s), fs, Vector512.WidenUpper(t) * ft);
             (Vector512.Load(gradient + i) + Vector512.Narrow(low, high)).Store(gradient + i);
         }
 
@@ -106,13 +109,15 @@ public static unsafe partial class HiddenLoss
         int i = 0;
         for (; i <= count - 16; i += 16)
         {
+            VectorMath.PrefetchOnce(student + i + VectorMath.FloatsAhead);
+            VectorMath.PrefetchOnce(teacher + i + VectorMath.FloatsAhead);
             Vector512<float> s = Vector512.Load(student + i), t = Vector512.Load(teacher + i);
             Vector512<double> tl = Vector512.WidenLower(t), th = Vector512.WidenUpper(t);
             Vector512<double> dl = Vector512.WidenLower(s) - tl, dh = Vector512.WidenUpper(s) - th;
-            d0 = Vector512.FusedMultiplyAdd(dl, dl, d0);
-            d1 = Vector512.FusedMultiplyAdd(dh, dh, d1);
-            n0 = Vector512.FusedMultiplyAdd(tl, tl, n0);
-            n1 = Vector512.FusedMultiplyAdd(th, th, n1);
+            d0 = Vector512.MultiplyAddEstimate(dl, dl, d0);
+            d1 = Vector512.MultiplyAddEstimate(dh, dh, d1);
+            n0 = Vector512.MultiplyAddEstimate(tl, tl, n0);
+            n1 = Vector512.MultiplyAddEstimate(th, th, n1);
         }
 
         double difference = VectorMath.Sum(d0 + d1), norm = VectorMath.Sum(n0 + n1);
@@ -132,11 +137,14 @@ public static unsafe partial class HiddenLoss
         ref var a = ref *(SquareArguments*)context;
         var (start, end) = WorkerPool.Share(a.Count, worker, workers, VectorMath.Lanes);
         float* student = a.Student, teacher = a.Teacher, gradient = a.Gradient;
+        bool pastCaches = gradient != student && VectorMath.WritesPastCaches(gradient, a.Count * sizeof(float));
         Vector512<float> factor = Vector512.Create(a.Factor);
         long i = start;
         for (; i <= end - 16; i += 16)
         {
-            ((Vector512.Load(student + i) - Vector512.Load(teacher + i)) * factor).Store(gradient + i);
+            VectorMath.PrefetchOnce(student + i + VectorMath.FloatsAhead);
+            VectorMath.PrefetchOnce(teacher + i + VectorMath.FloatsAhead);
+            VectorMath.Store((Vector512.Load(student + i) - Vector512.Load(teacher + i)) * factor, gradient + i, pastCaches);
         }
 
         for (; i < end; i++)

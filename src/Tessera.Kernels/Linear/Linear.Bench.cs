@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Tessera.Devices;
 using Tessera.Kernels.Measurement;
 
@@ -6,33 +5,54 @@ namespace Tessera.Kernels;
 
 public static unsafe partial class Linear
 {
-    private static readonly (int Outputs, int Inputs, DType Type, int Tokens)[] BenchShapes =
+    private static readonly (int Outputs, int Inputs, int Tokens)[] StreamShapes =
     [
-        (8192, 8192, DType.F32, 1), (8192, 8192, DType.BF16, 1), (1024, 256, DType.F32, 1), (1024, 256, DType.BF16, 1),
-        (8192, 8192, DType.BF16, 4),
+        (8192, 8192, 1), (8192, 8192, 4), (32_000, 768, 1), (4096, 4096, 1), (2048, 768, 1), (1024, 256, 1),
     ];
 
-    /// <summary>One token through a weight larger than the caches and through one inside them; four tokens at once.</summary>
+    private static readonly (int Outputs, int Inputs)[] LayerShapes = [(768, 768), (768, 2048), (2048, 768), (32_000, 768)];
+
+    private static readonly int[] BatchTokens = [25, 64, 128, 256, 1024];
+
+    /// <summary>
+    /// Named <c>gemv</c>: one token, or four, through weights beyond the caches and inside them. Named <c>gemm</c>: the layers
+    /// of a 12-layer, 768-wide model with a vocabulary of 32,000 for batches of tokens, <c>linear tokens x outputs x inputs</c>.
+    /// </summary>
     public static IEnumerable<BenchCase> BenchCases(Device device)
     {
-        foreach (var (outputs, inputs, type, tokens) in BenchShapes)
+        var cases = new List<BenchCase>();
+        foreach (var type in new[] { DType.F32, DType.BF16 })
         {
-            yield return BenchCaseOf(device, outputs, inputs, type, tokens);
+            foreach (var (outputs, inputs, tokens) in StreamShapes)
+            {
+                string shape = $"{outputs}x{inputs}{(tokens == 1 ? "" : $" {tokens} tokens")}";
+                double bytes = (double)outputs * inputs * type.Bytes();
+                cases.Add(new BenchCase("gemv", shape, type.Label(), BenchCeiling.StreamRead, bytes, arena =>
+                    Prepare(device, arena, outputs, inputs, type, tokens)));
+            }
         }
+
+        foreach (var type in new[] { DType.F32, DType.BF16 })
+        {
+            foreach (int tokens in BatchTokens)
+            {
+                foreach (var (outputs, inputs) in LayerShapes)
+                {
+                    cases.Add(new BenchCase(
+                        "gemm", $"linear {tokens}x{outputs}x{inputs}", type.Label(), BenchCeiling.FusedMultiplyAdd,
+                        2.0 * tokens * outputs * inputs, arena => Prepare(device, arena, outputs, inputs, type, tokens)));
+                }
+            }
+        }
+
+        return cases;
     }
 
-    private static BenchCase BenchCaseOf(Device device, int outputs, int inputs, DType type, int tokens)
+    private static Action Prepare(Device device, Arena arena, int outputs, int inputs, DType type, int tokens)
     {
-        float[] weight = Gemm.BenchInputs((long)outputs * inputs * type.Bytes() / sizeof(float), type);
-        float[] vectors = Gemm.BenchInputs((long)tokens * (inputs + outputs), DType.F32);
-        double bytes = (double)outputs * inputs * type.Bytes();
-        return new BenchCase("linear", $"{outputs}x{inputs} T{tokens}", type.Label(), BenchCeiling.StreamRead, bytes, Run);
-
-        void Run()
-        {
-            var view = new MatrixView(Marshal.UnsafeAddrOfPinnedArrayElement(weight, 0), type, outputs, inputs);
-            float* x = (float*)Marshal.UnsafeAddrOfPinnedArrayElement(vectors, 0);
-            Forward(device, x, inputs, view, x + ((long)tokens * inputs), outputs, tokens, accumulate: false);
-        }
+        var weight = new MatrixView(RowBench.Filled(arena, (long)outputs * inputs, type, 1), type, outputs, inputs);
+        float* x = RowBench.Filled(arena, (long)tokens * inputs, 2);
+        float* y = RowBench.Filled(arena, (long)tokens * outputs, 3);
+        return () => Forward(device, x, inputs, weight, y, outputs, tokens, accumulate: false);
     }
 }

@@ -44,7 +44,7 @@ public static unsafe partial class Linear
     /// <summary>Weights a step of the vector kernels takes; the rest of a row is summed one by one.</summary>
     private static int StepOf(DType type)
     {
-        int lanes = Vector512.IsHardwareAccelerated ? 16 : HasFused256 ? 8 : 0;
+        int lanes = Vector512.IsHardwareAccelerated ? 16 : HasFused256 ? 8 : Vector128.IsHardwareAccelerated ? 4 : 0;
         return type == DType.BF16 ? 2 * lanes : lanes;
     }
 
@@ -251,13 +251,22 @@ public static unsafe partial class Linear
             for (int token = 0; token < job->TokenCount; token++)
             {
                 float* x = job->Tokens + (token * job->TokenStride);
-                if (job->Weight.Type == DType.BF16)
+                float* weight = job->Weight.Floats + (row * stride);
+                ushort* halves = job->Weight.Halves + (row * stride);
+                switch (job->Weight.Type, HasFused256)
                 {
-                    DotBf16x256T1R4(job->Weight.Halves + (row * stride), stride, x, job->VectorLength, sums);
-                }
-                else
-                {
-                    DotF32x256T1R4(job->Weight.Floats + (row * stride), stride, x, job->VectorLength, sums);
+                    case (DType.BF16, true):
+                        DotBf16x256T1R4(halves, stride, x, job->VectorLength, sums);
+                        break;
+                    case (DType.BF16, false):
+                        DotBf16x128T1R4(halves, stride, x, job->VectorLength, sums);
+                        break;
+                    case (_, true):
+                        DotF32x256T1R4(weight, stride, x, job->VectorLength, sums);
+                        break;
+                    default:
+                        DotF32x128T1R4(weight, stride, x, job->VectorLength, sums);
+                        break;
                 }
 
                 Finish(job, sums, row, 4, token, 1);
@@ -279,24 +288,35 @@ public static unsafe partial class Linear
             float sum = 0;
             if (job->VectorLength > 0)
             {
-                switch (job->Weight.Type, Vector512.IsHardwareAccelerated)
-                {
-                    case (DType.BF16, true):
-                        DotBf16x512T1R1(job->Weight.Halves + offset, x, job->VectorLength, &sum);
-                        break;
-                    case (DType.BF16, false):
-                        DotBf16x256T1R1(job->Weight.Halves + offset, x, job->VectorLength, &sum);
-                        break;
-                    case (_, true):
-                        DotF32x512T1R1(job->Weight.Floats + offset, x, job->VectorLength, &sum);
-                        break;
-                    default:
-                        DotF32x256T1R1(job->Weight.Floats + offset, x, job->VectorLength, &sum);
-                        break;
-                }
+                DotSingle(job->Weight.Type, job->Weight.Halves + offset, job->Weight.Floats + offset, x, job->VectorLength, &sum);
             }
 
             Finish(job, &sum, row, 1, token, 1);
+        }
+    }
+
+    private static void DotSingle(DType type, ushort* halves, float* weight, float* x, int length, float* sum)
+    {
+        switch (type, Vector512.IsHardwareAccelerated, HasFused256)
+        {
+            case (DType.BF16, true, _):
+                DotBf16x512T1R1(halves, x, length, sum);
+                break;
+            case (DType.BF16, false, true):
+                DotBf16x256T1R1(halves, x, length, sum);
+                break;
+            case (DType.BF16, false, false):
+                DotBf16x128T1R1(halves, x, length, sum);
+                break;
+            case (_, true, _):
+                DotF32x512T1R1(weight, x, length, sum);
+                break;
+            case (_, false, true):
+                DotF32x256T1R1(weight, x, length, sum);
+                break;
+            default:
+                DotF32x128T1R1(weight, x, length, sum);
+                break;
         }
     }
 

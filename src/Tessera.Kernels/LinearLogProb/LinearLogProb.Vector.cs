@@ -46,14 +46,14 @@ public static unsafe partial class LinearLogProb
         {
             Vector512<float> x0 = (Vector512.Load(z + i) - shift) * scale;
             Vector512<float> x1 = (Vector512.Load(z + i + 16) - shift) * scale;
-            s0 = Vector512.FusedMultiplyAdd(x0, VectorMath.Exp(x0), s0);
-            s1 = Vector512.FusedMultiplyAdd(x1, VectorMath.Exp(x1), s1);
+            s0 = Vector512.MultiplyAddEstimate(x0, VectorMath.Exp(x0), s0);
+            s1 = Vector512.MultiplyAddEstimate(x1, VectorMath.Exp(x1), s1);
         }
 
         for (; i < count; i += 16)
         {
             Vector512<float> x = (VectorMath.LoadPart(z + i, Math.Min(16, count - i), max) - shift) * scale;
-            s0 = Vector512.FusedMultiplyAdd(x, VectorMath.Exp(x), s0);
+            s0 = Vector512.MultiplyAddEstimate(x, VectorMath.Exp(x), s0);
         }
 
         return VectorMath.Sum(s0 + s1);

@@ -9,7 +9,9 @@ public static class KernelBench
     private const double SampleSeconds = 0.02;
     private const int MinimumPairs = 9;
 
-    /// <summary>Runs every case and its ceiling in turn (ABAB) and reports the medians of the pairs.</summary>
+    /// <summary>
+    /// Runs every case between two measurements of its ceiling, again and again, and reports the medians of the pairs.
+    /// </summary>
     /// <param name="device">The device the cases were made for.</param>
     /// <param name="cases">What to run; a case's inputs must not be zeros, which some hardware multiplies faster.</param>
     /// <param name="secondsPerCase">Time for the pairs of one case, warm-up not counted.</param>
@@ -24,7 +26,17 @@ public static class KernelBench
 
     private static BenchResult Measure(CpuDevice device, CeilingProbe probe, BenchCase bench, double seconds)
     {
-        int repeats = Settle(bench);
+        using var arena = new Arena($"{bench.Name} {bench.Shape}");
+        Action run = bench.Prepare(arena);
+        int repeats = Settle(run);
+        return bench.Ceiling == BenchCeiling.None
+            ? MeasureTime(device, bench, run, repeats, seconds)
+            : MeasureRate(device, probe, bench, run, repeats, seconds);
+    }
+
+    private static BenchResult MeasureRate(
+        CpuDevice device, CeilingProbe probe, BenchCase bench, Action run, int repeats, double seconds)
+    {
         probe.Rate(bench.Ceiling);
         var rates = new List<double>();
         var ceilings = new List<double>();
@@ -33,7 +45,7 @@ public static class KernelBench
         while (ratios.Count < MinimumPairs || Stopwatch.GetElapsedTime(start).TotalSeconds < seconds)
         {
             double before = probe.Rate(bench.Ceiling);
-            double rate = bench.Work / Time(bench.Run, repeats);
+            double rate = bench.Work / Time(run, repeats);
             double ceiling = (before + probe.Rate(bench.Ceiling)) / 2;
             rates.Add(rate);
             ceilings.Add(ceiling);
@@ -55,18 +67,33 @@ public static class KernelBench
             Quantile(ceilings, 0.5) / 1e9,
             Quantile(ratios, 0.5),
             ratios.Count,
-            (Quantile(ratios, 0.75) - Quantile(ratios, 0.25)) / 2);
+            HalfRange(ratios));
+    }
+
+    private static BenchResult MeasureTime(CpuDevice device, BenchCase bench, Action run, int repeats, double seconds)
+    {
+        var times = new List<double>();
+        long start = Stopwatch.GetTimestamp();
+        while (times.Count < MinimumPairs || Stopwatch.GetElapsedTime(start).TotalSeconds < seconds)
+        {
+            times.Add((Time(run, repeats) * 1e9) - bench.Work);
+        }
+
+        double median = Quantile(times, 0.5);
+        return new BenchResult(
+            bench.Name, bench.Shape, bench.DataType, device.Workers.Count, median, "ns/call", null, null, times.Count,
+            HalfRange(times) / median);
     }
 
     /// <summary>Warms up until two medians agree within 5 % and returns how many calls make a sample.</summary>
-    private static int Settle(BenchCase bench)
+    private static int Settle(Action run)
     {
-        bench.Run();
-        int repeats = (int)Math.Clamp(SampleSeconds / Math.Max(Time(bench.Run, 1), 1e-9), 1, 100_000);
+        run();
+        int repeats = (int)Math.Clamp(SampleSeconds / Math.Max(Time(run, 1), 1e-9), 1, 100_000);
         double previous = 0;
         for (int round = 0; round < 8; round++)
         {
-            double median = Quantile([Time(bench.Run, repeats), Time(bench.Run, repeats), Time(bench.Run, repeats)], 0.5);
+            double median = Quantile([Time(run, repeats), Time(run, repeats), Time(run, repeats)], 0.5);
             if (Math.Abs(median - previous) < 0.05 * median)
             {
                 break;
@@ -90,6 +117,8 @@ public static class KernelBench
 
         return Stopwatch.GetElapsedTime(start).TotalSeconds / repeats;
     }
+
+    private static double HalfRange(List<double> values) => (Quantile(values, 0.75) - Quantile(values, 0.25)) / 2;
 
     /// <summary>A quantile of measured values, interpolated between the two next to it.</summary>
     public static double Quantile(IEnumerable<double> values, double quantile)

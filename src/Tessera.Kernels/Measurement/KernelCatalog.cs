@@ -5,37 +5,27 @@ namespace Tessera.Kernels.Measurement;
 /// <summary>The measured cases of every operation.</summary>
 public static class KernelCatalog
 {
-    private static readonly (string Name, Func<Device, IEnumerable<BenchCase>> Cases)[] Operations =
+    private static readonly Func<Device, IEnumerable<BenchCase>>[] Groups =
     [
-        ("gemm", Gemm.BenchCases), ("gemm", QuantizedLinear.GemmBenchCases), ("linear", Linear.BenchCases),
-        ("gemv", QuantizedLinear.GemvBenchCases),
-        ("attention", Attention.BenchCases), ("rope", Rope.BenchCases),
-        ("qkv-epilogue", QkvEpilogue.BenchCases), ("bias", Bias.BenchCases),
-        ("kv-append", KeyValueStore.BenchCases), ("rmsnorm", RmsNorm.BenchCases), ("swiglu", SwiGlu.BenchCases),
-        ("residual", Residual.BenchCases), ("embedding", Embedding.BenchCases), ("conversion", Conversion.BenchCases),
-        ("block-quantization", BlockQuantization.BenchCases),
-        ("linear-cross-entropy", LinearCrossEntropy.BenchCases), ("linear-kl", LinearKl.BenchCases),
-        ("linear-log-prob", LinearLogProb.BenchCases), ("linear-policy", LinearPolicy.BenchCases),
-        ("hidden-loss", HiddenLoss.BenchCases), ("channel-statistics", ChannelStatistics.BenchCases),
-        ("adamw", AdamW.BenchCases), ("gradient-norm", GradientNorm.BenchCases),
+        Gemm.BenchCases, QuantizedLinear.GemmBenchCases, Linear.BenchCases, QuantizedLinear.GemvBenchCases, Attention.BenchCases,
+        RmsNorm.BenchCases, SwiGlu.BenchCases, Residual.BenchCases, Rope.BenchCases, QkvEpilogue.BenchCases, Bias.BenchCases, KeyValueStore.BenchCases,
+        Embedding.BenchCases, Conversion.BenchCases, BlockQuantization.BenchCases, AdamW.BenchCases, GradientNorm.BenchCases, ChannelStatistics.BenchCases,
+        HiddenLoss.BenchCases,
+        LinearCrossEntropy.BenchCases, LinearKl.BenchCases, LinearLogProb.BenchCases, LinearPolicy.BenchCases,
+        ForkJoinBench.Cases,
     ];
 
-    /// <summary>Names of the operations; the name of each case begins with one of them.</summary>
-    public static IReadOnlyList<string> Names { get; } = [.. Operations.Select(operation => operation.Name).Distinct()];
-
     /// <summary>
-    /// The cases whose "name shape type" contains a filter. They are made one by one as they are asked for, because the
-    /// buffers of all together are large; only operations that the filter can mean are opened.
+    /// Names of the rows: products of matrices, products with one or a few tokens, everything that goes over rows once,
+    /// attention, losses with the head inside, and the start of all workers.
     /// </summary>
-    /// <param name="device">Where they run.</param>
-    /// <param name="filter">For instance <c>linear</c> or <c>gemm 256x256x256</c>; null for all.</param>
-    public static IEnumerable<BenchCase> Cases(Device device, string? filter = null) =>
-        Operations
-            .Where(operation => filter is null || Overlaps(operation.Name, filter))
-            .SelectMany(operation => operation.Cases(device))
-            .Where(bench => filter is null
-                || $"{bench.Name} {bench.Shape} {bench.DataType}".Contains(filter, StringComparison.OrdinalIgnoreCase));
+    public static IReadOnlyList<string> Names { get; } = ["gemm", "gemv", "row", "attention", "loss", "fork-join"];
 
-    private static bool Overlaps(string name, string filter) =>
-        name.Contains(filter, StringComparison.OrdinalIgnoreCase) || filter.Contains(name, StringComparison.OrdinalIgnoreCase);
+    /// <summary>The cases that match a filter. They take no memory before they are measured.</summary>
+    /// <param name="device">Where they run.</param>
+    /// <param name="filter">
+    /// Words that all must be in "name shape type": <c>gemm</c>, <c>row rmsnorm</c>, <c>1024x1024x1024 bf16</c>; null for all.
+    /// </param>
+    public static IEnumerable<BenchCase> Cases(Device device, string? filter = null) =>
+        Groups.SelectMany(group => group(device)).Where(bench => filter is null || bench.Matches(filter));
 }

@@ -17,23 +17,27 @@ public static unsafe partial class QuantizedLinear
     public static IEnumerable<BenchCase> GemmBenchCases(Device device) =>
         from shape in GemmShapes
         from type in Types
-        from bench in Cases(device, "gemm", shape, type)
-        select bench;
+        select Case(device, "gemm", shape, type);
 
     /// <summary>Few tokens, as outputs x inputs and the number of tokens, held against reading as many bytes as the weight has.</summary>
     public static IEnumerable<BenchCase> GemvBenchCases(Device device) =>
         from shape in GemvShapes
         from type in Types
-        from bench in Cases(device, "gemv", shape, type)
-        select bench;
+        select Case(device, "gemv", shape, type);
 
-    private static IEnumerable<BenchCase> Cases(Device device, string name, (int Tokens, int Outputs, int Inputs) shape, DType type)
+    private static BenchCase Case(Device device, string name, (int Tokens, int Outputs, int Inputs) shape, DType type)
     {
-        using var arena = new Arena("quantised linear bench");
-        yield return MakeBenchCase(device, arena, name, shape, type);
+        var (tokens, outputs, inputs) = shape;
+        return name == "gemm"
+            ? new BenchCase(
+                name, $"{tokens}x{outputs}x{inputs}", type.Label(), BenchCeiling.Int8DotProduct, 2.0 * tokens * outputs * inputs,
+                arena => Prepare(device, arena, shape, type))
+            : new BenchCase(
+                name, $"{outputs}x{inputs}{(tokens == 1 ? "" : $" {tokens} tokens")}", type.Label(), BenchCeiling.StreamRead,
+                type.MatrixBytes(outputs, inputs), arena => Prepare(device, arena, shape, type));
     }
 
-    private static BenchCase MakeBenchCase(Device device, Arena arena, string name, (int Tokens, int Outputs, int Inputs) shape, DType type)
+    private static Action Prepare(Device device, Arena arena, (int Tokens, int Outputs, int Inputs) shape, DType type)
     {
         var (tokens, outputs, inputs) = shape;
         var weight = new MatrixView(arena.Allocate(type.MatrixBytes(outputs, inputs)), type, outputs, inputs);
@@ -45,9 +49,6 @@ public static unsafe partial class QuantizedLinear
         }
 
         float* x = RowBench.Filled(arena, (long)tokens * inputs, 2), y = arena.Floats((long)tokens * outputs);
-        void Run() => Forward(device, x, inputs, weight, y, outputs, tokens, accumulate: false);
-        return name == "gemm"
-            ? new BenchCase(name, $"{tokens}x{outputs}x{inputs}", type.Label(), BenchCeiling.Int8DotProduct, 2.0 * tokens * outputs * inputs, Run)
-            : new BenchCase(name, $"{outputs}x{inputs}{(tokens == 1 ? "" : $" {tokens} tokens")}", type.Label(), BenchCeiling.StreamRead, type.MatrixBytes(outputs, inputs), Run);
+        return () => Forward(device, x, inputs, weight, y, outputs, tokens, accumulate: false);
     }
 }

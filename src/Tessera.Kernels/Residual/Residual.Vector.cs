@@ -7,7 +7,20 @@ namespace Tessera.Kernels;
 public static unsafe partial class Residual
 {
     /// <summary>target += source on the calling thread.</summary>
-    internal static void AddInto(float* target, float* source, long count) => AddRange(target, source, target, count, false);
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    internal static void AddInto(float* target, float* source, long count)
+    {
+        long i = 0;
+        for (; i <= count - 16; i += 16)
+        {
+            (Vector512.Load(target + i) + Vector512.Load(source + i)).Store(target + i);
+        }
+
+        for (; i < count; i++)
+        {
+            target[i] += source[i];
+        }
+    }
 
     private static void AddBody(void* context, int worker, int workers)
     {
@@ -31,6 +44,15 @@ public static unsafe partial class Residual
         long i = 0;
         for (; i <= count - 64; i += 64)
         {
+            float* ahead = a + i + VectorMath.FloatsAhead, other = b + i + VectorMath.FloatsAhead;
+            VectorMath.PrefetchOnce(ahead);
+            VectorMath.PrefetchOnce(ahead + 16);
+            VectorMath.PrefetchOnce(ahead + 32);
+            VectorMath.PrefetchOnce(ahead + 48);
+            VectorMath.PrefetchOnce(other);
+            VectorMath.PrefetchOnce(other + 16);
+            VectorMath.PrefetchOnce(other + 32);
+            VectorMath.PrefetchOnce(other + 48);
             VectorMath.Store(Vector512.Load(a + i) + Vector512.Load(b + i), sum + i, pastCaches);
             VectorMath.Store(Vector512.Load(a + i + 16) + Vector512.Load(b + i + 16), sum + i + 16, pastCaches);
             VectorMath.Store(Vector512.Load(a + i + 32) + Vector512.Load(b + i + 32), sum + i + 32, pastCaches);

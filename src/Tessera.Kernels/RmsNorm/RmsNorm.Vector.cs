@@ -4,6 +4,10 @@ using Tessera.Devices;
 
 namespace Tessera.Kernels;
 
+/// <content>
+/// The forward. A row is read from memory while the row before it is written, in one loop: two loops, one that reads and one that
+/// writes, left the memory idle for a quarter of the time.
+/// </content>
 public static unsafe partial class RmsNorm
 {
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -11,26 +15,48 @@ public static unsafe partial class RmsNorm
     {
         ref var a = ref *(ForwardArguments*)context;
         var (start, end) = WorkerPool.Share(a.Tokens, worker, workers);
-        bool pastCaches = a.Y != a.X && a.Y != a.Branch && VectorMath.WritesPastCaches(a.Y, a.Tokens, a.Width);
-        for (int t = start; t < end; t++)
+        if (start == end)
         {
-            long offset = (long)t * a.Width;
-            float* row = a.X + offset;
-            float* ahead = row + a.Width, branchAhead = ahead;
-            float squares;
-            if (a.Branch is null)
+            return;
+        }
+
+        int width = a.Width;
+        bool pastCaches = a.Y != a.X && a.Y != a.Branch && VectorMath.WritesPastCaches(a.Y, a.Tokens, width);
+        float* normalised = a.Branch is null ? a.X : a.Updated;
+
+        // The updated residual goes past the caches, too, where it is not updated in place; the row is then normalised from a
+        // copy. Two copies take turns.
+        float* near = a.Near is null ? null : a.Near + (2L * worker * width), other = near + width;
+        long offset = (long)start * width;
+        float squares = a.Branch is null
+            ? SumOfSquares(a.X + offset, width)
+            : AddAndSumSquares(a.X + offset, a.Branch + offset, a.Updated + offset, near, width);
+        for (int t = start; t < end; t++, offset += width)
+        {
+            float* row = near is null ? normalised + offset : near;
+            float scale = InverseRootMean(squares, row, width, a.Epsilon);
+            long next = offset + width;
+            if (t + 1 == end)
             {
-                squares = SumOfSquares(row, a.Width);
+                Normalise(row, a.Gain, a.Y + offset, scale, 0, width, pastCaches);
+            }
+            else if (a.Branch is null)
+            {
+                squares = NormaliseAndSum(row, a.Gain, a.Y + offset, scale, a.X + next, width, pastCaches);
             }
             else
             {
-                row = a.Updated + offset;
-                branchAhead = a.Branch + offset + a.Width;
-                squares = AddAndSumSquares(a.X + offset, a.Branch + offset, row, a.Width);
+                squares = NormaliseAndAdd(
+                    row, a.Gain, a.Y + offset, scale, a.X + next, a.Branch + next, a.Updated + next,
+                    near is null ? null : other, width, pastCaches);
+                if (near is not null)
+                {
+                    float* free = near;
+                    near = other;
+                    other = free;
+                }
             }
 
-            float scale = InverseRootMean(squares, row, a.Width, a.Epsilon);
-            Normalise(row, a.Gain, a.Y + offset, scale, a.Width, ahead, branchAhead, pastCaches);
             if (a.InverseRms is not null)
             {
                 a.InverseRms[t] = scale;
@@ -63,22 +89,22 @@ public static unsafe partial class RmsNorm
         {
             Vector512<float> x0 = Vector512.Load(x + i), x1 = Vector512.Load(x + i + 16);
             Vector512<float> x2 = Vector512.Load(x + i + 32), x3 = Vector512.Load(x + i + 48);
-            s0 = Vector512.FusedMultiplyAdd(x0, x0, s0);
-            s1 = Vector512.FusedMultiplyAdd(x1, x1, s1);
-            s2 = Vector512.FusedMultiplyAdd(x2, x2, s2);
-            s3 = Vector512.FusedMultiplyAdd(x3, x3, s3);
+            s0 = Vector512.MultiplyAddEstimate(x0, x0, s0);
+            s1 = Vector512.MultiplyAddEstimate(x1, x1, s1);
+            s2 = Vector512.MultiplyAddEstimate(x2, x2, s2);
+            s3 = Vector512.MultiplyAddEstimate(x3, x3, s3);
         }
 
         for (; i <= width - 16; i += 16)
         {
             Vector512<float> v = Vector512.Load(x + i);
-            s0 = Vector512.FusedMultiplyAdd(v, v, s0);
+            s0 = Vector512.MultiplyAddEstimate(v, v, s0);
         }
 
         if (i < width)
         {
             Vector512<float> v = VectorMath.LoadPart(x + i, width - i);
-            s1 = Vector512.FusedMultiplyAdd(v, v, s1);
+            s1 = Vector512.MultiplyAddEstimate(v, v, s1);
         }
 
         return VectorMath.Sum((s0 + s1) + (s2 + s3));
@@ -86,7 +112,7 @@ public static unsafe partial class RmsNorm
 
     // The same order of additions as SumOfSquares, so that the fused form gives the bits of addition, then Forward.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float AddAndSumSquares(float* residual, float* branch, float* updated, int width)
+    private static float AddAndSumSquares(float* residual, float* branch, float* updated, float* near, int width)
     {
         Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
         int i = 0;
@@ -96,44 +122,40 @@ public static unsafe partial class RmsNorm
             Vector512<float> x1 = Vector512.Load(residual + i + 16) + Vector512.Load(branch + i + 16);
             Vector512<float> x2 = Vector512.Load(residual + i + 32) + Vector512.Load(branch + i + 32);
             Vector512<float> x3 = Vector512.Load(residual + i + 48) + Vector512.Load(branch + i + 48);
-            x0.Store(updated + i);
-            x1.Store(updated + i + 16);
-            x2.Store(updated + i + 32);
-            x3.Store(updated + i + 48);
-            s0 = Vector512.FusedMultiplyAdd(x0, x0, s0);
-            s1 = Vector512.FusedMultiplyAdd(x1, x1, s1);
-            s2 = Vector512.FusedMultiplyAdd(x2, x2, s2);
-            s3 = Vector512.FusedMultiplyAdd(x3, x3, s3);
+            StoreBoth(x0, updated + i, near, i);
+            StoreBoth(x1, updated + i + 16, near, i + 16);
+            StoreBoth(x2, updated + i + 32, near, i + 32);
+            StoreBoth(x3, updated + i + 48, near, i + 48);
+            s0 = Vector512.MultiplyAddEstimate(x0, x0, s0);
+            s1 = Vector512.MultiplyAddEstimate(x1, x1, s1);
+            s2 = Vector512.MultiplyAddEstimate(x2, x2, s2);
+            s3 = Vector512.MultiplyAddEstimate(x3, x3, s3);
         }
 
         for (; i <= width - 16; i += 16)
         {
             Vector512<float> v = Vector512.Load(residual + i) + Vector512.Load(branch + i);
-            v.Store(updated + i);
-            s0 = Vector512.FusedMultiplyAdd(v, v, s0);
+            StoreBoth(v, updated + i, near, i);
+            s0 = Vector512.MultiplyAddEstimate(v, v, s0);
         }
 
         if (i < width)
         {
             Vector512<float> v = VectorMath.LoadPart(residual + i, width - i) + VectorMath.LoadPart(branch + i, width - i);
             VectorMath.StorePart(v, updated + i, width - i);
-            s1 = Vector512.FusedMultiplyAdd(v, v, s1);
+            s1 = Vector512.MultiplyAddEstimate(v, v, s1);
         }
 
         return VectorMath.Sum((s0 + s1) + (s2 + s3));
     }
 
-    // The row is in the first cache by now; memory is kept busy by asking for the next one.
+    /// <summary>Normalises a row from element <paramref name="i"/> on, which is then near.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Normalise(
-        float* x, float* gain, float* y, float scale, int width, float* ahead, float* branchAhead, bool pastCaches)
+    private static void Normalise(float* x, float* gain, float* y, float scale, int i, int width, bool pastCaches)
     {
         Vector512<float> factor = Vector512.Create(scale);
-        int i = 0;
         for (; i <= width - 16; i += 16)
         {
-            VectorMath.Prefetch(ahead + i);
-            VectorMath.Prefetch(branchAhead + i);
             VectorMath.Store(Vector512.Load(x + i) * factor * Vector512.Load(gain + i), y + i, pastCaches);
         }
 
@@ -143,119 +165,115 @@ public static unsafe partial class RmsNorm
         }
     }
 
+    // The order of additions of SumOfSquares.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void BackwardBody(void* context, int worker, int workers)
+    private static float NormaliseAndSum(float* x, float* gain, float* y, float scale, float* next, int width, bool pastCaches)
     {
-        ref var a = ref *(BackwardArguments*)context;
-        int grain = a.Partials is null ? 1 : RowLaunch.BlockTokens;
-        bool pastCaches = !a.Accumulate && a.GradX != a.GradY && VectorMath.WritesPastCaches(a.GradX, a.Tokens, a.Width);
-        var (start, end) = WorkerPool.Share(a.Tokens, worker, workers, grain);
-        for (int t = start; t < end; t++)
-        {
-            long offset = (long)t * a.Width;
-            float scale = a.InverseRms[t];
-            if (a.Partials is not null)
-            {
-                float* partial = a.Partials + ((long)(t / RowLaunch.BlockTokens) * a.Width);
-                if (t % RowLaunch.BlockTokens == 0)
-                {
-                    new Span<float>(partial, a.Width).Clear();
-                }
-
-                GainRow(a.GradY + offset, a.X + offset, partial, scale, a.Width);
-            }
-
-            float mean = Projection(a.GradY + offset, a.X + offset, a.Gain, scale, a.Width) / a.Width;
-            InputRow(a.GradY + offset, a.X + offset, a.Gain, a.GradX + offset, scale, mean, a.Accumulate, pastCaches, a.Width);
-        }
-    }
-
-    // Σ gradY · gain · x̂
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float Projection(float* gradY, float* x, float* gain, float scale, int width)
-    {
+        Vector512<float> factor = Vector512.Create(scale);
         Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
         int i = 0;
         for (; i <= width - 64; i += 64)
         {
-            s0 = Vector512.FusedMultiplyAdd(Vector512.Load(gradY + i) * Vector512.Load(gain + i), Vector512.Load(x + i), s0);
-            s1 = Vector512.FusedMultiplyAdd(
-                Vector512.Load(gradY + i + 16) * Vector512.Load(gain + i + 16), Vector512.Load(x + i + 16), s1);
-            s2 = Vector512.FusedMultiplyAdd(
-                Vector512.Load(gradY + i + 32) * Vector512.Load(gain + i + 32), Vector512.Load(x + i + 32), s2);
-            s3 = Vector512.FusedMultiplyAdd(
-                Vector512.Load(gradY + i + 48) * Vector512.Load(gain + i + 48), Vector512.Load(x + i + 48), s3);
+            float* ahead = next + i + VectorMath.FloatsAhead;
+            VectorMath.Prefetch(ahead);
+            VectorMath.Prefetch(ahead + 16);
+            VectorMath.Prefetch(ahead + 32);
+            VectorMath.Prefetch(ahead + 48);
+            Vector512<float> x0 = Vector512.Load(next + i), x1 = Vector512.Load(next + i + 16);
+            Vector512<float> x2 = Vector512.Load(next + i + 32), x3 = Vector512.Load(next + i + 48);
+            s0 = Vector512.MultiplyAddEstimate(x0, x0, s0);
+            s1 = Vector512.MultiplyAddEstimate(x1, x1, s1);
+            s2 = Vector512.MultiplyAddEstimate(x2, x2, s2);
+            s3 = Vector512.MultiplyAddEstimate(x3, x3, s3);
+            VectorMath.Store(Vector512.Load(x + i) * factor * Vector512.Load(gain + i), y + i, pastCaches);
+            VectorMath.Store(Vector512.Load(x + i + 16) * factor * Vector512.Load(gain + i + 16), y + i + 16, pastCaches);
+            VectorMath.Store(Vector512.Load(x + i + 32) * factor * Vector512.Load(gain + i + 32), y + i + 32, pastCaches);
+            VectorMath.Store(Vector512.Load(x + i + 48) * factor * Vector512.Load(gain + i + 48), y + i + 48, pastCaches);
         }
 
+        Normalise(x, gain, y, scale, i, width, pastCaches);
         for (; i <= width - 16; i += 16)
         {
-            s0 = Vector512.FusedMultiplyAdd(Vector512.Load(gradY + i) * Vector512.Load(gain + i), Vector512.Load(x + i), s0);
+            Vector512<float> v = Vector512.Load(next + i);
+            s0 = Vector512.MultiplyAddEstimate(v, v, s0);
         }
 
         if (i < width)
         {
-            int rest = width - i;
-            Vector512<float> d = VectorMath.LoadPart(gradY + i, rest) * VectorMath.LoadPart(gain + i, rest);
-            s1 = Vector512.FusedMultiplyAdd(d, VectorMath.LoadPart(x + i, rest), s1);
+            Vector512<float> v = VectorMath.LoadPart(next + i, width - i);
+            s1 = Vector512.MultiplyAddEstimate(v, v, s1);
         }
 
-        return VectorMath.Sum((s0 + s1) + (s2 + s3)) * scale;
+        return VectorMath.Sum((s0 + s1) + (s2 + s3));
     }
 
+    // The order of additions of AddAndSumSquares.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void InputRow(
-        float* gradY, float* x, float* gain, float* gradX, float scale, float mean, bool accumulate, bool pastCaches, int width)
-    {
-        Vector512<float> factor = Vector512.Create(scale), shift = Vector512.Create(-mean);
-        int i = 0;
-        for (; i <= width - 16; i += 16)
-        {
-            VectorMath.Prefetch(x + i + width);
-            VectorMath.Prefetch(gradY + i + width);
-            Vector512<float> normal = Vector512.Load(x + i) * factor;
-            Vector512<float> d = Vector512.FusedMultiplyAdd(
-                normal, shift, Vector512.Load(gradY + i) * Vector512.Load(gain + i)) * factor;
-            if (accumulate)
-            {
-                d += Vector512.Load(gradX + i);
-            }
-
-            VectorMath.Store(d, gradX + i, pastCaches);
-        }
-
-        for (; i < width; i++)
-        {
-            float d = MathF.FusedMultiplyAdd(x[i] * scale, -mean, gradY[i] * gain[i]) * scale;
-            gradX[i] = accumulate ? gradX[i] + d : d;
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void GainRow(float* gradY, float* x, float* partial, float scale, int width)
+    private static float NormaliseAndAdd(
+        float* x, float* gain, float* y, float scale, float* residual, float* branch, float* updated, float* near, int width,
+        bool pastCaches)
     {
         Vector512<float> factor = Vector512.Create(scale);
+        Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
         int i = 0;
+        for (; i <= width - 64; i += 64)
+        {
+            float* ahead = residual + i + VectorMath.FloatsAhead, branchAhead = branch + i + VectorMath.FloatsAhead;
+            VectorMath.Prefetch(ahead);
+            VectorMath.Prefetch(ahead + 16);
+            VectorMath.Prefetch(ahead + 32);
+            VectorMath.Prefetch(ahead + 48);
+            VectorMath.PrefetchOnce(branchAhead);
+            VectorMath.PrefetchOnce(branchAhead + 16);
+            VectorMath.PrefetchOnce(branchAhead + 32);
+            VectorMath.PrefetchOnce(branchAhead + 48);
+            Vector512<float> x0 = Vector512.Load(residual + i) + Vector512.Load(branch + i);
+            Vector512<float> x1 = Vector512.Load(residual + i + 16) + Vector512.Load(branch + i + 16);
+            Vector512<float> x2 = Vector512.Load(residual + i + 32) + Vector512.Load(branch + i + 32);
+            Vector512<float> x3 = Vector512.Load(residual + i + 48) + Vector512.Load(branch + i + 48);
+            StoreBoth(x0, updated + i, near, i);
+            StoreBoth(x1, updated + i + 16, near, i + 16);
+            StoreBoth(x2, updated + i + 32, near, i + 32);
+            StoreBoth(x3, updated + i + 48, near, i + 48);
+            s0 = Vector512.MultiplyAddEstimate(x0, x0, s0);
+            s1 = Vector512.MultiplyAddEstimate(x1, x1, s1);
+            s2 = Vector512.MultiplyAddEstimate(x2, x2, s2);
+            s3 = Vector512.MultiplyAddEstimate(x3, x3, s3);
+            VectorMath.Store(Vector512.Load(x + i) * factor * Vector512.Load(gain + i), y + i, pastCaches);
+            VectorMath.Store(Vector512.Load(x + i + 16) * factor * Vector512.Load(gain + i + 16), y + i + 16, pastCaches);
+            VectorMath.Store(Vector512.Load(x + i + 32) * factor * Vector512.Load(gain + i + 32), y + i + 32, pastCaches);
+            VectorMath.Store(Vector512.Load(x + i + 48) * factor * Vector512.Load(gain + i + 48), y + i + 48, pastCaches);
+        }
+
+        Normalise(x, gain, y, scale, i, width, pastCaches);
         for (; i <= width - 16; i += 16)
         {
-            Vector512.FusedMultiplyAdd(
-                Vector512.Load(gradY + i), Vector512.Load(x + i) * factor, Vector512.Load(partial + i)).Store(partial + i);
+            Vector512<float> v = Vector512.Load(residual + i) + Vector512.Load(branch + i);
+            StoreBoth(v, updated + i, near, i);
+            s0 = Vector512.MultiplyAddEstimate(v, v, s0);
         }
 
-        for (; i < width; i++)
+        if (i < width)
         {
-            partial[i] = MathF.FusedMultiplyAdd(gradY[i], x[i] * scale, partial[i]);
+            Vector512<float> v = VectorMath.LoadPart(residual + i, width - i) + VectorMath.LoadPart(branch + i, width - i);
+            VectorMath.StorePart(v, updated + i, width - i);
+            s1 = Vector512.MultiplyAddEstimate(v, v, s1);
         }
+
+        return VectorMath.Sum((s0 + s1) + (s2 + s3));
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void GainBody(void* context, int worker, int workers)
+    /// <summary>Past the caches with a copy of the row near, or through them.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreBoth(Vector512<float> v, float* target, float* near, int i)
     {
-        ref var a = ref *(BackwardArguments*)context;
-        var (start, end) = WorkerPool.Share(a.Width, worker, workers, 16);
-        int blocks = RowLaunch.Blocks(a.Tokens, RowLaunch.BlockTokens);
-        for (int block = 0; block < blocks; block++)
+        if (near is null)
         {
-            Residual.AddInto(a.GradGain + start, a.Partials + ((long)block * a.Width) + start, end - start);
+            v.Store(target);
+            return;
         }
+
+        v.StoreAlignedNonTemporal(target);
+        v.Store(near + i);
     }
 }

@@ -70,7 +70,14 @@ public static unsafe partial class RmsNorm
             Width = width,
             Epsilon = epsilon,
         };
+        var mark = cpu.Scratch.Mark();
+        if (updatedResidual != residual && updatedResidual != branch && VectorMath.WritesPastCaches(updatedResidual, tokens, width))
+        {
+            arguments.Near = cpu.Scratch.Floats(2L * width * cpu.Workers.Count);
+        }
+
         RowLaunch.Run(cpu, &ForwardBody, &arguments, (long)tokens * width);
+        cpu.Scratch.Release(mark);
     }
 
     /// <summary>
@@ -121,6 +128,7 @@ public static unsafe partial class RmsNorm
         public float* X;
         public float* Branch;
         public float* Updated;
+        public float* Near;
         public float* Gain;
         public float* Y;
         public float* InverseRms;

@@ -1,5 +1,4 @@
 using System.Diagnostics.CodeAnalysis;
-using System.Runtime.InteropServices;
 using Tessera.Devices;
 using Tessera.Kernels.Measurement;
 
@@ -8,31 +7,34 @@ namespace Tessera.Kernels;
 /// <content>Benchmark cases.</content>
 public static unsafe partial class Rope
 {
-    /// <summary>Training steps of a small and of a 1B model. The buffers live as long as the process.</summary>
+    /// <summary>Queries and keys of packed rows in place: a small model's heads and those of a 1B model, out of cache.</summary>
+    /// <remarks>Bytes an element: 8 (read and written). Cosines and sines of 1,024 positions stay in the caches.</remarks>
     public static IEnumerable<BenchCase> BenchCases(Device device)
     {
-        yield return BenchForward(device, tokens: 8192, heads: 12, headDim: 32);
-        yield return BenchForward(device, tokens: 4096, heads: 40, headDim: 64);
+        var cases = new List<BenchCase>();
+        foreach (var (tokens, heads, headDim) in new[] { (87_381, 12, 32), (13_107, 40, 64) })
+        {
+            double bytes = 2.0 * tokens * heads * headDim * sizeof(float);
+            cases.Add(RowBench.Copy($"rope {tokens}x{heads}x{headDim}", bytes, arena =>
+                BenchForward(device, arena, tokens, heads, headDim)));
+        }
+
+        return cases;
     }
 
     [SuppressMessage("Reliability", "CA2000", Justification = "The case keeps its table for as long as the process lives.")]
-    private static BenchCase BenchForward(Device device, int tokens, int heads, int headDim)
+    private static Action BenchForward(Device device, Arena arena, int tokens, int heads, int headDim)
     {
-        long elements = (long)tokens * heads * headDim;
-        var rows = (float*)NativeMemory.AlignedAlloc((nuint)(elements * sizeof(float)), 64);
-        var positions = (int*)NativeMemory.AlignedAlloc((nuint)tokens * sizeof(int), 64);
-        var table = new RopeTable(headDim, 500_000, null, 1024);
-        for (long i = 0; i < elements; i++)
-        {
-            rows[i] = ((i * 37 % 101) - 50) * 0.01f;
-        }
-
+        const int Positions = 1024;
+        long stride = (long)heads * headDim;
+        float* rows = RowBench.Filled(arena, tokens * stride, 1);
+        var positions = (int*)arena.Allocate(tokens * sizeof(int));
+        var table = new RopeTable(headDim, 500_000, null, Positions);
         for (int t = 0; t < tokens; t++)
         {
-            positions[t] = t % 1024;
+            positions[t] = t % Positions;
         }
 
-        return new BenchCase("rope", $"{tokens}x{heads}x{headDim}", "f32", BenchCeiling.StreamCopy, 2.0 * elements * sizeof(float), () =>
-            Forward(device, rows, (long)heads * headDim, heads, headDim, positions, tokens, table));
+        return () => Forward(device, rows, stride, heads, headDim, positions, tokens, table);
     }
 }

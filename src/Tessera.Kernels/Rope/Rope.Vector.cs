@@ -33,8 +33,8 @@ public static unsafe partial class Rope
             var b = Vector512.Load(head + half + j);
             var cosine = Vector512.Load(cosines + j);
             var sine = Vector512.Load(sines + j) * Vector512.Create(direction);
-            Vector512.FusedMultiplyAdd(a, cosine, -(b * sine)).Store(head + j);
-            Vector512.FusedMultiplyAdd(b, cosine, a * sine).Store(head + half + j);
+            Vector512.MultiplyAddEstimate(a, cosine, -(b * sine)).Store(head + j);
+            Vector512.MultiplyAddEstimate(b, cosine, a * sine).Store(head + half + j);
         }
 
         for (; j + 8 <= half; j += 8)
@@ -43,8 +43,8 @@ public static unsafe partial class Rope
             var b = Vector256.Load(head + half + j);
             var cosine = Vector256.Load(cosines + j);
             var sine = Vector256.Load(sines + j) * Vector256.Create(direction);
-            Vector256.FusedMultiplyAdd(a, cosine, -(b * sine)).Store(head + j);
-            Vector256.FusedMultiplyAdd(b, cosine, a * sine).Store(head + half + j);
+            Vector256.MultiplyAddEstimate(a, cosine, -(b * sine)).Store(head + j);
+            Vector256.MultiplyAddEstimate(b, cosine, a * sine).Store(head + half + j);
         }
 
         for (; j < half; j++)

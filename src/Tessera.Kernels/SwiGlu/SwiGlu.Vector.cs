@@ -34,6 +34,17 @@ public static unsafe partial class SwiGlu
     private static void ForwardRow(float* gate, float* up, float* h, int width, bool pastCaches)
     {
         int i = 0;
+        for (; i <= width - 32; i += 32)
+        {
+            VectorMath.Prefetch(gate + i + VectorMath.FloatsAhead);
+            VectorMath.Prefetch(gate + i + 16 + VectorMath.FloatsAhead);
+            VectorMath.Prefetch(up + i + VectorMath.FloatsAhead);
+            VectorMath.Prefetch(up + i + 16 + VectorMath.FloatsAhead);
+            Vector512<float> low = Silu(Vector512.Load(gate + i)), high = Silu(Vector512.Load(gate + i + 16));
+            VectorMath.Store(low * Vector512.Load(up + i), h + i, pastCaches);
+            VectorMath.Store(high * Vector512.Load(up + i + 16), h + i + 16, pastCaches);
+        }
+
         for (; i <= width - 16; i += 16)
         {
             VectorMath.Store(Silu(Vector512.Load(gate + i)) * Vector512.Load(up + i), h + i, pastCaches);
@@ -53,6 +64,9 @@ public static unsafe partial class SwiGlu
         int i = 0;
         for (; i <= width - 16; i += 16)
         {
+            VectorMath.Prefetch(gateUp + i + VectorMath.FloatsAhead);
+            VectorMath.Prefetch(gateUp + width + i + VectorMath.FloatsAhead);
+            VectorMath.Prefetch(gradH + i + VectorMath.FloatsAhead);
             var (dGate, dUp) = Gradients(Vector512.Load(gateUp + i), Vector512.Load(gateUp + width + i), Vector512.Load(gradH + i));
             VectorMath.Store(dGate, gradGateUp + i, pastCaches);
             VectorMath.Store(dUp, gradGateUp + width + i, pastCaches);
@@ -78,7 +92,7 @@ public static unsafe partial class SwiGlu
         Vector512<float> gate, Vector512<float> up, Vector512<float> gradH)
     {
         Vector512<float> sigmoid = Vector512<float>.One / (Vector512<float>.One + VectorMath.Exp(-gate));
-        Vector512<float> slope = Vector512.FusedMultiplyAdd(gate, Vector512<float>.One - sigmoid, Vector512<float>.One);
+        Vector512<float> slope = Vector512.MultiplyAddEstimate(gate, Vector512<float>.One - sigmoid, Vector512<float>.One);
         return (gradH * up * sigmoid * slope, gradH * gate * sigmoid);
     }
 }

@@ -2,8 +2,8 @@ namespace Tessera.Models.Templates;
 
 /// <summary>What a template may use up while it is read and rendered: a template is a program from a stranger.</summary>
 /// <remarks>
-/// The defaults leave room for conversations of a million characters and stop a hostile template within seconds and about a
-/// gigabyte.
+/// The defaults leave room for conversations of a million characters and stop a hostile template within about a second
+/// and half a gigabyte.
 /// </remarks>
 public sealed record TemplateLimits
 {
@@ -14,7 +14,7 @@ public sealed record TemplateLimits
     public int MaxNesting { get; init; } = 150;
 
     /// <summary>Most evaluated nodes, visited elements and, in blocks of 32, copied or searched characters of one rendering.</summary>
-    public long MaxSteps { get; init; } = 20_000_000;
+    public long MaxSteps { get; init; } = 10_000_000;
 
     /// <summary>Most evaluations, macros, loops and levels of a value open inside each other.</summary>
     public int MaxDepth { get; init; } = 1000;
@@ -23,8 +23,8 @@ public sealed record TemplateLimits
     public int MaxOutputLength { get; init; } = 1 << 25;
 
     /// <summary>Most characters of a string, or elements of a list, that an expression may build.</summary>
-    public int MaxValueLength { get; init; } = 1 << 24;
+    public int MaxValueLength { get; init; } = 1 << 23;
 
     /// <summary>Most characters of all values built in one rendering together; an element of a list counts as 16.</summary>
-    public long MaxBuiltLength { get; init; } = 400_000_000;
+    public long MaxBuiltLength { get; init; } = 50_000_000;
 }

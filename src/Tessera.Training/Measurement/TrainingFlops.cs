@@ -36,7 +36,9 @@ public readonly record struct TrainingFlops(double Products, double FullAttentio
                 LinearFeedForwardConfiguration => hidden * hidden,
                 _ => 0,
             };
-            attention += layer.Mixer is AttentionConfiguration ? 12.0 * model.HeadCount * model.HeadDim * length : 0;
+            attention += layer.Mixer is AttentionConfiguration { Window: var window }
+                ? 12.0 * model.HeadCount * model.HeadDim * Math.Min(length, window ?? length)
+                : 0;
         }
 
         return new TrainingFlops(6 * parameters, attention);

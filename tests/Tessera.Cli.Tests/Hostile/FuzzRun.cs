@@ -57,7 +57,8 @@ internal sealed partial class FuzzRun(FuzzTarget target, ulong seed) : IDisposab
             {
                 broken = problem;
             }
-        }, 16 << 20) { IsBackground = true, Name = $"fuzz {target.Name}" };
+        }, 16 << 20)
+        { IsBackground = true, Name = $"fuzz {target.Name}" };
         Volatile.Write(ref _beat, Stopwatch.GetTimestamp());
         worker.Start();
         while (!worker.Join(TimeSpan.FromSeconds(1)))
@@ -90,6 +91,7 @@ internal sealed partial class FuzzRun(FuzzTarget target, ulong seed) : IDisposab
     }
 
     [LibraryImport("libc", EntryPoint = "clock_gettime")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int ClockGetTime(int clock, out Time time);
 
     private void Try(int index)

@@ -21,7 +21,7 @@ public class FuzzTests(ITestOutputHelper output, TinyModel files)
     [Trait("Category", "Slow")]
     [MemberData(nameof(Kinds))]
     public void Many_mutants_are_read_or_refused_by_file_and_field(string kind) =>
-        Run(kind, (int)Setting("TESSERA_FUZZ_MUTANTS", SlowMutants) / Kinds.Count, (ulong)Setting("TESSERA_FUZZ_SEED", 20_261_122));
+        Run(kind, (int)((Setting("TESSERA_FUZZ_MUTANTS", SlowMutants) + Kinds.Count - 1) / Kinds.Count), (ulong)Setting("TESSERA_FUZZ_SEED", 20_261_122));
 
     private static long Setting(string name, long otherwise) =>
         long.TryParse(Environment.GetEnvironmentVariable(name), NumberStyles.None, CultureInfo.InvariantCulture, out long value) ? value : otherwise;

@@ -1,6 +1,7 @@
+using System.Collections.Immutable;
 using Tessera.Devices;
 using Tessera.Models;
-using Tessera.Models.Blocks;
+using Tessera.Models.Configuration;
 using Tessera.Models.Tests;
 using Tessera.Tensors;
 using Tessera.Training.Data;
@@ -13,6 +14,13 @@ public sealed unsafe class RecomputeTests : IDisposable
 {
     private const int Vocabulary = 41;
     private static readonly int[] Lengths = [9, 14, 5, 11, 7, 2, 16];
+    private static readonly ImmutableArray<LayerConfiguration> AllParts =
+    [
+        new(new AttentionConfiguration(2) { HasQkvBias = true, HasOutputBias = true, Window = 5 }, new SwiGluConfiguration(24) { HasBias = true }),
+        new(new AttentionConfiguration(4) { HasHeadNorms = true }, new SwiGluConfiguration(9)),
+        new(new AttentionConfiguration(1) { HasQkvBias = true, HasHeadNorms = true, Window = 3 }, new LinearFeedForwardConfiguration()),
+    ];
+
     private readonly CpuDevice _device = new(2);
 
     public static TheoryData<RecomputeLevel, bool, double, double, double> Cases()
@@ -45,6 +53,18 @@ public sealed unsafe class RecomputeTests : IDisposable
     [Theory]
     [InlineData(RecomputeLevel.Selective)]
     [InlineData(RecomputeLevel.Full)]
+    public void Biases_head_norms_and_windows_keep_their_bits_as_well(RecomputeLevel level)
+    {
+        var weights = new ObjectiveWeights(1, 0, 0);
+        var (kept, keptBits) = Train(RecomputeLevel.None, weights, false, AllParts);
+        var (recomputed, recomputedBits) = Train(level, weights, false, AllParts);
+        Assert.Equal(kept, recomputed);
+        Assert.Equal(keptBits, recomputedBits);
+    }
+
+    [Theory]
+    [InlineData(RecomputeLevel.Selective)]
+    [InlineData(RecomputeLevel.Full)]
     public void With_a_frozen_half_the_gradients_of_the_rest_are_the_same(RecomputeLevel level)
     {
         Assert.Equal(PartialGradients(RecomputeLevel.None), PartialGradients(level));
@@ -54,8 +74,8 @@ public sealed unsafe class RecomputeTests : IDisposable
     public void Activations_shrink_by_what_is_not_kept()
     {
         var shape = SmallModel.Configuration(
-            [.. Enumerable.Range(0, 6).Select(_ => new Models.Configuration.LayerConfiguration(
-                new Models.Configuration.AttentionConfiguration(2), new Models.Configuration.SwiGluConfiguration(48)))], hidden: 64);
+            [.. Enumerable.Range(0, 6).Select(_ => new LayerConfiguration(
+                new AttentionConfiguration(2), new SwiGluConfiguration(48)))], hidden: 64);
         using var model = SmallModel.Create(shape);
         var settings = TrainerTests.Settings(1) with { BatchTokens = 512, MaxLength = 64 };
         long none = Activations(RecomputeLevel.None), selective = Activations(RecomputeLevel.Selective), full = Activations(RecomputeLevel.Full);
@@ -74,9 +94,10 @@ public sealed unsafe class RecomputeTests : IDisposable
 
     public void Dispose() => _device.Dispose();
 
-    private (List<StepReport> Reports, byte[][] Bits) Train(RecomputeLevel level, ObjectiveWeights weights, bool tied)
+    private (List<StepReport> Reports, byte[][] Bits) Train(RecomputeLevel level, ObjectiveWeights weights, bool tied,
+        ImmutableArray<LayerConfiguration>? layers = null)
     {
-        using var model = SmallModel.Create(SmallModel.Configuration(tied: tied));
+        using var model = SmallModel.Create(SmallModel.Configuration(layers, tied));
         using var teacher = SmallModel.Create(SmallModel.Configuration(), seed: 77);
         using var trainer = new Trainer(
             _device, model, TrainerTests.Settings(4) with { BatchTokens = 40, Accumulation = 2, Recompute = level }, weights,
