@@ -23,14 +23,11 @@ public static partial class SimdTier
         ["scalar"] = "DOTNET_EnableHWIntrinsic",
     };
 
-    /// <summary>All tiers below the machine's own.</summary>
-    public static TheoryData<string> Names { get; } = [.. Switches.Keys];
-
     /// <summary>Whether this process is such a child.</summary>
     public static bool IsChild => Environment.GetEnvironmentVariable(Variable) is not null;
 
     /// <summary>Runs tests in a tier and fails with the names of those that failed there.</summary>
-    /// <param name="tier">One of <see cref="Names"/>.</param>
+    /// <param name="tier"><c>Vector256</c>, <c>Vector128</c> or <c>scalar</c>.</param>
     /// <param name="atLeast">How many tests must have run: a filter that finds nothing is a mistake.</param>
     /// <param name="filter">Options of the test program.</param>
     public static void Run(string tier, int atLeast, params string[] filter)

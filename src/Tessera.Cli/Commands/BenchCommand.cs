@@ -9,7 +9,7 @@ namespace Tessera.Cli.Commands;
 /// <summary><c>bench</c>: measured figures beside a ceiling taken in the same run.</summary>
 internal static class BenchCommand
 {
-    public static Command Create() => new("bench", "Measured figures beside a ceiling taken in the same run.") { KernelsCommand(), BenchTrainCommand.Create() };
+    public static Command Create() => new("bench", "Measured figures beside a ceiling taken in the same run.") { KernelsCommand(), BenchTrainCommand.Create(), BenchDecodeCommand.Create() };
 
     private static Command KernelsCommand()
     {
@@ -69,7 +69,7 @@ internal static class BenchCommand
         spread = measured.Spread,
     };
 
-    private static void Print(List<BenchResult> results)
+    public static void Print(List<BenchResult> results)
     {
         Console.WriteLine($"{results[0].Threads} threads; medians of pairs of kernel and ceiling, spread is half the interquartile range of the ratio");
         var table = new TextTable("kernel", "shape", "type", ">value", "unit", ">ceiling", ">ratio", ">spread", ">runs");

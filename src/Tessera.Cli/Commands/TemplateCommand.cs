@@ -78,10 +78,18 @@ internal static class TemplateCommand
         return command;
     }
 
-    private static ChatFormat Open(string path) => Path.Exists(path)
-        ? ChatFormat.Load(path)
-            ?? throw new InvalidDataException($"{path}: no chat template there (chat_template.jinja or chat_template in tokenizer_config.json)")
-        : throw new InvalidDataException($"{path}: no such folder or file");
+    // A model's configuration names begin and end of text where its tokenizer's files do not, as for every other verb.
+    private static ChatFormat Open(string path)
+    {
+        if (!Path.Exists(path))
+        {
+            throw new InvalidDataException($"{path}: no such folder or file");
+        }
+
+        bool isModel = GgufModel.IsNamed(path) || File.Exists(Path.Combine(path, "config.json"));
+        return (isModel ? ModelSource.Open(path).LoadChatFormat() : ChatFormat.Load(path))
+            ?? throw new InvalidDataException($"{path}: no chat template there (chat_template.jinja or chat_template in tokenizer_config.json)");
+    }
 
     private static void Print(string text, int[]? tokens, bool asJson)
     {

@@ -119,19 +119,8 @@ internal sealed class ModelSource
     /// <summary>Tokens that end a text.</summary>
     public IReadOnlyList<int> StopIds() => StopTokens.Read(Folder, Configuration);
 
-    /// <summary>
-    /// The tokens in front of every text: what the tokenizer's template says; where it says nothing, the bos_token_id of
-    /// config.json if the tokenizer knows it as a control token and its own file does not refuse one.
-    /// </summary>
-    public IReadOnlyList<int> BeginIds(Tokenizer tokenizer)
-    {
-        if (tokenizer.PrefixIds.Count > 0)
-        {
-            return tokenizer.PrefixIds;
-        }
-
-        return Configuration.BosTokenId is { } begin && tokenizer.IsSpecial(begin) && BeginTokens.AreAdded(Folder) ? [begin] : [];
-    }
+    /// <summary>The tokens in front of every text.</summary>
+    public IReadOnlyList<int> BeginIds(Tokenizer tokenizer) => BeginTokens.Of(tokenizer, Configuration, Folder);
 
     /// <summary>A text with its begin tokens, without any that the template would put behind it.</summary>
     public int[] Encode(Tokenizer tokenizer, string text) =>

@@ -39,7 +39,7 @@ public static class GgufVocabularyWriter
         return metadata =>
         {
             rules(metadata, model.VocabularySize);
-            AddSpecial(metadata, tokenizer, model, ends);
+            AddSpecial(metadata, model, ends, BeginTokens.Of(tokenizer, model, folder));
             if (template is not null)
             {
                 metadata.Add(GgufVocabulary.TemplateKey, template);
@@ -120,12 +120,12 @@ public static class GgufVocabularyWriter
         metadata.Add(GgufVocabulary.Prefix + "token_type", types);
     }
 
-    private static void AddSpecial(GgufMetadata metadata, Tokenizer tokenizer, ModelConfiguration model, int[] ends)
+    private static void AddSpecial(GgufMetadata metadata, ModelConfiguration model, int[] ends, IReadOnlyList<int> begins)
     {
         if (model.BosTokenId is { } begin)
         {
             metadata.Add(GgufVocabulary.Prefix + "bos_token_id", begin);
-            metadata.Add(GgufVocabulary.Prefix + "add_bos_token", tokenizer.PrefixIds.Contains(begin));
+            metadata.Add(GgufVocabulary.Prefix + "add_bos_token", begins.Contains(begin));
         }
         else
         {

@@ -26,5 +26,5 @@ public sealed record TemplateLimits
     public int MaxValueLength { get; init; } = 1 << 23;
 
     /// <summary>Most characters of all values built in one rendering together; an element of a list counts as 16.</summary>
-    public long MaxBuiltLength { get; init; } = 100_000_000;
+    public long MaxBuiltLength { get; init; } = 50_000_000;
 }

@@ -90,6 +90,7 @@ internal sealed partial class FuzzRun(FuzzTarget target, ulong seed) : IDisposab
     }
 
     [LibraryImport("libc", EntryPoint = "clock_gettime")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int ClockGetTime(int clock, out Time time);
 
     private void Try(int index)
