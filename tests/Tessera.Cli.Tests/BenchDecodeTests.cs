@@ -1,0 +1,37 @@
+using Tessera.TestSupport;
+
+namespace Tessera.Cli.Tests;
+
+public sealed class BenchDecodeTests
+{
+    private static string Model => Path.Combine(SharedData.RepositoryRoot, "models", "tessera-arithmetic-thinking-2.1m");
+
+    [Theory]
+    [InlineData("f32")]
+    [InlineData("int4")]
+    public void Generation_and_prompts_stand_beside_their_ceilings(string type)
+    {
+        var rows = CliRun.Good(
+            "bench", "decode", Model, "--rounds", "2", "--input-length", "8", "--output-length", "4", "--threads", "1", "--dtype", type, "--json").Json();
+
+        Assert.Equal(["decode", "prefill"], rows.EnumerateArray().Select(row => row.GetProperty("name").GetString()));
+        foreach (var row in rows.EnumerateArray())
+        {
+            Assert.Equal(type, row.GetProperty("dtype").GetString());
+            Assert.Equal(1, row.GetProperty("threads").GetInt32());
+            Assert.Equal(2, row.GetProperty("runs").GetInt32());
+            Assert.Contains("batch 1, 8 in / 4 out", row.GetProperty("shape").GetString(), StringComparison.Ordinal);
+            double value = row.GetProperty("value").GetDouble(), ceiling = row.GetProperty("ceiling").GetDouble();
+            Assert.True(value > 0 && ceiling > 0);
+            Assert.InRange(row.GetProperty("ratio").GetDouble(), 1e-4, 1e4);
+        }
+    }
+
+    [Fact]
+    public void A_context_beyond_the_model_and_empty_lengths_are_refused()
+    {
+        CliRun.Refused(["bench", "decode", Model, "--input-length", "100000"], "--input-length", "positions");
+        CliRun.Refused(["bench", "decode", Model, "--output-length", "0"], "--output-length 0");
+        CliRun.Refused(["bench", "decode", "no-such-model"], "no-such-model");
+    }
+}
