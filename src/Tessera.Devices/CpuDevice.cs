@@ -1,7 +1,9 @@
+using System.Runtime.InteropServices;
+
 namespace Tessera.Devices;
 
 /// <summary>The processor: a pool of workers and scratch memory for kernels.</summary>
-public sealed class CpuDevice : Device
+public sealed unsafe class CpuDevice : Device
 {
     /// <summary>Opens the processor with <paramref name="threads"/> workers; 0 means one for every processor.</summary>
     public CpuDevice(int threads = 0)
@@ -24,6 +26,9 @@ public sealed class CpuDevice : Device
     /// <inheritdoc />
     public override bool IsPlanning { get; }
 
+    /// <inheritdoc />
+    public override DType ActivationType => DType.F32;
+
     /// <summary>The workers that run kernel bodies.</summary>
     public WorkerPool Workers { get; }
 
@@ -43,6 +48,36 @@ public sealed class CpuDevice : Device
     /// <exception cref="NotSupportedException">It is another kind of device.</exception>
     public static CpuDevice From(Device device) =>
         device as CpuDevice ?? throw new NotSupportedException($"device {device.Name} has no implementation of this operation");
+
+    /// <inheritdoc />
+    public override void Upload(nint source, nint destination, long bytes) => Copy(source, destination, bytes);
+
+    /// <inheritdoc />
+    public override void Download(nint source, nint destination, long bytes) => Copy(source, destination, bytes);
+
+    /// <inheritdoc />
+    public override void Copy(nint source, nint destination, long bytes)
+    {
+        if (!IsPlanning)
+        {
+            NativeMemory.Copy((void*)source, (void*)destination, (nuint)bytes);
+        }
+    }
+
+    /// <inheritdoc />
+    public override void Clear(nint destination, long bytes)
+    {
+        if (!IsPlanning)
+        {
+            NativeMemory.Clear((void*)destination, (nuint)bytes);
+        }
+    }
+
+    /// <inheritdoc />
+    public override void Synchronize()
+    {
+        // A kernel has run when its call returns.
+    }
 
     /// <inheritdoc />
     protected override void Dispose(bool disposing)
