@@ -39,7 +39,7 @@ public sealed unsafe class CpuDevice : Device
     public override Arena Scratch { get; }
 
     /// <inheritdoc />
-    public override Arena CreateArena(string name) => new(name, IsPlanning);
+    public override Arena CreateArena(string name) => new(name, IsPlanning ? new PlannedArenaMemory() : new HostArenaMemory());
 
     /// <inheritdoc />
     public override Device ForPlanning() => new CpuDevice(WorkerPool.Idle(Workers.Count));
