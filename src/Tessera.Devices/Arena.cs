@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace Tessera.Devices;
 
 /// <summary>
@@ -21,24 +19,26 @@ public sealed unsafe class Arena : IDisposable
     private static long _liveBytes;
 
     private readonly List<Chunk> _chunks = [];
-    private readonly bool _isPlanning;
     private int _chunk;
     private long _offset;
     private bool _disposed;
 
-    /// <summary>Creates an empty arena; memory is taken from the operating system on demand.</summary>
+    /// <summary>Creates an empty arena in the processor's memory, which is taken on demand.</summary>
     public Arena(string name)
-        : this(name, isPlanning: false)
+        : this(name, HostMemory.Instance)
     {
     }
 
-    /// <summary>As the other, or for planning: addresses without memory behind them, until somebody writes there.</summary>
-    internal Arena(string name, bool isPlanning)
+    /// <summary>Creates an empty arena in a device's memory, which is taken on demand.</summary>
+    public Arena(string name, DeviceMemory memory)
     {
         Name = name;
-        _isPlanning = isPlanning;
+        Memory = memory;
         Interlocked.Increment(ref _liveArenas);
     }
+
+    /// <summary>What its pieces are taken from, and what reads and writes there.</summary>
+    public DeviceMemory Memory { get; }
 
     /// <summary>What it holds, for messages and plans.</summary>
     public string Name { get; }
@@ -103,11 +103,7 @@ public sealed unsafe class Arena : IDisposable
     public nint AllocateZeroed(long bytes)
     {
         nint result = Allocate(bytes);
-        if (!_isPlanning)
-        {
-            NativeMemory.Clear((void*)result, (nuint)bytes);
-        }
-
+        Memory.Clear(result, bytes);
         return result;
     }
 
@@ -140,10 +136,10 @@ public sealed unsafe class Arena : IDisposable
         _disposed = true;
         foreach (var chunk in _chunks)
         {
-            chunk.Free();
+            Memory.Return(chunk.Address, chunk.Bytes);
         }
 
-        Interlocked.Add(ref _liveBytes, _isPlanning ? 0 : -CapacityBytes);
+        Interlocked.Add(ref _liveBytes, Memory.IsPlanning ? 0 : -CapacityBytes);
         Interlocked.Decrement(ref _liveArenas);
         _chunks.Clear();
     }
@@ -159,7 +155,7 @@ public sealed unsafe class Arena : IDisposable
     {
         try
         {
-            _chunks.Add(new Chunk(_isPlanning ? AddressSpace.Reserve(bytes) : AddressSpace.Commit(bytes, Alignment), bytes, 0, _isPlanning));
+            _chunks.Add(new Chunk(Memory.Take(bytes), bytes, 0));
         }
         catch (OutOfMemoryException)
         {
@@ -168,22 +164,9 @@ public sealed unsafe class Arena : IDisposable
         }
 
         CapacityBytes += bytes;
-        Interlocked.Add(ref _liveBytes, _isPlanning ? 0 : bytes);
+        Interlocked.Add(ref _liveBytes, Memory.IsPlanning ? 0 : bytes);
     }
 
     /// <summary>A piece of memory; <paramref name="Start"/> is what was in use when the arena went on into it.</summary>
-    private readonly record struct Chunk(nint Address, long Bytes, long Start, bool IsReserved)
-    {
-        public void Free()
-        {
-            if (IsReserved)
-            {
-                AddressSpace.Return(Address, Bytes);
-            }
-            else
-            {
-                NativeMemory.AlignedFree((void*)Address);
-            }
-        }
-    }
+    private readonly record struct Chunk(nint Address, long Bytes, long Start);
 }
