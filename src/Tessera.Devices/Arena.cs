@@ -19,24 +19,28 @@ public sealed unsafe class Arena : IDisposable
     private static long _liveBytes;
 
     private readonly List<Chunk> _chunks = [];
-    private readonly ArenaMemory _memory;
+    private readonly ArenaRange _range;
     private int _chunk;
     private long _offset;
     private bool _disposed;
 
-    /// <summary>Creates an empty arena in the host's memory, which is taken from the operating system on demand.</summary>
+    /// <summary>Creates an empty arena in the processor's memory, which is taken on demand.</summary>
     public Arena(string name)
-        : this(name, new HostArenaMemory())
+        : this(name, HostMemory.Instance)
     {
     }
 
-    /// <summary>Creates an empty arena over a kind of memory, which it owns.</summary>
-    internal Arena(string name, ArenaMemory memory)
+    /// <summary>Creates an empty arena in a device's memory, which is taken on demand.</summary>
+    public Arena(string name, DeviceMemory memory)
     {
         Name = name;
-        _memory = memory;
+        Memory = memory;
+        _range = memory.OpenRange();
         Interlocked.Increment(ref _liveArenas);
     }
+
+    /// <summary>What its pieces are taken from, and what reads and writes there.</summary>
+    public DeviceMemory Memory { get; }
 
     /// <summary>What it holds, for messages and plans.</summary>
     public string Name { get; }
@@ -112,7 +116,7 @@ public sealed unsafe class Arena : IDisposable
     public nint AllocateZeroed(long bytes)
     {
         nint result = Allocate(bytes);
-        _memory.Clear(result, bytes);
+        Memory.Clear(result, bytes);
         return result;
     }
 
@@ -140,7 +144,7 @@ public sealed unsafe class Arena : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (!IsUnmapped)
         {
-            _memory.Unmap();
+            _range.Unmap();
             IsUnmapped = true;
             Count(-CapacityBytes);
         }
@@ -153,7 +157,7 @@ public sealed unsafe class Arena : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (IsUnmapped)
         {
-            Try(CapacityBytes, _memory.Remap);
+            Try(CapacityBytes, _range.Remap);
             IsUnmapped = false;
             Count(CapacityBytes);
         }
@@ -171,7 +175,7 @@ public sealed unsafe class Arena : IDisposable
         }
 
         _disposed = true;
-        _memory.Dispose();
+        _range.Dispose();
         Count(IsUnmapped ? 0 : -CapacityBytes);
         Interlocked.Decrement(ref _liveArenas);
         _chunks.Clear();
@@ -181,7 +185,7 @@ public sealed unsafe class Arena : IDisposable
     {
         // Chunks double, so a growing step settles after a few steps; a large request gets a chunk of its own size.
         long wanted = Math.Max(MinimumChunkBytes, Math.Min(CapacityBytes, 256L << 20));
-        if (_memory.IsContiguous && _chunks.Count > 0)
+        if (_range.IsContiguous && _chunks.Count > 0)
         {
             bytes = _offset + bytes - _chunks[^1].Bytes;
         }
@@ -193,8 +197,8 @@ public sealed unsafe class Arena : IDisposable
     private void AddChunk(long needed, long wanted)
     {
         (nint address, long bytes) = (0, 0);
-        Try(needed, () => (address, bytes) = _memory.Take(needed, wanted));
-        if (_memory.IsContiguous && _chunks.Count > 0)
+        Try(needed, () => (address, bytes) = _range.Take(needed, wanted));
+        if (_range.IsContiguous && _chunks.Count > 0)
         {
             _chunks[^1] = _chunks[^1] with { Bytes = _chunks[^1].Bytes + bytes };
         }
@@ -217,7 +221,7 @@ public sealed unsafe class Arena : IDisposable
         {
             long held = IsUnmapped ? 0 : CapacityBytes;
             throw new InsufficientMemoryException(
-                $"arena '{Name}' cannot take {bytes:N0} more bytes (it holds {held:N0}{_memory.DescribeFree()})");
+                $"arena '{Name}' cannot take {bytes:N0} more bytes (it holds {held:N0}{Memory.DescribeFree()})");
         }
     }
 
@@ -229,7 +233,7 @@ public sealed unsafe class Arena : IDisposable
         }
     }
 
-    private void Count(long bytes) => Interlocked.Add(ref _liveBytes, _memory.IsPlanning ? 0 : bytes);
+    private void Count(long bytes) => Interlocked.Add(ref _liveBytes, Memory.IsPlanning ? 0 : bytes);
 
     /// <summary>A piece of memory; <paramref name="Start"/> is what was in use when the arena went on into it.</summary>
     private readonly record struct Chunk(nint Address, long Bytes, long Start);

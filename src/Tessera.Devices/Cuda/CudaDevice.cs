@@ -5,13 +5,13 @@ namespace Tessera.Devices;
 /// <summary>An NVIDIA card: one stream of work, memory arenas, compiled kernels.</summary>
 /// <remarks>
 /// Any thread may use it, one at a time, like an arena. Kernels, copies and fills run in the order in which they were asked for;
-/// only <see cref="Download"/>, <see cref="Synchronize"/> and giving memory back wait. TESSERA_CUDA_SYNC=1 waits after
+/// only downloads, <see cref="Device.Synchronize"/> and giving memory back wait. TESSERA_CUDA_SYNC=1 waits after
 /// every kernel, so that an error names the kernel that made it.
 /// </remarks>
 public sealed class CudaDevice : Device
 {
     private readonly CudaContext? _context;
-    private readonly StagingRing? _staging;
+    private readonly CudaMemory? _memory;
     private readonly CudaKernels? _kernels;
     private bool _disposed;
 
@@ -33,19 +33,23 @@ public sealed class CudaDevice : Device
 
         Card = card;
         ActivationType = activationType;
-        IsPlanning = isPlanning;
-        if (!isPlanning)
+        _context = isPlanning ? null : new CudaContext(card);
+        try
         {
-            _context = new CudaContext(card);
+            _kernels = _context is null ? null : new CudaKernels(_context);
+            Stream = new CudaStream(_context);
+            _memory = _context is null ? null : new CudaMemory(_context, Stream);
+        }
+        catch
+        {
+            _kernels?.Dispose();
+            Stream?.Dispose();
+            _context?.Dispose();
+            throw;
         }
 
-        Stream = new CudaStream(_context);
+        Memory = _memory ?? (DeviceMemory)PlanningMemory.Instance;
         Scratch = CreateArena("kernel scratch");
-        if (_context is not null)
-        {
-            _staging = new StagingRing(_context, Stream);
-            _kernels = new CudaKernels(_context);
-        }
     }
 
     /// <inheritdoc />
@@ -58,7 +62,7 @@ public sealed class CudaDevice : Device
     public int Multiprocessors => Card.Multiprocessors;
 
     /// <inheritdoc />
-    public override bool IsPlanning { get; }
+    public override DeviceMemory Memory { get; }
 
     /// <inheritdoc />
     public override DType ActivationType { get; }
@@ -86,44 +90,11 @@ public sealed class CudaDevice : Device
     public static CudaDevice Planned(CudaCard card, DType activationType) => new(card, activationType, isPlanning: true);
 
     /// <inheritdoc />
-    public override Arena CreateArena(string name) =>
-        new(name, IsPlanning ? new PlannedArenaMemory() : new CudaArenaMemory(Context, Stream));
-
-    /// <inheritdoc />
     public override Device ForPlanning() => Planned(Card, ActivationType);
 
     /// <summary>A mark to put into <see cref="Stream"/>.</summary>
     /// <param name="timed">Whether times between marks are wanted.</param>
     public CudaEvent CreateEvent(bool timed = false) => new(Context, timed);
-
-    /// <inheritdoc />
-    public override void Upload(nint source, nint destination, long bytes)
-    {
-        if (!IsPlanning && bytes > 0)
-        {
-            Stream.RefuseWhileCapturing("an upload");
-            _staging!.Upload(source, destination, bytes);
-        }
-    }
-
-    /// <inheritdoc />
-    public override void Download(nint source, nint destination, long bytes)
-    {
-        if (!IsPlanning && bytes > 0)
-        {
-            Stream.RefuseWhileCapturing("a download");
-            _staging!.Download(source, destination, bytes);
-        }
-    }
-
-    /// <inheritdoc />
-    public override void Copy(nint source, nint destination, long bytes) => Stream.Copy(source, destination, bytes);
-
-    /// <inheritdoc />
-    public override void Clear(nint destination, long bytes) => Stream.Clear(destination, bytes);
-
-    /// <inheritdoc />
-    public override void Synchronize() => Stream.Synchronize();
 
     /// <inheritdoc />
     protected override void Dispose(bool disposing)
@@ -139,7 +110,7 @@ public sealed class CudaDevice : Device
         {
             context.MakeCurrent();
             Stream.Finish();
-            _staging!.Dispose();
+            _memory!.Dispose();
             _kernels!.Dispose();
         }
 

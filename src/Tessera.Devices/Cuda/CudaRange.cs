@@ -7,7 +7,7 @@ namespace Tessera.Devices;
 /// The range is as long as the card's memory, so an arena of any size is one chunk and nothing ever moves; addresses are plentiful.
 /// Pieces are multiples of the driver's granularity (2 MiB).
 /// </remarks>
-internal sealed unsafe class CudaArenaMemory : ArenaMemory
+internal sealed unsafe class CudaRange : ArenaRange
 {
     /// <summary>An arena that grows step by step takes at most this much more than it needs.</summary>
     private const long MostSpareBytes = 64L << 20;
@@ -20,7 +20,7 @@ internal sealed unsafe class CudaArenaMemory : ArenaMemory
     private nint _start;
     private long _mapped;
 
-    public CudaArenaMemory(CudaContext context, CudaStream stream)
+    public CudaRange(CudaContext context, CudaStream stream)
     {
         _context = context;
         _stream = stream;
@@ -64,9 +64,6 @@ internal sealed unsafe class CudaArenaMemory : ArenaMemory
     }
 
     /// <inheritdoc />
-    public override void Clear(nint address, long bytes) => _stream.Clear(address, bytes);
-
-    /// <inheritdoc />
     public override void Unmap()
     {
         // Kernels that were asked for may still be at work here.
@@ -96,10 +93,7 @@ internal sealed unsafe class CudaArenaMemory : ArenaMemory
     }
 
     /// <inheritdoc />
-    public override string DescribeFree() => _context.DescribeFree();
-
-    /// <inheritdoc />
-    public override void Dispose()
+    protected override void Dispose(bool disposing)
     {
         if (_start == 0 || _context.IsDisposed)
         {
