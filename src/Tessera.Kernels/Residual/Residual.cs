@@ -15,11 +15,12 @@ public static unsafe partial class Residual
     /// <param name="b">[count].</param>
     /// <param name="sum">[count], assigned; may be <paramref name="a"/> or <paramref name="b"/>.</param>
     /// <param name="count">Elements.</param>
-    public static void Add(Device device, float* a, float* b, float* sum, long count)
+    public static void Add(Device device, Elements a, Elements b, Elements sum, long count)
     {
-        var cpu = CpuDevice.From(device);
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
         ArgumentOutOfRangeException.ThrowIfNegative(count);
-        var arguments = new Arguments { A = a, B = b, Result = sum, Count = count };
+        var arguments = new Arguments { A = a.Floats, B = b.Floats, Result = sum.Floats, Count = count };
         RowLaunch.Run(cpu, &AddBody, &arguments, count);
     }
 
@@ -28,7 +29,7 @@ public static unsafe partial class Residual
     /// <param name="target">[count], accumulated.</param>
     /// <param name="source">[count].</param>
     /// <param name="count">Elements.</param>
-    public static void Accumulate(Device device, float* target, float* source, long count) =>
+    public static void Accumulate(Device device, Elements target, Elements source, long count) =>
         Add(device, target, source, target, count);
 
     /// <summary>target[i] = factor · target[i].</summary>
@@ -36,11 +37,12 @@ public static unsafe partial class Residual
     /// <param name="target">[count], updated in place.</param>
     /// <param name="factor">The multiplier.</param>
     /// <param name="count">Elements.</param>
-    public static void Scale(Device device, float* target, float factor, long count)
+    public static void Scale(Device device, Elements target, float factor, long count)
     {
-        var cpu = CpuDevice.From(device);
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
         ArgumentOutOfRangeException.ThrowIfNegative(count);
-        var arguments = new Arguments { A = target, Result = target, Factor = factor, Count = count };
+        var arguments = new Arguments { A = target.Floats, Result = target.Floats, Factor = factor, Count = count };
         RowLaunch.Run(cpu, &ScaleBody, &arguments, count);
     }
 
