@@ -7,7 +7,7 @@ namespace Tessera.Devices;
 /// <remarks>
 /// Invariants: every allocation is 64-byte aligned and followed by at least 64 readable bytes; chunks are never moved or
 /// freed before <see cref="Dispose"/>; not safe for concurrent use. There is no finalizer: <see cref="LiveArenas"/> lets
-/// tests find arenas that were not disposed.
+/// tests find arenas that were not disposed. <see cref="Unmap"/> gives the memory back and keeps the addresses.
 /// </remarks>
 public sealed unsafe class Arena : IDisposable
 {
@@ -19,6 +19,7 @@ public sealed unsafe class Arena : IDisposable
     private static long _liveBytes;
 
     private readonly List<Chunk> _chunks = [];
+    private readonly ArenaRange _range;
     private int _chunk;
     private long _offset;
     private bool _disposed;
@@ -34,6 +35,7 @@ public sealed unsafe class Arena : IDisposable
     {
         Name = name;
         Memory = memory;
+        _range = memory.OpenRange();
         Interlocked.Increment(ref _liveArenas);
     }
 
@@ -46,11 +48,14 @@ public sealed unsafe class Arena : IDisposable
     /// <summary>Arenas of this process that have not been disposed.</summary>
     public static int LiveArenas => Volatile.Read(ref _liveArenas);
 
-    /// <summary>Bytes held by all arenas of this process.</summary>
+    /// <summary>Bytes held by all arenas of this process, on all devices.</summary>
     public static long LiveBytes => Interlocked.Read(ref _liveBytes);
 
-    /// <summary>Bytes this arena holds, in use or not.</summary>
+    /// <summary>Bytes this arena holds, in use or not; unmapped ones included.</summary>
     public long CapacityBytes { get; private set; }
+
+    /// <summary>Whether the memory is given back for now; see <see cref="Unmap"/>.</summary>
+    public bool IsUnmapped { get; private set; }
 
     /// <summary>Bytes in use, as though the arena were one chunk.</summary>
     public long UsedBytes => _chunks.Count == 0 ? 0 : _chunks[_chunk].Start + _offset;
@@ -70,10 +75,12 @@ public sealed unsafe class Arena : IDisposable
     public void Reset() => Release((0, 0));
 
     /// <summary>Uninitialised memory.</summary>
-    /// <exception cref="InsufficientMemoryException">The operating system refuses; the message names arena and size.</exception>
+    /// <exception cref="InsufficientMemoryException">There is not enough; the message names arena and size.</exception>
+    /// <exception cref="InvalidOperationException">The memory is unmapped.</exception>
     public nint Allocate(long bytes)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
+        CheckMapped();
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
         long padded = PaddedBytes(bytes);
         long used = UsedBytes;
@@ -85,7 +92,13 @@ public sealed unsafe class Arena : IDisposable
             }
             else
             {
+                int before = _chunks.Count;
                 Grow(padded);
+                if (_chunks.Count == before)
+                {
+                    // The chunk itself has grown.
+                    continue;
+                }
             }
 
             // What is left of the chunk before is not counted: a chunk that holds all would have no such gap.
@@ -112,13 +125,41 @@ public sealed unsafe class Arena : IDisposable
 
     /// <summary>Takes one chunk for everything that is going to be allocated, so that nothing grows step by step.</summary>
     /// <param name="bytes">A <see cref="HighWaterBytes"/> that was planned.</param>
-    /// <exception cref="InsufficientMemoryException">The operating system refuses; the message names arena and size.</exception>
+    /// <exception cref="InsufficientMemoryException">There is not enough; the message names arena and size.</exception>
     public void Reserve(long bytes)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (CapacityBytes == 0 && bytes > 0)
         {
-            AddChunk(bytes);
+            AddChunk(bytes, bytes);
+        }
+    }
+
+    /// <summary>
+    /// Gives the memory back until <see cref="Remap"/> and keeps every address: a phase that does not need what lies here
+    /// leaves room for another. The contents are lost.
+    /// </summary>
+    public void Unmap()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (!IsUnmapped)
+        {
+            _range.Unmap();
+            IsUnmapped = true;
+            Count(-CapacityBytes);
+        }
+    }
+
+    /// <summary>Takes the memory again, at the same addresses; its contents are undefined.</summary>
+    /// <exception cref="InsufficientMemoryException">There is not enough; the arena stays unmapped.</exception>
+    public void Remap()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (IsUnmapped)
+        {
+            Try(CapacityBytes, _range.Remap);
+            IsUnmapped = false;
+            Count(CapacityBytes);
         }
     }
 
@@ -134,12 +175,8 @@ public sealed unsafe class Arena : IDisposable
         }
 
         _disposed = true;
-        foreach (var chunk in _chunks)
-        {
-            Memory.Return(chunk.Address, chunk.Bytes);
-        }
-
-        Interlocked.Add(ref _liveBytes, Memory.IsPlanning ? 0 : -CapacityBytes);
+        _range.Dispose();
+        Count(IsUnmapped ? 0 : -CapacityBytes);
         Interlocked.Decrement(ref _liveArenas);
         _chunks.Clear();
     }
@@ -147,25 +184,56 @@ public sealed unsafe class Arena : IDisposable
     private void Grow(long bytes)
     {
         // Chunks double, so a growing step settles after a few steps; a large request gets a chunk of its own size.
-        AddChunk(Math.Max(bytes, Math.Max(MinimumChunkBytes, Math.Min(CapacityBytes, 256L << 20))));
+        long wanted = Math.Max(MinimumChunkBytes, Math.Min(CapacityBytes, 256L << 20));
+        if (_range.IsContiguous && _chunks.Count > 0)
+        {
+            bytes = _offset + bytes - _chunks[^1].Bytes;
+        }
+
+        AddChunk(bytes, Math.Max(bytes, wanted));
         _chunk = _chunks.Count - 1;
     }
 
-    private void AddChunk(long bytes)
+    private void AddChunk(long needed, long wanted)
     {
-        try
+        (nint address, long bytes) = (0, 0);
+        Try(needed, () => (address, bytes) = _range.Take(needed, wanted));
+        if (_range.IsContiguous && _chunks.Count > 0)
         {
-            _chunks.Add(new Chunk(Memory.Take(bytes), bytes, 0));
+            _chunks[^1] = _chunks[^1] with { Bytes = _chunks[^1].Bytes + bytes };
         }
-        catch (OutOfMemoryException)
+        else
         {
-            throw new InsufficientMemoryException(
-                $"arena '{Name}' cannot take {bytes:N0} more bytes (it holds {CapacityBytes:N0})");
+            _chunks.Add(new Chunk(address, bytes, 0));
         }
 
         CapacityBytes += bytes;
-        Interlocked.Add(ref _liveBytes, Memory.IsPlanning ? 0 : bytes);
+        Count(bytes);
     }
+
+    private void Try(long bytes, Action take)
+    {
+        try
+        {
+            take();
+        }
+        catch (OutOfMemoryException)
+        {
+            long held = IsUnmapped ? 0 : CapacityBytes;
+            throw new InsufficientMemoryException(
+                $"arena '{Name}' cannot take {bytes:N0} more bytes (it holds {held:N0}{Memory.DescribeFree()})");
+        }
+    }
+
+    private void CheckMapped()
+    {
+        if (IsUnmapped)
+        {
+            throw new InvalidOperationException($"arena '{Name}' is unmapped");
+        }
+    }
+
+    private void Count(long bytes) => Interlocked.Add(ref _liveBytes, Memory.IsPlanning ? 0 : bytes);
 
     /// <summary>A piece of memory; <paramref name="Start"/> is what was in use when the arena went on into it.</summary>
     private readonly record struct Chunk(nint Address, long Bytes, long Start);

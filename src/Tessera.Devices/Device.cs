@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Tessera.Devices;
 
 /// <summary>
@@ -7,7 +9,7 @@ namespace Tessera.Devices;
 /// <remarks>Its memory is read and written by kernels and by what <see cref="Memory"/> offers, in the order of the calls.</remarks>
 public abstract class Device : IDisposable
 {
-    /// <summary>The name given on the command line: <c>cpu</c>, later <c>cuda:0</c>.</summary>
+    /// <summary>The name given on the command line: <c>cpu</c>, <c>cuda:0</c>.</summary>
     public abstract string Name { get; }
 
     /// <summary>Its memory.</summary>
@@ -37,13 +39,37 @@ public abstract class Device : IDisposable
     /// <summary>A device like this one that only counts; see <see cref="IsPlanning"/>. The caller owns it.</summary>
     public abstract Device ForPlanning();
 
-    /// <summary>Opens a device by its command-line name.</summary>
-    /// <exception cref="ArgumentException">The name is unknown or the device is not there.</exception>
-    public static Device Open(string name, int threads) => name switch
+    /// <summary>Opens a device by its command-line name: <c>cpu</c>, <c>cuda</c> or <c>cuda:N</c>.</summary>
+    /// <param name="name">The name.</param>
+    /// <param name="threads">Workers of the processor; 0 for one a core.</param>
+    /// <param name="activationType">How a card stores activations; the processor has f32 alone and does not ask.</param>
+    /// <exception cref="ArgumentException">There is no device of this name.</exception>
+    /// <exception cref="NotSupportedException">The device is not there, or lacks a library; one sentence says which.</exception>
+    public static Device Open(string name, int threads, DType activationType = DType.F32)
     {
-        "cpu" => new CpuDevice(threads),
-        _ => throw new ArgumentException($"--device {name}: this build offers only cpu"),
-    };
+        const string Cuda = "cuda";
+        if (name == "cpu")
+        {
+            return new CpuDevice(threads);
+        }
+
+        int ordinal = 0;
+        if (name != Cuda &&
+            !(name.StartsWith(Cuda + ":", StringComparison.Ordinal) &&
+              int.TryParse(name.AsSpan(Cuda.Length + 1), NumberStyles.None, CultureInfo.InvariantCulture, out ordinal)))
+        {
+            throw new ArgumentException($"--device {name}: expected cpu, cuda or cuda:N");
+        }
+
+        try
+        {
+            return new CudaDevice(ordinal, activationType);
+        }
+        catch (NotSupportedException refused)
+        {
+            throw new NotSupportedException($"--device {name}: {refused.Message}", refused);
+        }
+    }
 
     /// <inheritdoc cref="DeviceMemory.Upload{T}(ReadOnlySpan{T}, nint)" />
     public void Upload<T>(ReadOnlySpan<T> source, nint destination)

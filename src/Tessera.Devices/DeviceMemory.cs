@@ -23,6 +23,19 @@ public abstract unsafe class DeviceMemory
     /// <param name="bytes">Its size.</param>
     public abstract void Return(nint address, long bytes);
 
+    /// <summary>Gives the memory behind a piece back and keeps its addresses, where that is possible; the contents are lost.</summary>
+    /// <param name="address">The piece.</param>
+    /// <param name="bytes">Its size.</param>
+    public virtual void Drop(nint address, long bytes)
+    {
+    }
+
+    /// <summary>Nothing yet, to be the memory of one arena.</summary>
+    public virtual ArenaRange OpenRange() => new ScatteredRange(this);
+
+    /// <summary>What is left to take, as the rest of a sentence; empty where that is not known.</summary>
+    public virtual string DescribeFree() => string.Empty;
+
     /// <summary>Copies elements of the host into this memory. The source may be used again on return.</summary>
     public void Upload<T>(ReadOnlySpan<T> source, nint destination)
         where T : unmanaged

@@ -19,6 +19,9 @@ public sealed unsafe class HostMemory : DeviceMemory
     public override void Return(nint address, long bytes) => NativeMemory.AlignedFree((void*)address);
 
     /// <inheritdoc />
+    public override void Drop(nint address, long bytes) => AddressSpace.Drop(address, bytes);
+
+    /// <inheritdoc />
     public override void Upload(nint source, nint destination, long bytes) => Copy(source, destination, bytes);
 
     /// <inheritdoc />
