@@ -127,12 +127,13 @@ public sealed unsafe partial class Parameter
     /// <summary>Gives it a gradient buffer of zeros.</summary>
     /// <param name="arena">Owner of the buffer.</param>
     /// <param name="type">f32, or bf16 on devices that add into it.</param>
-    /// <exception cref="InvalidOperationException">The master is of integers.</exception>
-    public void Train(Arena arena, DType type = DType.F32)
+    /// <param name="allowsBf16Master">Whether the optimiser can train a master in bf16.</param>
+    /// <exception cref="InvalidOperationException">The master cannot be trained as it is stored.</exception>
+    public void Train(Arena arena, DType type = DType.F32, bool allowsBf16Master = false)
     {
-        if (Type is not (DType.F32 or DType.BF16))
+        if (Type != DType.BF16 || !allowsBf16Master)
         {
-            throw new InvalidOperationException($"parameter {Name} is stored in {Type.Label()}, which cannot be trained");
+            _ = Floats;
         }
 
         _gradient = new Elements(arena.Allocate(Count * type.Bytes()), type);

@@ -13,7 +13,6 @@ public sealed unsafe class Optimizer : IDisposable
     private readonly GradientTensor[] _gradients;
     private readonly AdamWTensor[] _tensors;
     private readonly double[] _sums;
-    private readonly double* _deviceSums;
 
     /// <summary>Makes parameters trainable: gives each a gradient and two moments, all zero.</summary>
     /// <param name="device">Where to compute.</param>
@@ -26,19 +25,17 @@ public sealed unsafe class Optimizer : IDisposable
         _device = device;
         _arena = device.CreateArena("gradients and moments");
         var trained = parameters.ToList();
-        long sumBytes = (long)trained.Count * sizeof(double);
-        _arena.Reserve(Arena.PaddedBytes(sumBytes) + trained.Sum(parameter =>
+        _arena.Reserve(trained.Sum(parameter =>
             Arena.PaddedBytes(parameter.Count * gradientType.Bytes()) + (2 * Arena.PaddedBytes(parameter.Count * momentType.Bytes()))));
         foreach (var parameter in trained)
         {
-            parameter.Train(_arena, gradientType);
+            parameter.Train(_arena, gradientType, device.TrainsBf16Masters);
             _slots.Add(new Slot(parameter, Moment(parameter, momentType), Moment(parameter, momentType)));
         }
 
         _gradients = new GradientTensor[trained.Count];
         _tensors = new AdamWTensor[trained.Count];
         _sums = new double[trained.Count];
-        _deviceSums = (double*)_arena.Allocate(sumBytes);
     }
 
     /// <summary>Where gradients and moments lie.</summary>
@@ -62,8 +59,11 @@ public sealed unsafe class Optimizer : IDisposable
             _gradients[i] = new GradientTensor(_slots[i].Parameter.Gradient, _slots[i].Parameter.Count);
         }
 
-        Kernels.GradientNorm.SumsOfSquares(_device, _gradients, _deviceSums);
-        _device.Download<double>((nint)_deviceSums, _sums);
+        var mark = _device.Scratch.Mark();
+        nint sums = _device.Scratch.Allocate((long)_sums.Length * sizeof(double));
+        Kernels.GradientNorm.SumsOfSquares(_device, _gradients, (double*)sums);
+        _device.Download<double>(sums, _sums);
+        _device.Scratch.Release(mark);
         double squares = 0;
         foreach (double sum in _sums)
         {

@@ -91,13 +91,18 @@ public sealed unsafe class RopeTable : IDisposable
             throw new ArgumentException($"rope: {positions} positions, the model's dynamic scaling is supported up to {_limit}");
         }
 
-        int target = (int)Math.Min(_limit, Math.Max(positions, 2L * Positions));
+        Grow((int)Math.Min(_limit, Math.Max(positions, 2L * Positions)));
+    }
+
+    private void Grow(int target)
+    {
         int half = HeadDim / 2;
         long bytes = (long)target * half * sizeof(float);
-        Cosines = (float*)_arena.Allocate(bytes);
-        Sines = (float*)_arena.Allocate(bytes);
-        _arena.Memory.Write((nint)Cosines, bytes, cosines =>
-            _arena.Memory.Write((nint)Sines, bytes, sines => Fill((float*)cosines, (float*)sines, target)));
+        nint cosines = _arena.Allocate(bytes), sines = _arena.Allocate(bytes);
+        _arena.Memory.Write(cosines, bytes, cosinesOnHost =>
+            _arena.Memory.Write(sines, bytes, sinesOnHost => Fill((float*)cosinesOnHost, (float*)sinesOnHost, target)));
+        Cosines = (float*)cosines;
+        Sines = (float*)sines;
         Positions = target;
     }
 
