@@ -69,6 +69,9 @@ public sealed class CudaDevice : Device
     /// <inheritdoc />
     public override DType ActivationType { get; }
 
+    /// <inheritdoc />
+    public override bool TrainsBf16Masters => true;
+
     /// <summary>Where kernels and copies run.</summary>
     public CudaStream Stream { get; }
 
