@@ -55,6 +55,9 @@ public sealed unsafe class Optimizer : IDisposable
     public IEnumerable<(Parameter Parameter, Elements FirstMoment, Elements SecondMoment)> State =>
         _slots.Select(slot => (slot.Parameter, slot.First, slot.Second));
 
+    /// <summary>Makes working copies anew where masters were written past the optimiser.</summary>
+    public void RefreshWorking() => _slots.ForEach(slot => slot.Parameter.RefreshWorking(_device));
+
     /// <summary>Sets all gradients to zero.</summary>
     public void ClearGradients() => _slots.ForEach(slot => slot.Parameter.ClearGradient());
 

@@ -13,6 +13,7 @@ public sealed class CudaDevice : Device
     private readonly CudaContext? _context;
     private readonly CudaMemory? _memory;
     private readonly CudaKernels? _kernels;
+    private CudaDevice? _sibling;
     private bool _disposed;
 
     /// <summary>Opens a card.</summary>
@@ -95,6 +96,11 @@ public sealed class CudaDevice : Device
     public static CudaDevice Planned(CudaCard card, DType activationType) => new(card, activationType, isPlanning: true);
 
     /// <inheritdoc />
+    public override Device ForActivations(DType type) => type == ActivationType
+        ? this
+        : _sibling ??= _context is null ? Planned(Card, type) : new CudaDevice(Card.Ordinal, type);
+
+    /// <inheritdoc />
     public override Device ForPlanning() => Planned(Card, ActivationType);
 
     /// <summary>A mark to put into <see cref="Stream"/>.</summary>
@@ -110,6 +116,7 @@ public sealed class CudaDevice : Device
         }
 
         _disposed = true;
+        _sibling?.Dispose();
         Scratch.Dispose();
         if (_context is { } context)
         {
