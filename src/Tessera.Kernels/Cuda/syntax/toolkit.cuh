@@ -12,7 +12,7 @@
 #define __noinline__ __attribute__((noinline))
 #define __launch_bounds__(...) __attribute__((launch_bounds(__VA_ARGS__)))
 #define __align__(n) __attribute__((aligned(n)))
-#define __grid_constant__ __attribute__((grid_constant))
+#define __grid_constant__
 #define __restrict__ __restrict
 
 typedef unsigned long size_t;
@@ -56,6 +56,8 @@ DECLARE(float)
 DECLARE(double)
 #undef DECLARE
 __device__ float4 __ldcs(const float4 *);
+__device__ uint2 __ldcs(const uint2 *);
+__device__ uint2 __ldg(const uint2 *);
 __device__ uint4 __ldcs(const uint4 *);
 __device__ uint4 __ldg(const uint4 *);
 __device__ float4 __ldg(const float4 *);

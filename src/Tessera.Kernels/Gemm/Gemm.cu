@@ -1,0 +1,107 @@
+// C (=, +=) op(A)·op(B) by plain multiply-adds for any extents, strides, alignments and types: what the library does not take, mixed
+// types, and sums whose order must not depend on the number of rows. Every element is one chain of fused multiply-adds over p from 0,
+// whatever the tile. A_TYPE, B_TYPE, C_TYPE: F32 or BF16; TRANSPOSE_A, TRANSPOSE_B: 0 or 1; TILE: 64 or 128.
+#include "element.cuh"
+
+#define DEPTH 16
+#define SIDE (TILE / 16)
+#define LOADS (TILE * DEPTH / 256)
+
+typedef ElementOf<A_TYPE>::type A;
+typedef ElementOf<B_TYPE>::type B;
+typedef ElementOf<C_TYPE>::type C;
+
+struct Arguments {
+    const A *a;
+    const B *b;
+    C *c;
+    long a_stride;
+    long b_stride;
+    long c_stride;
+    int m;
+    int n;
+    int k;
+    int accumulate;
+};
+
+// A thread's part of a tile [TILE outer, DEPTH inner] of a matrix [outer, inner], on its way to shared memory: neighbouring threads read
+// what lies together, along p where rows are sums and along the outer index where columns are.
+template <class T, bool InnerTogether> struct Part {
+    float values[LOADS];
+
+    static __device__ __forceinline__ int inner(int i) {
+        return InnerTogether ? (int)(threadIdx.x % DEPTH) : (int)(threadIdx.x / TILE) + i * (256 / TILE);
+    }
+    static __device__ __forceinline__ int outer(int i) {
+        return InnerTogether ? (int)(threadIdx.x / DEPTH) + i * (256 / DEPTH) : (int)(threadIdx.x % TILE);
+    }
+
+    __device__ __forceinline__ void load(const T *source, long stride, int first_outer, int first_inner, int outers, int inners) {
+        for (int i = 0; i < LOADS; i++) {
+            int o = first_outer + outer(i), p = first_inner + inner(i);
+            bool exists = o < outers && p < inners;
+            values[i] = exists ? widen(source[InnerTogether ? o * stride + p : p * stride + o]) : 0.0f;
+        }
+    }
+
+    __device__ __forceinline__ void store(float (&tile)[DEPTH][TILE + 4]) const {
+        for (int i = 0; i < LOADS; i++) {
+            tile[inner(i)][outer(i)] = values[i];
+        }
+    }
+};
+
+// 256 threads. A thread owns SIDE × SIDE elements in quads that lie 64 apart, so that a warp reads shared memory without conflicts.
+extern "C" __global__ void __launch_bounds__(256) gemm(const __grid_constant__ Arguments a) {
+    __shared__ __align__(16) float left[2][DEPTH][TILE + 4];
+    __shared__ __align__(16) float right[2][DEPTH][TILE + 4];
+    int first_row = blockIdx.y * TILE, first_column = blockIdx.x * TILE;
+    int row = 4 * (threadIdx.x / 16), column = 4 * (threadIdx.x % 16);
+    float sums[SIDE][SIDE] = {};
+    Part<A, !TRANSPOSE_A> a_part;
+    Part<B, TRANSPOSE_B> b_part;
+    a_part.load(a.a, a.a_stride, first_row, 0, a.m, a.k);
+    b_part.load(a.b, a.b_stride, first_column, 0, a.n, a.k);
+    int turn = 0;
+    for (int first = 0; first < a.k; first += DEPTH, turn ^= 1) {
+        a_part.store(left[turn]);
+        b_part.store(right[turn]);
+
+        // One barrier a turn: the other half of the memory was last read before the barrier of the turn before.
+        __syncthreads();
+        if (first + DEPTH < a.k) {
+            a_part.load(a.a, a.a_stride, first_row, first + DEPTH, a.m, a.k);
+            b_part.load(a.b, a.b_stride, first_column, first + DEPTH, a.n, a.k);
+        }
+#pragma unroll
+        for (int p = 0; p < DEPTH; p++) {
+            float x[SIDE], y[SIDE];
+#pragma unroll
+            for (int quad = 0; quad < SIDE / 4; quad++) {
+                float4 xs = *reinterpret_cast<const float4 *>(&left[turn][p][row + 64 * quad]);
+                float4 ys = *reinterpret_cast<const float4 *>(&right[turn][p][column + 64 * quad]);
+                x[4 * quad] = xs.x, x[4 * quad + 1] = xs.y, x[4 * quad + 2] = xs.z, x[4 * quad + 3] = xs.w;
+                y[4 * quad] = ys.x, y[4 * quad + 1] = ys.y, y[4 * quad + 2] = ys.z, y[4 * quad + 3] = ys.w;
+            }
+#pragma unroll
+            for (int i = 0; i < SIDE; i++) {
+#pragma unroll
+                for (int j = 0; j < SIDE; j++) {
+                    sums[i][j] = __fmaf_rn(x[i], y[j], sums[i][j]);
+                }
+            }
+        }
+    }
+
+#pragma unroll
+    for (int i = 0; i < SIDE; i++) {
+#pragma unroll
+        for (int j = 0; j < SIDE; j++) {
+            int r = first_row + row + 64 * (i / 4) + i % 4, s = first_column + column + 64 * (j / 4) + j % 4;
+            if (r < a.m && s < a.n) {
+                C *c = a.c + r * a.c_stride + s;
+                narrow(a.accumulate ? widen(*c) + sums[i][j] : sums[i][j], *c);
+            }
+        }
+    }
+}
