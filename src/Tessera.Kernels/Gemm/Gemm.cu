@@ -1,9 +1,10 @@
 // C (=, +=) op(A)·op(B) by plain multiply-adds for any extents, strides, alignments and types: what the library does not take, mixed
-// types, and sums whose order must not depend on the number of rows. Every element is one chain of fused multiply-adds over p from 0,
-// whatever the tile. A_TYPE, B_TYPE, C_TYPE: F32 or BF16; TRANSPOSE_A, TRANSPOSE_B: 0 or 1; TILE: 64 or 128.
+// types, and sums whose order must not depend on the number of rows. An element is the sum, in order, of chains of BLOCK
+// multiply-adds over p, whatever the tile; one long chain would lose precision. A_TYPE, B_TYPE, C_TYPE: F32 or BF16; TRANSPOSE_A, TRANSPOSE_B: 0 or 1; TILE: 64 or 128.
 #include "element.cuh"
 
 #define DEPTH 16
+#define BLOCK 512
 #define SIDE (TILE / 16)
 #define LOADS (TILE * DEPTH / 256)
 
@@ -57,7 +58,7 @@ extern "C" __global__ void __launch_bounds__(256) gemm(const __grid_constant__ A
     __shared__ __align__(16) float right[2][DEPTH][TILE + 4];
     int first_row = blockIdx.y * TILE, first_column = blockIdx.x * TILE;
     int row = 4 * (threadIdx.x / 16), column = 4 * (threadIdx.x % 16);
-    float sums[SIDE][SIDE] = {};
+    float sums[SIDE][SIDE] = {}, totals[SIDE][SIDE] = {};
     Part<A, !TRANSPOSE_A> a_part;
     Part<B, TRANSPOSE_B> b_part;
     a_part.load(a.a, a.a_stride, first_row, 0, a.m, a.k);
@@ -91,6 +92,16 @@ extern "C" __global__ void __launch_bounds__(256) gemm(const __grid_constant__ A
                 }
             }
         }
+        if ((first + DEPTH) % BLOCK == 0 || first + DEPTH >= a.k) {
+#pragma unroll
+            for (int i = 0; i < SIDE; i++) {
+#pragma unroll
+                for (int j = 0; j < SIDE; j++) {
+                    totals[i][j] += sums[i][j];
+                    sums[i][j] = 0.0f;
+                }
+            }
+        }
     }
 
 #pragma unroll
@@ -100,7 +111,7 @@ extern "C" __global__ void __launch_bounds__(256) gemm(const __grid_constant__ A
             int r = first_row + row + 64 * (i / 4) + i % 4, s = first_column + column + 64 * (j / 4) + j % 4;
             if (r < a.m && s < a.n) {
                 C *c = a.c + r * a.c_stride + s;
-                narrow(a.accumulate ? widen(*c) + sums[i][j] : sums[i][j], *c);
+                narrow(a.accumulate ? widen(*c) + totals[i][j] : totals[i][j], *c);
             }
         }
     }

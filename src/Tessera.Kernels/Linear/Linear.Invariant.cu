@@ -1,5 +1,6 @@
-// Y (=, +=) X·Wᵀ in bf16 on the tensor cores with one order of summation for any number of tokens: an element is one chain of m16n8k16
-// instructions over the columns from 0, whatever the tile. Rows are 16-byte aligned and a multiple of 8 long.
+// Y (=, +=) X·Wᵀ in bf16 on the tensor cores with one order of summation for any number of tokens: an element is the sum, in
+// order, of pieces of 64 columns, each a chain of four m16n8k16 instructions, whatever the tile. The tensor cores cut what falls below a
+// sum's last bit off instead of rounding it, which in one long chain would add up. Rows are 16-byte aligned and a multiple of 8 long.
 // TILE_TOKENS × TILE_OUTPUTS: 128 × 128 (8 warps of 64 × 32), 64 × 64 (4 warps of 32 × 32) or 16 × 32 (4 warps of 16 × 8).
 #include "element.cuh"
 #include "tensor.cuh"
@@ -80,30 +81,39 @@ extern "C" __global__ void __launch_bounds__(THREADS) linear_invariant(const __g
         __syncthreads();
         fetch(turn + STAGES - 1);
         unsigned x_tile = base + turn % STAGES * stage_bytes, w_tile = x_tile + x_bytes;
+        unsigned w[DEPTH / 16][WARP_OUTPUTS / 8][2];
 #pragma unroll
         for (int step = 0; step < DEPTH / 16; step++) {
-            unsigned x[WARP_TOKENS / 16][4], w[WARP_OUTPUTS / 8][2];
-#pragma unroll
-            for (int i = 0; i < WARP_TOKENS / 16; i++) {
-                // Tiles: rows 0–7 and 8–15 of the first eight columns, then of the second.
-                load_tiles(x[i], x_tile + place_of(warp_token + 16 * i + lane % 16, 2 * step + lane / 16));
-            }
 #pragma unroll
             for (int j = 0; j < WARP_OUTPUTS / 8; j += 2) {
                 // Tiles: first and second eight columns of eight outputs, then of the next eight; a lone eight is loaded twice.
                 int row = warp_output + 8 * j + (WARP_OUTPUTS == 8 ? 0 : lane / 16 * 8) + lane % 8;
                 unsigned tiles[4];
                 load_tiles(tiles, w_tile + place_of(row, 2 * step + lane / 8 % 2));
-                w[j][0] = tiles[0], w[j][1] = tiles[1];
+                w[step][j][0] = tiles[0], w[step][j][1] = tiles[1];
                 if (j + 1 < WARP_OUTPUTS / 8) {
-                    w[j + 1][0] = tiles[2], w[j + 1][1] = tiles[3];
+                    w[step][j + 1][0] = tiles[2], w[step][j + 1][1] = tiles[3];
+                }
+            }
+        }
+#pragma unroll
+        for (int i = 0; i < WARP_TOKENS / 16; i++) {
+            float part[WARP_OUTPUTS / 8][4] = {};
+#pragma unroll
+            for (int step = 0; step < DEPTH / 16; step++) {
+                // Tiles: rows 0–7 and 8–15 of the first eight columns, then of the second.
+                unsigned x[4];
+                load_tiles(x, x_tile + place_of(warp_token + 16 * i + lane % 16, 2 * step + lane / 16));
+#pragma unroll
+                for (int j = 0; j < WARP_OUTPUTS / 8; j++) {
+                    multiply_add(part[j], x[0], x[1], x[2], x[3], w[step][j][0], w[step][j][1]);
                 }
             }
 #pragma unroll
-            for (int i = 0; i < WARP_TOKENS / 16; i++) {
+            for (int j = 0; j < WARP_OUTPUTS / 8; j++) {
 #pragma unroll
-                for (int j = 0; j < WARP_OUTPUTS / 8; j++) {
-                    multiply_add(sums[i][j], x[i][0], x[i][1], x[i][2], x[i][3], w[j][0], w[j][1]);
+                for (int e = 0; e < 4; e++) {
+                    sums[i][j][e] += part[j][e];
                 }
             }
         }
