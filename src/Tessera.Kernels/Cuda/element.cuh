@@ -6,9 +6,11 @@
 #define F32 0
 #define BF16 1
 
-// The run-time compiler has no headers of the language.
+// The run-time compiler has no header that names these.
 #ifndef INFINITY
 #define INFINITY __int_as_float(0x7f800000)
+#endif
+#ifndef NAN
 #define NAN __int_as_float(0x7fffffff)
 #endif
 

@@ -1,11 +1,16 @@
 // C (=, +=) op(A)·op(B) by plain multiply-adds for any extents, strides, alignments and types: what the library does not take, mixed
 // types, and sums whose order must not depend on the number of rows. An element is the sum, in order, of chains of BLOCK
-// multiply-adds over p, whatever the tile; one long chain would lose precision. A_TYPE, B_TYPE, C_TYPE: F32 or BF16; TRANSPOSE_A, TRANSPOSE_B: 0 or 1; TILE: 64 or 128.
+// multiply-adds over p; one long chain would lose precision. A_TYPE, B_TYPE, C_TYPE: F32 or BF16; TRANSPOSE_A, TRANSPOSE_B: 0 or 1.
+// variant: -DA_TYPE=0 -DB_TYPE=0 -DC_TYPE=1 -DTRANSPOSE_A=0 -DTRANSPOSE_B=1
+// variant: -DA_TYPE=1 -DB_TYPE=0 -DC_TYPE=0 -DTRANSPOSE_A=1 -DTRANSPOSE_B=0
 #include "element.cuh"
 
+// Tiles of 128 × 128 with 8 × 8 elements a thread were as fast on an H100 (28 and 30 of the library's 50 TFLOP/s): the second set of
+// sums costs them the registers of a second block.
+#define TILE 64
 #define DEPTH 16
 #define BLOCK 512
-#define SIDE (TILE / 16)
+#define SIDE 4
 #define LOADS (TILE * DEPTH / 256)
 
 typedef ElementOf<A_TYPE>::type A;
@@ -52,12 +57,12 @@ template <class T, bool InnerTogether> struct Part {
     }
 };
 
-// 256 threads. A thread owns SIDE × SIDE elements in quads that lie 64 apart, so that a warp reads shared memory without conflicts.
+// 256 threads of SIDE × SIDE elements.
 extern "C" __global__ void __launch_bounds__(256) gemm(const __grid_constant__ Arguments a) {
     __shared__ __align__(16) float left[2][DEPTH][TILE + 4];
     __shared__ __align__(16) float right[2][DEPTH][TILE + 4];
     int first_row = blockIdx.y * TILE, first_column = blockIdx.x * TILE;
-    int row = 4 * (threadIdx.x / 16), column = 4 * (threadIdx.x % 16);
+    int row = SIDE * (threadIdx.x / 16), column = SIDE * (threadIdx.x % 16);
     float sums[SIDE][SIDE] = {}, totals[SIDE][SIDE] = {};
     Part<A, !TRANSPOSE_A> a_part;
     Part<B, TRANSPOSE_B> b_part;
@@ -77,13 +82,8 @@ extern "C" __global__ void __launch_bounds__(256) gemm(const __grid_constant__ A
 #pragma unroll
         for (int p = 0; p < DEPTH; p++) {
             float x[SIDE], y[SIDE];
-#pragma unroll
-            for (int quad = 0; quad < SIDE / 4; quad++) {
-                float4 xs = *reinterpret_cast<const float4 *>(&left[turn][p][row + 64 * quad]);
-                float4 ys = *reinterpret_cast<const float4 *>(&right[turn][p][column + 64 * quad]);
-                x[4 * quad] = xs.x, x[4 * quad + 1] = xs.y, x[4 * quad + 2] = xs.z, x[4 * quad + 3] = xs.w;
-                y[4 * quad] = ys.x, y[4 * quad + 1] = ys.y, y[4 * quad + 2] = ys.z, y[4 * quad + 3] = ys.w;
-            }
+            load_pack(&left[turn][p][row], x);
+            load_pack(&right[turn][p][column], y);
 #pragma unroll
             for (int i = 0; i < SIDE; i++) {
 #pragma unroll
@@ -108,7 +108,7 @@ extern "C" __global__ void __launch_bounds__(256) gemm(const __grid_constant__ A
     for (int i = 0; i < SIDE; i++) {
 #pragma unroll
         for (int j = 0; j < SIDE; j++) {
-            int r = first_row + row + 64 * (i / 4) + i % 4, s = first_column + column + 64 * (j / 4) + j % 4;
+            int r = first_row + row + i, s = first_column + column + j;
             if (r < a.m && s < a.n) {
                 C *c = a.c + r * a.c_stride + s;
                 narrow(a.accumulate ? widen(*c) + totals[i][j] : totals[i][j], *c);

@@ -2,6 +2,9 @@
 // order, of pieces of 64 columns, each a chain of four m16n8k16 instructions, whatever the tile. The tensor cores cut what falls below a
 // sum's last bit off instead of rounding it, which in one long chain would add up. Rows are 16-byte aligned and a multiple of 8 long.
 // TILE_TOKENS × TILE_OUTPUTS: 128 × 128 (8 warps of 64 × 32), 64 × 64 (4 warps of 32 × 32) or 16 × 32 (4 warps of 16 × 8).
+// variant: -DY_TYPE=1 -DTILE_TOKENS=128 -DTILE_OUTPUTS=128
+// variant: -DY_TYPE=0 -DTILE_TOKENS=64 -DTILE_OUTPUTS=64
+// variant: -DY_TYPE=0 -DTILE_TOKENS=16 -DTILE_OUTPUTS=32
 #include "element.cuh"
 #include "tensor.cuh"
 

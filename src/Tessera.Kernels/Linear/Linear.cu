@@ -1,12 +1,10 @@
 // Y (=, +=) X·Wᵀ for few tokens: the weight is read once, as it lies, past the caches. The warps of a block share its rows' columns;
 // their sums are added in order, so that an element's bits depend on the number of columns alone.
+// variant: -DX_TYPE=1 -DW_TYPE=1 -DY_TYPE=0 -DTOKEN_TILES=2
+// variant: -DX_TYPE=0 -DW_TYPE=1 -DY_TYPE=1 -DTOKENS=16 -DPACK=4
+// variant: -DX_TYPE=1 -DW_TYPE=0 -DY_TYPE=1 -DTOKENS=3 -DPACK=1
 #include "element.cuh"
-
-#ifdef TOKEN_TILES
 #include "tensor.cuh"
-#endif
-
-#define WARPS 8
 
 typedef ElementOf<X_TYPE>::type X;
 typedef ElementOf<W_TYPE>::type W;
@@ -27,6 +25,9 @@ struct Arguments {
 
 #ifdef TOKEN_TILES
 
+#define WARPS 8
+#define AHEAD 4
+
 // bf16 tokens and weight with 16-byte aligned rows of a multiple of 8: a block's 16 outputs meet 8 or 16 tokens on the tensor cores. A
 // warp takes every eighth piece of 32 columns. Which column stands at which place of the instruction's sum does not matter as long as
 // both operands agree, so a lane loads 8 neighbours at once: the first four serve one instruction, the others the next.
@@ -39,20 +40,27 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) linear_few_tensor(const
     const W *upper = a.w + min(first_output + group, a.outputs - 1) * a.w_stride;
     const W *lower = a.w + min(first_output + group + 8, a.outputs - 1) * a.w_stride;
     float sums[TOKEN_TILES][4] = {};
-#pragma unroll 4
-    for (int piece = 32 * warp; piece < a.inputs; piece += 32 * WARPS) {
-        int column = piece + 8 * quarter;
-        bool exists = column < a.inputs;
-        uint4 nothing = make_uint4(0, 0, 0, 0);
-        uint4 top = exists ? __ldcs(reinterpret_cast<const uint4 *>(upper + column)) : nothing;
-        uint4 bottom = exists ? __ldcs(reinterpret_cast<const uint4 *>(lower + column)) : nothing;
+    uint4 nothing = make_uint4(0, 0, 0, 0);
+    for (int first = 32 * warp; first < a.inputs; first += AHEAD * 32 * WARPS) {
+        // The weights of several pieces are under way before the first is used.
+        uint4 top[AHEAD], bottom[AHEAD];
 #pragma unroll
-        for (int tile = 0; tile < TOKEN_TILES; tile++) {
-            int token = 8 * tile + group;
-            bool present = exists && token < a.tokens;
-            uint4 x = present ? __ldg(reinterpret_cast<const uint4 *>(a.x + token * a.x_stride + column)) : nothing;
-            multiply_add(sums[tile], top.x, bottom.x, top.y, bottom.y, x.x, x.y);
-            multiply_add(sums[tile], top.z, bottom.z, top.w, bottom.w, x.z, x.w);
+        for (int i = 0; i < AHEAD; i++) {
+            int column = first + i * 32 * WARPS + 8 * quarter;
+            top[i] = column < a.inputs ? __ldcs(reinterpret_cast<const uint4 *>(upper + column)) : nothing;
+            bottom[i] = column < a.inputs ? __ldcs(reinterpret_cast<const uint4 *>(lower + column)) : nothing;
+        }
+#pragma unroll
+        for (int i = 0; i < AHEAD; i++) {
+            int column = first + i * 32 * WARPS + 8 * quarter;
+#pragma unroll
+            for (int tile = 0; tile < TOKEN_TILES; tile++) {
+                int token = 8 * tile + group;
+                bool present = column < a.inputs && token < a.tokens;
+                uint4 x = present ? __ldg(reinterpret_cast<const uint4 *>(a.x + token * a.x_stride + column)) : nothing;
+                multiply_add(sums[tile], top[i].x, bottom[i].x, top[i].y, bottom[i].y, x.x, x.y);
+                multiply_add(sums[tile], top[i].z, bottom[i].z, top[i].w, bottom[i].w, x.z, x.w);
+            }
         }
     }
 
@@ -78,40 +86,40 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) linear_few_tensor(const
 
 #else
 
-// Any types, by plain multiply-adds: a block has OUTPUTS outputs and up to TOKENS tokens. PACK neighbours of a row at once, 1 where rows
-// are not aligned or no multiple of it.
+// Any types, by plain multiply-adds: a block has 16 outputs, four a warp, and up to TOKENS tokens; four warps share the columns. Tokens
+// are read again for every four outputs, from the first-level cache, which is why a block has more. PACK neighbours of a row at
+// once: 4, or 1 where rows are not aligned or no multiple of it.
 #define OUTPUTS 4
+#define SHARES 4
+#define THREADS 512
 
-template <class T> __device__ __forceinline__ void load_neighbours(const T *source, float (&values)[PACK], bool streams) {
-    if (PACK == 1) {
-        values[0] = widen(*source);
-    } else if (sizeof(T) == 4) {
-#pragma unroll
-        for (int i = 0; i < PACK / 4; i++) {
-            const float4 *place = reinterpret_cast<const float4 *>(source) + i;
-            float4 pack = streams ? __ldcs(place) : __ldg(place);
-            values[4 * i] = pack.x, values[4 * i + 1] = pack.y, values[4 * i + 2] = pack.z, values[4 * i + 3] = pack.w;
-        }
-    } else {
-#pragma unroll
-        for (int i = 0; i < PACK / 4; i++) {
-            const uint2 *place = reinterpret_cast<const uint2 *>(source) + i;
-            uint2 pack = streams ? __ldcs(place) : __ldg(place);
-            values[4 * i] = low_of(pack.x), values[4 * i + 1] = high_of(pack.x);
-            values[4 * i + 2] = low_of(pack.y), values[4 * i + 3] = high_of(pack.y);
-        }
-    }
+template <class T> __device__ __forceinline__ void load_neighbours(const T *source, float (&values)[1], bool) {
+    values[0] = widen(*source);
+}
+__device__ __forceinline__ void load_neighbours(const float *source, float (&values)[4], bool streams) {
+    const float4 *place = reinterpret_cast<const float4 *>(source);
+    float4 pack = streams ? __ldcs(place) : __ldg(place);
+    values[0] = pack.x, values[1] = pack.y, values[2] = pack.z, values[3] = pack.w;
+}
+__device__ __forceinline__ void load_neighbours(const bf16 *source, float (&values)[4], bool streams) {
+    const uint2 *place = reinterpret_cast<const uint2 *>(source);
+    uint2 pack = streams ? __ldcs(place) : __ldg(place);
+    values[0] = low_of(pack.x), values[1] = high_of(pack.x), values[2] = low_of(pack.y), values[3] = high_of(pack.y);
 }
 
-extern "C" __global__ void __launch_bounds__(32 * WARPS) linear_few(const __grid_constant__ Arguments a) {
-    __shared__ float partial[WARPS][OUTPUTS * TOKENS];
-    int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, first_output = blockIdx.x * OUTPUTS;
+extern "C" __global__ void __launch_bounds__(THREADS) linear_few(const __grid_constant__ Arguments a) {
+    __shared__ float partial[SHARES][TOKENS][4 * OUTPUTS];
+    int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, share = warp % SHARES, place = warp / SHARES * OUTPUTS;
+    int first_output = blockIdx.x * 4 * OUTPUTS;
     float sums[OUTPUTS][TOKENS] = {};
-    for (int column = PACK * threadIdx.x; column < a.inputs; column += PACK * 32 * WARPS) {
+    const int ahead = TOKENS <= 2 ? 4 : TOKENS <= 4 ? 2 : 1;
+#pragma unroll ahead
+    for (int column = PACK * (32 * share + lane); column < a.inputs; column += PACK * 32 * SHARES) {
         float weights[OUTPUTS][PACK];
 #pragma unroll
         for (int o = 0; o < OUTPUTS; o++) {
-            load_neighbours(a.w + min(first_output + o, a.outputs - 1) * a.w_stride + column, weights[o], true);
+            // Rows behind the last repeat it; nothing is stored for them.
+            load_neighbours(a.w + min(first_output + place + o, a.outputs - 1) * a.w_stride + column, weights[o], true);
         }
 #pragma unroll
         for (int t = 0; t < TOKENS; t++) {
@@ -135,16 +143,16 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) linear_few(const __grid
         for (int t = 0; t < TOKENS; t++) {
             float sum = warp_sum(sums[o][t]);
             if (lane == 0) {
-                partial[warp][o * TOKENS + t] = sum;
+                partial[share][t][place + o] = sum;
             }
         }
     }
     __syncthreads();
-    int output = threadIdx.x % OUTPUTS, token = threadIdx.x / OUTPUTS;
+    int output = threadIdx.x % 16, token = threadIdx.x / 16;
     if (token < TOKENS && token < a.tokens && first_output + output < a.outputs) {
-        float sum = partial[0][output * TOKENS + token];
-        for (int w = 1; w < WARPS; w++) {
-            sum += partial[w][output * TOKENS + token];
+        float sum = partial[0][token][output];
+        for (int s = 1; s < SHARES; s++) {
+            sum += partial[s][token][output];
         }
         Y *y = a.y + token * a.y_stride + first_output + output;
         narrow(a.accumulate ? widen(*y) + sum : sum, *y);

@@ -1,5 +1,8 @@
 // Divergence of rows of student logits from rows of teacher logits, and its gradient: one block a token. GRADIENT: F32, BF16 or
 // NO_GRADIENT.
+// variant: -DGRADIENT=0
+// variant: -DGRADIENT=1
+// variant: -DGRADIENT=2
 #include "softmax.cuh"
 
 struct Arguments {

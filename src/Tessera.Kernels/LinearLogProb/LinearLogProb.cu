@@ -1,4 +1,6 @@
 // Log-probability of a token and entropy of rows of logits: one block a token. ENTROPY: 0 or 1.
+// variant: -DENTROPY=0
+// variant: -DENTROPY=1
 #include "softmax.cuh"
 
 struct Arguments {

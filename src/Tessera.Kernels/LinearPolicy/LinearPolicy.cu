@@ -1,5 +1,8 @@
 // The clipped policy loss of rows of logits and its gradient: one block a token. GRADIENT: F32, BF16 or NO_GRADIENT; ENTROPY: 0 or 1.
 // Terms as PolicyTerms in C# has them.
+// variant: -DGRADIENT=0 -DENTROPY=1
+// variant: -DGRADIENT=1 -DENTROPY=0
+// variant: -DGRADIENT=2 -DENTROPY=1
 #include "softmax.cuh"
 
 #define CLIP_NONE 0

@@ -1,12 +1,11 @@
 // Y (=, +=) X·Wᵀ with a weight of int8 or int4 groups, with the integers, scales and roundings of the processor's kernels, so that f32
-// tokens give the same bits on both. Layout of the weight: GroupedMatrix in C#; a tile of 16 rows has one record a group of 32 columns,
-// in it eight steps (int8) or four pairs of steps (int4) of one dword a row, then 16 binary16 scales. W_BITS: 8 or 4.
+// tokens give the same bits on both: here the rounding of tokens, and the product of few of them. W_BITS: 8 or 4.
+// variant: -DX_TYPE=0
+// variant: -DX_TYPE=1
+// variant: -DY_TYPE=0 -DW_BITS=8 -DTOKENS=1
+// variant: -DY_TYPE=1 -DW_BITS=4 -DTOKENS=4
 #include "element.cuh"
-
-#define GROUP 32
-#define ROWS 16
-
-// ---- Tokens to signed bytes -------------------------------------------------------------------------------------------------------
+#include "grouped.cuh"
 
 #ifdef X_TYPE
 
@@ -21,11 +20,12 @@ struct RoundArguments {
     int tokens;
     int columns;
     int groups;
+    int width;
     int offset;
 };
 
-// One warp a group of one token: bytes [tokens, groups, 32], scales and starts [tokens, groups]. A start is what makes up for weights
-// being stored without sign: minus their offset times the sum of the bytes.
+// One warp a group of one token: bytes [tokens, groups, 32]; scales and starts [groups, width], width being the tokens rounded up to a
+// multiple of 8. A start is what makes up for weights being stored without sign: minus their offset times the sum of the bytes.
 extern "C" __global__ void __launch_bounds__(256) quantized_round(const __grid_constant__ RoundArguments a) {
     long index = (long)blockIdx.x * 8 + threadIdx.x / 32;
     int lane = threadIdx.x & 31, token = (int)(index / a.groups), group = (int)(index % a.groups);
@@ -50,18 +50,15 @@ extern "C" __global__ void __launch_bounds__(256) quantized_round(const __grid_c
     }
     a.bytes[index * GROUP + lane] = (signed char)q;
     if (lane == 0) {
-        a.scales[index] = scale;
-        a.starts[index] = -a.offset * sum;
+        a.scales[(long)group * a.width + token] = scale;
+        a.starts[(long)group * a.width + token] = -a.offset * sum;
     }
 }
 
 #else
 
-// ---- Product ----------------------------------------------------------------------------------------------------------------------
-
 typedef ElementOf<Y_TYPE>::type Y;
 
-#define RECORD_BYTES (ROWS * (W_BITS * GROUP / 8 + 2))
 #define SLOTS 16
 
 struct ProductArguments {
@@ -74,14 +71,9 @@ struct ProductArguments {
     int tokens;
     int outputs;
     int groups;
+    int width;
     int accumulate;
 };
-
-__device__ __forceinline__ float widen_half(unsigned short bits) {
-    float value;
-    asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(bits));
-    return value;
-}
 
 // Unsigned bytes of a weight times signed bytes of a token.
 __device__ __forceinline__ int dot(unsigned weights, int token, int sum) {
@@ -92,28 +84,21 @@ __device__ __forceinline__ int dot(unsigned weights, int token, int sum) {
 // A block has one tile of 16 rows and TOKENS tokens. Sixteen groups are multiplied at a time, one a thread and row; then a thread for
 // every element adds their products in order.
 extern "C" __global__ void __launch_bounds__(256) quantized_product(const __grid_constant__ ProductArguments a) {
-    __shared__ float products[2][SLOTS][TOKENS * ROWS];
-    int row = threadIdx.x % ROWS, slot = threadIdx.x / ROWS, token0 = blockIdx.y * TOKENS;
-    const unsigned char *tile = a.weight + (long)blockIdx.x * a.groups * RECORD_BYTES;
+    __shared__ float products[2][SLOTS][TOKENS * TILE_ROWS];
+    int row = threadIdx.x % TILE_ROWS, slot = threadIdx.x / TILE_ROWS, token0 = blockIdx.y * TOKENS;
+    const unsigned char *tile = a.weight + (long)blockIdx.x * a.groups * RECORD_BYTES(W_BITS);
     float sum = 0.0f;
     int turn = 0;
     for (int first = 0; first < a.groups; first += SLOTS, turn ^= 1) {
         int group = first + slot;
         if (group < a.groups) {
-            const unsigned char *record = tile + (long)group * RECORD_BYTES;
-            const unsigned *integers = reinterpret_cast<const unsigned *>(record) + row;
-            unsigned weights[8];
+            const unsigned char *record = tile + (long)group * RECORD_BYTES(W_BITS);
+            uint2 weights[4];
 #pragma unroll
-            for (int step = 0; step < 8; step++) {
-                if (W_BITS == 8) {
-                    weights[step] = integers[step * ROWS];
-                } else if (step % 2 == 0) {
-                    unsigned pair = integers[step / 2 * ROWS];
-                    weights[step] = pair & 0x0f0f0f0fu;
-                    weights[step + 1] = (pair >> 4) & 0x0f0f0f0fu;
-                }
+            for (int pair = 0; pair < 4; pair++) {
+                weights[pair] = two_steps<W_BITS>(record, row, pair);
             }
-            float scale = widen_half(reinterpret_cast<const unsigned short *>(record + RECORD_BYTES - 2 * ROWS)[row]);
+            float scale = scale_of<W_BITS>(record, row);
 #pragma unroll
             for (int t = 0; t < TOKENS; t++) {
                 float product = 0.0f;
@@ -121,20 +106,21 @@ extern "C" __global__ void __launch_bounds__(256) quantized_product(const __grid
                     long index = (long)(token0 + t) * a.groups + group;
                     const int4 *bytes = reinterpret_cast<const int4 *>(a.bytes) + 2 * index;
                     int4 low = bytes[0], high = bytes[1];
-                    int dots = a.starts[index];
-                    dots = dot(weights[0], low.x, dots), dots = dot(weights[1], low.y, dots);
-                    dots = dot(weights[2], low.z, dots), dots = dot(weights[3], low.w, dots);
-                    dots = dot(weights[4], high.x, dots), dots = dot(weights[5], high.y, dots);
-                    dots = dot(weights[6], high.z, dots), dots = dot(weights[7], high.w, dots);
-                    product = __fmul_rn(__fmul_rn((float)dots, a.scales[index]), scale);
+                    long entry = (long)group * a.width + token0 + t;
+                    int dots = a.starts[entry];
+                    dots = dot(weights[0].x, low.x, dots), dots = dot(weights[0].y, low.y, dots);
+                    dots = dot(weights[1].x, low.z, dots), dots = dot(weights[1].y, low.w, dots);
+                    dots = dot(weights[2].x, high.x, dots), dots = dot(weights[2].y, high.y, dots);
+                    dots = dot(weights[3].x, high.z, dots), dots = dot(weights[3].y, high.w, dots);
+                    product = __fmul_rn(__fmul_rn((float)dots, a.scales[entry]), scale);
                 }
-                products[turn][slot][t * ROWS + row] = product;
+                products[turn][slot][t * TILE_ROWS + row] = product;
             }
         }
 
         // One barrier a turn: what is written next was last read before the barrier of this turn.
         __syncthreads();
-        if (threadIdx.x < TOKENS * ROWS) {
+        if (threadIdx.x < TOKENS * TILE_ROWS) {
             int present = min(SLOTS, a.groups - first);
             for (int s = 0; s < present; s++) {
                 sum = __fadd_rn(sum, products[turn][s][threadIdx.x]);
@@ -142,7 +128,7 @@ extern "C" __global__ void __launch_bounds__(256) quantized_product(const __grid
         }
     }
 
-    int token = token0 + slot, output = blockIdx.x * ROWS + row;
+    int token = token0 + slot, output = blockIdx.x * TILE_ROWS + row;
     if (slot < TOKENS && token < a.tokens && output < a.outputs) {
         Y *y = a.y + token * a.stride + output;
         narrow(a.accumulate ? __fadd_rn(widen(*y), sum) : sum, *y);
