@@ -44,6 +44,12 @@ public sealed class CpuDevice : Device
     public static CpuDevice From(Device device) =>
         device as CpuDevice ?? throw new NotSupportedException($"device {device.Name} has no implementation of this operation");
 
+    /// <summary>Begins a kernel on the processor: every operation's contract does it before it touches the device's memory.</summary>
+    /// <exception cref="NotSupportedException">It is another kind of device.</exception>
+    public static KernelScope Enter(Device device) => device is CpuDevice cpu
+        ? new KernelScope(cpu, null)
+        : new KernelScope(device.EnterKernel() ?? From(device), device);
+
     /// <inheritdoc />
     protected override void Dispose(bool disposing)
     {

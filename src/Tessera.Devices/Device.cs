@@ -89,6 +89,17 @@ public abstract class Device : IDisposable
         GC.SuppressFinalize(this);
     }
 
+    /// <summary>
+    /// Lets the processor's kernels run for this device; null where it has kernels of its own. For devices that watch the
+    /// processor: their memory may be closed to everything else.
+    /// </summary>
+    protected internal virtual CpuDevice? EnterKernel() => null;
+
+    /// <summary>The kernel that <see cref="EnterKernel"/> began has returned.</summary>
+    protected internal virtual void LeaveKernel()
+    {
+    }
+
     /// <summary>Releases threads and scratch memory.</summary>
     protected abstract void Dispose(bool disposing);
 }

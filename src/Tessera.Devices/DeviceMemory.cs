@@ -99,6 +99,17 @@ public abstract unsafe class DeviceMemory
         }
     }
 
+    /// <summary>As <see cref="Write"/>, for who writes only some of the bytes: the others stay what they are.</summary>
+    /// <param name="destination">This memory.</param>
+    /// <param name="bytes">How many bytes.</param>
+    /// <param name="change">Reads and writes them at the address that it is given.</param>
+    public virtual void Edit(nint destination, long bytes, Action<nint> change) =>
+        Write(destination, bytes, room =>
+        {
+            Download(destination, room, bytes);
+            change(room);
+        });
+
     /// <summary>Shows the host what lies here; in pieces, as <see cref="Write"/>.</summary>
     /// <param name="source">This memory.</param>
     /// <param name="bytes">How many bytes.</param>

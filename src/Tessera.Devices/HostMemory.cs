@@ -44,5 +44,8 @@ public sealed unsafe class HostMemory : DeviceMemory
     public override void Write(nint destination, long bytes, Action<nint> fill) => fill(destination);
 
     /// <inheritdoc />
+    public override void Edit(nint destination, long bytes, Action<nint> change) => change(destination);
+
+    /// <inheritdoc />
     public override void Read(nint source, long bytes, Action<nint> use) => use(source);
 }

@@ -53,6 +53,11 @@ public sealed class PlanningMemory : DeviceMemory
     }
 
     /// <inheritdoc />
+    public override void Edit(nint destination, long bytes, Action<nint> change)
+    {
+    }
+
+    /// <inheritdoc />
     public override void Read(nint source, long bytes, Action<nint> use)
     {
     }

@@ -8,9 +8,15 @@ namespace Tessera.Kernels;
 /// dz[t,v] = gradientScale·w_t·(e^(z[t,v] − lse_t) − [v = y_t]); gradHidden = dz·head; gradHead += dzᵀ·hidden.
 /// Shapes: hidden, gradHidden [tokens, width] f32; head [vocabulary, width] f32 or bf16, without gradients also int8 or int4; gradHead [vocabulary, width] f32, dense;
 /// targets, tokenWeights, tokenLoss [tokens].
+/// Types on a card: hidden, head and both gradients f32 or bf16 each; logits f32; dz bf16 where hidden and head are, else f32. A bf16
+/// gradHead is rounded once a chunk.
 /// Saved for backward: nothing; gradients are made in the same pass.
-/// Error: relative L2 to the reference at most 2e-6 for losses and gradients on bounded logits.
-/// Determinism: bitwise, independent of thread count; chunks of tokens are cut from token 0 by vocabulary and budget alone.
+/// Error: relative L2 to the reference at most 2e-6 for losses and gradients on bounded logits; on a card, given the logits, the
+/// same for losses, and one rounding more for gradients where dz is bf16.
+/// Determinism: bitwise, independent of thread count; chunks of tokens are cut from token 0 by vocabulary and budget alone. On a card
+/// the bits of a token's logits may depend on the number of tokens in its chunk; operations on a head cut the same chunks.
+/// Special values: on the processor a target outside the vocabulary is refused; a card cannot look and makes the token's loss NaN,
+/// with no gradient.
 /// Cost: 2·tokens·width·vocabulary FLOP for each of the logits and the two gradients; chunks without weight cost nothing.
 /// </remarks>
 public static unsafe partial class LinearCrossEntropy
@@ -20,6 +26,12 @@ public static unsafe partial class LinearCrossEntropy
     /// gradient once, so a chunk needs some 256 tokens before the arithmetic outweighs that.
     /// </summary>
     public const long LogitsBudgetBytes = 128L << 20;
+
+    /// <summary>
+    /// As the other, on a card: 1,024 tokens of 128k entries. Every chunk also reads and writes the head's gradient, which outweighs
+    /// the arithmetic of fewer.
+    /// </summary>
+    public const long CudaLogitsBudgetBytes = 512L << 20;
 
     /// <summary>Tokens whose logits exist at once: a multiple of 64, at least 64, within the budget where that is possible.</summary>
     /// <param name="vocabulary">Rows of the head.</param>
@@ -44,31 +56,40 @@ public static unsafe partial class LinearCrossEntropy
     /// <param name="width">Hidden width.</param>
     /// <param name="vocabulary">Entries of the vocabulary.</param>
     /// <param name="gradientScale">Multiplies every gradient.</param>
-    /// <param name="budgetBytes">Bytes for logits; the bits of <paramref name="gradHead"/> depend on it.</param>
+    /// <param name="budgetBytes">Bytes for logits, or null for the device's own; the bits of <paramref name="gradHead"/> depend on it.</param>
     /// <exception cref="ArgumentException">A target with weight is outside the vocabulary, or the head is too small.</exception>
     public static void Run(
-        Device device, float* hidden, in MatrixView head, int* targets, float* tokenWeights, float* tokenLoss, float* gradHidden,
-        float* gradHead, int tokens, int width, int vocabulary, float gradientScale,
-        long budgetBytes = LogitsBudgetBytes)
+        Device device, Elements hidden, in MatrixView head, int* targets, float* tokenWeights, float* tokenLoss, Elements gradHidden,
+        Elements gradHead, int tokens, int width, int vocabulary, float gradientScale,
+        long? budgetBytes = null)
     {
-        var cpu = CpuDevice.From(device);
         RowLaunch.CheckSizes(tokens, width);
         CheckHead(head, nameof(head), vocabulary, width);
+        if (device is CudaDevice cuda)
+        {
+            RunCuda(
+                cuda, hidden, head, targets, tokenWeights, tokenLoss, gradHidden, gradHead, tokens, width, vocabulary, gradientScale,
+                budgetBytes ?? CudaLogitsBudgetBytes);
+            return;
+        }
+
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
         CheckTargets(targets, tokenWeights, tokens, vocabulary);
-        int chunk = Math.Min(ChunkTokens(vocabulary, 1, budgetBytes), tokens);
+        int chunk = Math.Min(ChunkTokens(vocabulary, 1, budgetBytes ?? LogitsBudgetBytes), tokens);
         var mark = cpu.Scratch.Mark();
         float* logits = cpu.Scratch.Floats((long)chunk * vocabulary);
         for (int first = 0; first < tokens; first += chunk)
         {
             int count = Math.Min(chunk, tokens - first);
-            float* gradChunk = gradHidden is null ? null : gradHidden + ((long)first * width);
+            var gradChunk = gradHidden + ((long)first * width);
             if (!HasWeight(tokenWeights + first, count))
             {
                 SkipChunk(tokenLoss + first, count, gradChunk, (long)count * width);
                 continue;
             }
 
-            var input = new MatrixView((nint)(hidden + ((long)first * width)), DType.F32, count, width);
+            var input = MatrixView.Of(hidden + ((long)first * width), count, width);
             Logits(device, input, head, logits, vocabulary);
             var arguments = new Arguments
             {
@@ -79,7 +100,7 @@ public static unsafe partial class LinearCrossEntropy
                 Tokens = count,
                 Vocabulary = vocabulary,
                 Scale = gradientScale,
-                WithGradient = gradHidden is not null || gradHead is not null,
+                WithGradient = gradHidden.Exists || gradHead.Exists,
             };
             RowLaunch.Run(cpu, &Body, &arguments, (long)count * vocabulary);
             Gradients(device, logits, input, head, gradChunk, false, gradHead, vocabulary);
@@ -91,22 +112,22 @@ public static unsafe partial class LinearCrossEntropy
     /// <summary>logits = input·headᵀ for a head of any storage, with the bits that a token has in every chunk.</summary>
     internal static void Logits(Device device, in MatrixView input, in MatrixView head, float* logits, int vocabulary) =>
         Linear.Forward(
-            device, input.Floats, input.Stride, head with { Rows = vocabulary }, logits, vocabulary, input.Rows, accumulate: false,
+            device, input.Elements, input.Stride, head with { Rows = vocabulary }, logits, vocabulary, input.Rows, accumulate: false,
             invariant: true);
 
     /// <summary>The two products behind the gradient of a chunk's logits.</summary>
     internal static void Gradients(
-        Device device, float* gradLogits, in MatrixView input, in MatrixView head, float* gradHidden, bool accumulateGradHidden,
-        float* gradHead, int vocabulary)
+        Device device, float* gradLogits, in MatrixView input, in MatrixView head, Elements gradHidden, bool accumulateGradHidden,
+        Elements gradHead, int vocabulary)
     {
         int count = input.Rows, width = input.Columns;
         var gradient = new MatrixView((nint)gradLogits, DType.F32, count, vocabulary);
-        if (gradHidden is not null)
+        if (gradHidden.Exists)
         {
             Gemm.Multiply(device, gradient, false, head, false, gradHidden, width, count, width, vocabulary, accumulateGradHidden);
         }
 
-        if (gradHead is not null)
+        if (gradHead.Exists)
         {
             Gemm.Multiply(device, gradient, true, input, false, gradHead, width, vocabulary, width, count, true);
         }
@@ -126,12 +147,12 @@ public static unsafe partial class LinearCrossEntropy
     internal static bool HasWeight(float* weights, int count) => new ReadOnlySpan<float>(weights, count).ContainsAnyExcept(0f);
 
     /// <summary>The results of a chunk whose tokens are all left out.</summary>
-    internal static void SkipChunk(float* tokenLoss, int count, float* gradHidden, long elements)
+    internal static void SkipChunk(float* tokenLoss, int count, Elements gradHidden, long elements)
     {
         new Span<float>(tokenLoss, count).Clear();
-        if (gradHidden is not null)
+        if (gradHidden.Exists)
         {
-            System.Runtime.InteropServices.NativeMemory.Clear(gradHidden, (nuint)elements * sizeof(float));
+            System.Runtime.InteropServices.NativeMemory.Clear(gradHidden.Floats, (nuint)elements * sizeof(float));
         }
     }
 
@@ -146,10 +167,14 @@ public static unsafe partial class LinearCrossEntropy
         }
     }
 
-    /// <summary>Fails unless every target with weight is an entry of the vocabulary.</summary>
-    internal static void CheckTargets(int* targets, float* weights, int tokens, int vocabulary)
+    /// <summary>
+    /// Fails unless every target with weight is an entry of the vocabulary: for callers, who see them before they go to a device
+    /// that could not say so.
+    /// </summary>
+    /// <exception cref="ArgumentException">One is not.</exception>
+    public static void CheckTargets(ReadOnlySpan<int> targets, ReadOnlySpan<float> weights, int vocabulary)
     {
-        for (int t = 0; t < tokens; t++)
+        for (int t = 0; t < targets.Length; t++)
         {
             if (weights[t] != 0 && (uint)targets[t] >= (uint)vocabulary)
             {
@@ -158,6 +183,9 @@ public static unsafe partial class LinearCrossEntropy
             }
         }
     }
+
+    internal static void CheckTargets(int* targets, float* weights, int tokens, int vocabulary) =>
+        CheckTargets(new ReadOnlySpan<int>(targets, tokens), new ReadOnlySpan<float>(weights, tokens), vocabulary);
 
     private struct Arguments
     {

@@ -13,6 +13,7 @@ namespace Tessera.Kernels;
 /// its relative precision, and an error in the two normalisers enters only squared. Equal logits give exactly 0 and no gradient.
 /// Shapes: studentHidden, gradHidden [tokens, studentWidth]; teacherHidden [tokens, teacherWidth]; heads [vocabulary, width] f32 or
 /// bf16, int8 or int4 where they get no gradient; gradHead [vocabulary, studentWidth] f32, dense; tokenWeights, tokenLoss [tokens].
+/// Types on a card, and determinism there: as <see cref="LinearCrossEntropy"/>, with the student's hidden states and head for dz.
 /// Saved for backward: nothing; gradients are made in the same pass.
 /// Error: relative L2 to the reference at most 5e-6 for losses and gradients, given the logits.
 /// Determinism: bitwise, independent of thread count; chunks of tokens are cut from token 0 by vocabulary and budget alone.
@@ -38,15 +39,14 @@ public static unsafe partial class LinearKl
     /// <param name="teacherWidth">Hidden width of the teacher.</param>
     /// <param name="vocabulary">Entries of the vocabulary, the same for both.</param>
     /// <param name="gradientScale">Multiplies every gradient.</param>
-    /// <param name="budgetBytes">Bytes for both models' logits; the bits of <paramref name="gradHead"/> depend on it.</param>
+    /// <param name="budgetBytes">Bytes for both models' logits, or null for the device's own; the bits of <paramref name="gradHead"/> depend on it.</param>
     /// <exception cref="ArgumentException">A head is too small or the temperature is not positive.</exception>
     public static void Run(
-        Device device, float* studentHidden, in MatrixView studentHead, float* teacherHidden, in MatrixView teacherHead,
-        float* tokenWeights, float temperature, float* tokenLoss, float* gradHidden, bool accumulateGradHidden, float* gradHead,
+        Device device, Elements studentHidden, in MatrixView studentHead, Elements teacherHidden, in MatrixView teacherHead,
+        float* tokenWeights, float temperature, float* tokenLoss, Elements gradHidden, bool accumulateGradHidden, Elements gradHead,
         int tokens, int studentWidth, int teacherWidth, int vocabulary, float gradientScale,
-        long budgetBytes = LinearCrossEntropy.LogitsBudgetBytes)
+        long? budgetBytes = null)
     {
-        var cpu = CpuDevice.From(device);
         RowLaunch.CheckSizes(tokens, studentWidth);
         RowLaunch.CheckSizes(tokens, teacherWidth);
         LinearCrossEntropy.CheckHead(studentHead, nameof(studentHead), vocabulary, studentWidth);
@@ -56,23 +56,35 @@ public static unsafe partial class LinearKl
             throw new ArgumentException($"the temperature is {temperature}; expected a positive number", nameof(temperature));
         }
 
-        int chunk = Math.Min(LinearCrossEntropy.ChunkTokens(vocabulary, 2, budgetBytes), tokens);
+        if (device is CudaDevice cuda)
+        {
+            RunCuda(
+                cuda, studentHidden, studentHead, teacherHidden, teacherHead, tokenWeights, temperature, tokenLoss, gradHidden,
+                accumulateGradHidden, gradHead, tokens, studentWidth, teacherWidth, vocabulary, gradientScale,
+                budgetBytes ?? LinearCrossEntropy.CudaLogitsBudgetBytes);
+            return;
+        }
+
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
+        int chunk = Math.Min(
+            LinearCrossEntropy.ChunkTokens(vocabulary, 2, budgetBytes ?? LinearCrossEntropy.LogitsBudgetBytes), tokens);
         var mark = cpu.Scratch.Mark();
         float* student = cpu.Scratch.Floats((long)chunk * vocabulary);
         float* teacher = cpu.Scratch.Floats((long)chunk * vocabulary);
         for (int first = 0; first < tokens; first += chunk)
         {
             int count = Math.Min(chunk, tokens - first);
-            float* gradChunk = gradHidden is null ? null : gradHidden + ((long)first * studentWidth);
+            var gradChunk = gradHidden + ((long)first * studentWidth);
             if (!LinearCrossEntropy.HasWeight(tokenWeights + first, count))
             {
                 LinearCrossEntropy.SkipChunk(
-                    tokenLoss + first, count, accumulateGradHidden ? null : gradChunk, (long)count * studentWidth);
+                    tokenLoss + first, count, accumulateGradHidden ? default : gradChunk, (long)count * studentWidth);
                 continue;
             }
 
-            var input = new MatrixView((nint)(studentHidden + ((long)first * studentWidth)), DType.F32, count, studentWidth);
-            var guide = new MatrixView((nint)(teacherHidden + ((long)first * teacherWidth)), DType.F32, count, teacherWidth);
+            var input = MatrixView.Of(studentHidden + ((long)first * studentWidth), count, studentWidth);
+            var guide = MatrixView.Of(teacherHidden + ((long)first * teacherWidth), count, teacherWidth);
             LinearCrossEntropy.Logits(device, input, studentHead, student, vocabulary);
             LinearCrossEntropy.Logits(device, guide, teacherHead, teacher, vocabulary);
             var arguments = new Arguments

@@ -14,13 +14,13 @@ public static unsafe partial class QuantizedLinear
     /// For every token t and group g: e = max |X[t,g]| / 127, a = round(X[t,g] / e);
     /// Y[t,o] = (accumulate ? Y[t,o] : 0) + Σ_g ((Σ_i a[i]·q[o,g,i])·e)·d[o,g], with W = d·q as <see cref="GroupedMatrix"/> stores it.
     /// Shapes: input [tokens, weight.Columns], weight [outputs, inputs], output [tokens, weight.Rows]; strides in elements.
-    /// Types: weight int8 or int4, scales binary16 and f32, the rest f32.
+    /// Types: weight int8 or int4, scales binary16 and f32, the rest f32; on a card input and output are f32 or bf16.
     /// Aliasing: output must not overlap input.
     /// Special values: a token with an infinity or a NaN has NaN in every output; a group whose largest magnitude is below 1e-36
     /// counts as zeros.
     /// Error: relative L2 to Reference, which takes the same integers, at most 1e-6; the rounding of Gaussian tokens adds 6e-3.
     /// Determinism: bitwise. Groups are added in order, products and sums are rounded one by one, so that the bits are the same
-    /// for any number of tokens and threads and on any instruction set: always invariant.
+    /// for any number of tokens and threads, on any instruction set and, with f32 tokens and outputs, on a card: always invariant.
     /// Cost: 2 · tokens · outputs · inputs operations on integers; few tokens are bound by reading the weight once.
     /// </remarks>
     /// <param name="device">Where to run.</param>
@@ -33,7 +33,7 @@ public static unsafe partial class QuantizedLinear
     /// <param name="accumulate">Whether the product is added to the output or replaces it.</param>
     /// <exception cref="ArgumentException">A stride is below its row, or the weight is neither int8 nor int4.</exception>
     public static void Forward(
-        Device device, float* input, long inputStride, in MatrixView weight, float* output, long outputStride, int tokens,
+        Device device, Elements input, long inputStride, in MatrixView weight, Elements output, long outputStride, int tokens,
         bool accumulate)
     {
         if (!weight.Type.IsGrouped())
@@ -43,10 +43,17 @@ public static unsafe partial class QuantizedLinear
 
         Linear.CheckStride(inputStride, weight.Columns, tokens, "input");
         Linear.CheckStride(outputStride, weight.Rows, tokens, "output");
-        CpuDevice cpu = CpuDevice.From(device);
+        if (device is CudaDevice cuda)
+        {
+            ForwardCuda(cuda, input, inputStride, weight, output, outputStride, tokens, accumulate);
+            return;
+        }
+
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
         if (tokens > 0 && weight.Rows > 0)
         {
-            Launch(cpu, input, inputStride, weight, output, outputStride, tokens, accumulate);
+            Launch(cpu, input.Floats, inputStride, weight, output.Floats, outputStride, tokens, accumulate);
         }
     }
 }
