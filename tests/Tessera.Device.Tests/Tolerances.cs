@@ -1,4 +1,5 @@
 using Tessera.Devices;
+using Tessera.TestSupport;
 
 namespace Tessera.Device.Tests;
 
@@ -13,4 +14,50 @@ internal static class Tolerances
 
     /// <summary>One operation in f32 and the store in a type.</summary>
     public static double OneRounding(DType stored) => stored == DType.BF16 ? OneRoundingBf16 : OneRoundingF32;
+
+    /// <summary>A product whose sums are f32, of unit Gaussians.</summary>
+    public const double ProductF32 = 1e-6;
+
+    /// <summary>A product of bf16 operands: the tensor cores cut sums off instead of rounding them.</summary>
+    public const double ProductOfBf16 = 5e-6;
+
+    /// <summary>A gradient that was rounded to bf16, as elements of logits and again at the store.</summary>
+    public const double TwoRoundingsBf16 = 2.8e-3;
+
+    // Half of the last place of a bf16 whose mantissa is 1, and a little for what f32 did before.
+    private const double LargestRoundingBf16 = (1.0 / 256) + 1e-5;
+
+    /// <summary>
+    /// Fails unless a product is as close as its types allow: of f32 results the norm, of bf16 results every element, whose only error
+    /// of note is that of its store.
+    /// </summary>
+    /// <param name="actual">The result.</param>
+    /// <param name="expected">The reference, on the same rounded operands.</param>
+    /// <param name="stored">Type of the result.</param>
+    /// <param name="bound">Relative norm that f32 sums may have.</param>
+    /// <param name="what">Shape, for the message.</param>
+    public static void AssertProduct(ReadOnlySpan<float> actual, ReadOnlySpan<double> expected, DType stored, double bound, string what)
+    {
+        if (stored == DType.F32)
+        {
+            Errors.AssertClose(actual, expected, bound, what);
+            return;
+        }
+
+        double norm = 0;
+        foreach (double value in expected)
+        {
+            norm += value * value;
+        }
+
+        // An element near 0 is a sum whose terms were not.
+        double slack = bound * 4 * Math.Sqrt(norm / Math.Max(1, expected.Length));
+        for (int i = 0; i < expected.Length; i++)
+        {
+            if (!(Math.Abs(actual[i] - expected[i]) <= (LargestRoundingBf16 * Math.Abs(expected[i])) + slack))
+            {
+                Assert.Fail($"{what}: element {i} is {actual[i]:R}, expected {expected[i]:R} within one rounding to bf16");
+            }
+        }
+    }
 }
