@@ -57,10 +57,17 @@ internal sealed class HeadData : IDisposable
     /// <summary>Whether the gradient of the logits is rounded to bf16.</summary>
     public bool RoundsLogitGradients => Hidden.Type == DType.BF16 && Head.Type == DType.BF16;
 
-    /// <summary>Bound of a gradient's relative norm.</summary>
+    /// <summary>Bound of the relative norm of the hidden states' gradient, or of a head's in f32.</summary>
     /// <param name="stored">Its type.</param>
     public double GradientBound(DType stored) =>
         RoundsLogitGradients ? Tolerances.TwoRoundingsBf16 : stored == DType.BF16 ? Tolerances.OneRoundingBf16 : 5e-6;
+
+    /// <summary>Bound of the relative norm of the head's gradient.</summary>
+    /// <param name="stored">Its type.</param>
+    /// <param name="budget">Bytes for the logits of a chunk, of which 1 makes chunks of 64 tokens.</param>
+    public double HeadGradientBound(DType stored, long? budget) => stored == DType.BF16
+        ? Tolerances.HeadGradientBf16(budget is null ? 1 : (Tokens + 63) / 64)
+        : GradientBound(stored);
 
     public void Dispose()
     {

@@ -7,8 +7,8 @@ namespace Tessera.Device.Tests;
 [Trait("Category", Card.Category)]
 public sealed class LinearCudaTests
 {
-    private static readonly (int Outputs, int Inputs)[] Weights = [(1, 1), (17, 17), (33, 40), (48, 64), (130, 1032), (5, 260), (100, 1000)];
-    private static readonly int[] TokenCounts = [0, 1, 2, 3, 5, 8, 9, 16, 17, 40, 130];
+    private static readonly (int Outputs, int Inputs)[] Weights = [(1, 1), (17, 17), (48, 64), (130, 1032), (5, 260)];
+    private static readonly int[] TokenCounts = [0, 1, 3, 8, 9, 16, 17, 130];
 
     public static TheoryData<DType, DType, DType> Types => GemmCudaTests.Types;
 
@@ -31,14 +31,9 @@ public sealed class LinearCudaTests
                     using var w = new DeviceMatrix(device, typeWeight, outputs, inputs, 2, gap, misalignment);
                     using var y = new DeviceMatrix(device, typeOutput, tokens, outputs, 3, gap);
                     double[] expected = GemmCudaTests.Reference(x, false, w, true, tokens, outputs, inputs);
-                    for (int i = 0; i < expected.Length && accumulate; i++)
-                    {
-                        expected[i] += y.Before[i];
-                    }
-
                     Linear.Forward(device, x.Elements, x.Stride, w.View, y.Elements, y.Stride, tokens, accumulate, invariant);
                     Tolerances.AssertProduct(
-                        y.Read(), expected, typeOutput, bound,
+                        y.Read(), expected, accumulate ? y.Before : default, typeOutput, bound,
                         $"{tokens} tokens, {outputs}x{inputs}, gap {gap}, off by {misalignment}, invariant {invariant}, accumulate {accumulate}");
                 }
             }
@@ -117,24 +112,16 @@ public sealed class LinearCudaTests
                     using var dw = new DeviceMatrix(device, typeGradWeight, outputs, inputs, 5);
                     double[] expectedInput = GemmCudaTests.Reference(dy, false, w, false, tokens, inputs, outputs);
                     double[] expectedWeight = GemmCudaTests.Reference(dy, true, x, false, outputs, inputs, tokens);
-                    for (int i = 0; i < expectedInput.Length && accumulate; i++)
-                    {
-                        expectedInput[i] += dx.Before[i];
-                    }
-
-                    for (int i = 0; i < expectedWeight.Length && accumulate; i++)
-                    {
-                        expectedWeight[i] += dw.Before[i];
-                    }
-
                     Linear.BackwardInput(device, dy.Elements, dy.Stride, w.View, dx.Elements, dx.Stride, tokens, accumulate);
                     Linear.BackwardWeight(
                         device, x.Elements, x.Stride, dy.Elements, dy.Stride, dw.Elements, tokens, outputs, inputs, accumulate);
                     string what = $"{tokens} tokens, {outputs}x{inputs}, accumulate {accumulate}";
                     Tolerances.AssertProduct(
-                        dx.Read(), expectedInput, typeActivation, BoundOf(typeActivation, typeWeight), "input, " + what);
+                        dx.Read(), expectedInput, accumulate ? dx.Before : default, typeActivation, BoundOf(typeActivation, typeWeight),
+                        "input, " + what);
                     Tolerances.AssertProduct(
-                        dw.Read(), expectedWeight, typeGradWeight, BoundOf(typeActivation, typeActivation), "weight, " + what);
+                        dw.Read(), expectedWeight, accumulate ? dw.Before : default, typeGradWeight,
+                        BoundOf(typeActivation, typeActivation), "weight, " + what);
                 }
             }
         }

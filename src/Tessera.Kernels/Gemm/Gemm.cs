@@ -12,6 +12,7 @@ public static unsafe partial class Gemm
     /// larger than what is used of it. Any extent may be 0: k = 0 without accumulation clears C.
     /// Types: A and B f32 or bf16 (widened exactly while packing), C f32, arithmetic f32; on a card C is f32 or bf16, rounded once
     /// at the store, and any combination of types is taken (of one type by the library, else by a slower kernel of our own).
+    /// Where a bf16 C is accumulated, the library rounds the product before it is added, and the sum.
     /// Aliasing: C must not overlap A or B.
     /// Error: relative L2 to Reference at most 1e-6; on a card 5e-6 of bf16 operands, whose sums its tensor cores cut off.
     /// Determinism: bitwise. On the processor an element's sum runs over p in order, cut into blocks that depend on k only, so that

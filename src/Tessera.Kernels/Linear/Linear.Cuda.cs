@@ -13,10 +13,12 @@ public static unsafe partial class Linear
     private const int CudaSmallTileTokens = 64;
     private const int CudaMiddleTileTokens = 1024;
 
-    // Blocks of Linear.cu have 16 outputs in either kernel.
+    // Blocks of Linear.cu have 16 outputs and as many threads in either kernel.
     private const int CudaFewOutputs = 16;
-    private const int CudaTensorThreads = 256;
-    private const int CudaPlainThreads = 512;
+    private const int CudaFewThreads = 512;
+
+    // The plain kernel is held up by its tokens' loads beyond: reading the weight twice costs less.
+    private const int CudaPlainTokens = 8;
     private const int CudaPack = 4;
 
     // 16 bytes of bf16: what a tensor kernel loads at once.
@@ -75,15 +77,21 @@ public static unsafe partial class Linear
         {
             CudaFewTensor.Launch(
                 cuda, new KernelVariant((int)x.Type, (int)weight.Type, (int)output.Type, tokens <= 8 ? 1 : 2),
-                RowLaunch.Blocks(weight.Rows, CudaFewOutputs), CudaTensorThreads, 0, arguments);
+                RowLaunch.Blocks(weight.Rows, CudaFewOutputs), CudaFewThreads, 0, arguments);
         }
         else
         {
-            int held = (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)tokens);
             int pack = IsPacked(x, CudaPack) && IsPacked(weight, CudaPack) ? CudaPack : 1;
-            CudaFewPlain.Launch(
-                cuda, new KernelVariant((int)x.Type, (int)weight.Type, (int)output.Type, held, pack),
-                RowLaunch.Blocks(weight.Rows, CudaFewOutputs), CudaPlainThreads, 0, arguments);
+            for (int first = 0; first < tokens; first += CudaPlainTokens)
+            {
+                arguments.X = (input + (first * inputStride)).Address;
+                arguments.Y = (output + (first * outputStride)).Address;
+                arguments.Tokens = Math.Min(tokens - first, CudaPlainTokens);
+                int held = arguments.Tokens switch { 1 => 1, <= 4 => 4, _ => CudaPlainTokens };
+                CudaFewPlain.Launch(
+                    cuda, new KernelVariant((int)x.Type, (int)weight.Type, (int)output.Type, held, pack),
+                    RowLaunch.Blocks(weight.Rows, CudaFewOutputs), CudaFewThreads, 0, arguments);
+            }
         }
     }
 
