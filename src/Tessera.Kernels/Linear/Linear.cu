@@ -1,6 +1,6 @@
 // Y (=, +=) X·Wᵀ for few tokens: the weight is read once, as it lies, past the caches. The warps of a block share its rows' columns;
 // their sums are added in order, so that an element's bits depend on the number of columns alone.
-// variant: -DX_TYPE=1 -DW_TYPE=1 -DY_TYPE=0 -DTOKEN_TILES=2
+// variant: -DX_TYPE=1 -DW_TYPE=1 -DY_TYPE=0 -DTOKEN_TILES=2 -DWARPS=16
 // variant: -DX_TYPE=0 -DW_TYPE=1 -DY_TYPE=1 -DTOKENS=8 -DPACK=4
 // variant: -DX_TYPE=1 -DW_TYPE=0 -DY_TYPE=1 -DTOKENS=4 -DPACK=1
 #include "element.cuh"
@@ -25,11 +25,10 @@ struct Arguments {
 
 #ifdef TOKEN_TILES
 
-#define WARPS 16
 #define AHEAD 4
 
-// bf16 tokens and weight with 16-byte aligned rows of a multiple of 8: a block's 16 outputs meet 8 or 16 tokens on the tensor cores. A
-// warp takes every sixteenth piece of 128 columns. Which column stands at which place of the instruction's sum does not matter as long as
+// bf16 tokens and weight with 16-byte aligned rows of a multiple of 8: a block's 16 outputs meet 8 or 16 tokens on the tensor cores. Its
+// WARPS warps take pieces of 32 columns in turn. Which column stands at which place of the instruction's sum does not matter as long as
 // both operands agree, so a lane loads 8 neighbours at once: the first four serve one instruction, the others the next.
 extern "C" __global__ void __launch_bounds__(32 * WARPS) linear_few_tensor(const __grid_constant__ Arguments a) {
     __shared__ float partial[WARPS][8 * TOKEN_TILES][17];
@@ -41,18 +40,18 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) linear_few_tensor(const
     const W *lower = a.w + min(first_output + group + 8, a.outputs - 1) * a.w_stride;
     float sums[TOKEN_TILES][4] = {};
     uint4 nothing = make_uint4(0, 0, 0, 0);
-    for (int first = 32 * AHEAD * warp; first < a.inputs; first += 32 * AHEAD * WARPS) {
-        // The weights of a piece are under way before the first is used; of a row they are two whole lines.
+    for (int first = 32 * warp; first < a.inputs; first += AHEAD * 32 * WARPS) {
+        // The weights of several pieces are under way before the first is used.
         uint4 top[AHEAD], bottom[AHEAD];
 #pragma unroll
         for (int i = 0; i < AHEAD; i++) {
-            int column = first + 32 * i + 8 * quarter;
+            int column = first + i * 32 * WARPS + 8 * quarter;
             top[i] = column < a.inputs ? __ldcs(reinterpret_cast<const uint4 *>(upper + column)) : nothing;
             bottom[i] = column < a.inputs ? __ldcs(reinterpret_cast<const uint4 *>(lower + column)) : nothing;
         }
 #pragma unroll
         for (int i = 0; i < AHEAD; i++) {
-            int column = first + 32 * i + 8 * quarter;
+            int column = first + i * 32 * WARPS + 8 * quarter;
 #pragma unroll
             for (int tile = 0; tile < TOKEN_TILES; tile++) {
                 int token = 8 * tile + group;
