@@ -27,6 +27,9 @@ public sealed class CpuDevice : Device
     /// <inheritdoc />
     public override DType ActivationType => DType.F32;
 
+    /// <inheritdoc />
+    public override bool ReadsPackedWeights => true;
+
     /// <summary>The workers that run kernel bodies.</summary>
     public WorkerPool Workers { get; }
 

@@ -21,6 +21,12 @@ public abstract class Device : IDisposable
     /// <summary>How activations and their gradients are stored: f32, or bf16 where the device computes in it.</summary>
     public abstract DType ActivationType { get; }
 
+    /// <summary>Whether products of many rows gain by a weight that was packed before; then it is worth its memory.</summary>
+    public virtual bool ReadsPackedWeights => false;
+
+    /// <summary>Whether masters may be trained in bf16: its optimiser rounds them stochastically.</summary>
+    public virtual bool TrainsBf16Masters => false;
+
     /// <summary>
     /// Whether it only counts: kernels make the same allocations and compute nothing, and what lies in its arenas are addresses
     /// without memory.

@@ -37,7 +37,7 @@ public sealed unsafe class GemmCudaTests
     public void Products_of_every_layout_match_the_reference_for_any_extents_strides_and_alignment(DType typeA, DType typeB, DType typeC)
     {
         using var device = Card.Open(DType.BF16);
-        double bound = typeA == DType.BF16 && typeB == DType.BF16 ? Tolerances.ProductOfBf16 : Tolerances.ProductF32;
+        double bound = typeA == DType.BF16 && typeB == DType.BF16 ? ProductTolerances.ProductOfBf16 : ProductTolerances.ProductF32;
         int turn = 0;
         foreach (var (m, n, k) in Shapes)
         {
@@ -50,7 +50,7 @@ public sealed unsafe class GemmCudaTests
                 using var c = new DeviceMatrix(device, typeC, m, n, 3, gap, misalignment);
                 double[] expected = Reference(a, transposeA, b, transposeB, m, n, k);
                 Gemm.Multiply(device, a.View, transposeA, b.View, transposeB, c.Elements, c.Stride, m, n, k, accumulate);
-                Tolerances.AssertProduct(
+                ProductTolerances.AssertProduct(
                     c.Read(), expected, accumulate ? c.Before : default, typeC, bound,
                     $"{m}x{n}x{k}, layout {layout}, gap {gap}, off by {misalignment}, accumulate {accumulate}");
             }
@@ -74,7 +74,7 @@ public sealed unsafe class GemmCudaTests
         }
 
         Errors.AssertClose(
-            once.Read(), Reference(a, false, b, true, M, N, K), type == DType.F32 ? Tolerances.ProductF32 : Tolerances.ProductOfBf16, "product");
+            once.Read(), Reference(a, false, b, true, M, N, K), type == DType.F32 ? ProductTolerances.ProductF32 : ProductTolerances.ProductOfBf16, "product");
         Assert.Equal(once.Read(), again.Read());
     }
 

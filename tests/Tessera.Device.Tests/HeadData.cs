@@ -60,13 +60,13 @@ internal sealed class HeadData : IDisposable
     /// <summary>Bound of the relative norm of the hidden states' gradient, or of a head's in f32.</summary>
     /// <param name="stored">Its type.</param>
     public double GradientBound(DType stored) =>
-        RoundsLogitGradients ? Tolerances.TwoRoundingsBf16 : stored == DType.BF16 ? Tolerances.OneRoundingBf16 : 5e-6;
+        RoundsLogitGradients ? ProductTolerances.TwoRoundingsBf16 : stored == DType.BF16 ? Tolerances.OneRoundingBf16 : 5e-6;
 
     /// <summary>Bound of the relative norm of the head's gradient.</summary>
     /// <param name="stored">Its type.</param>
     /// <param name="budget">Bytes for the logits of a chunk, of which 1 makes chunks of 64 tokens.</param>
     public double HeadGradientBound(DType stored, long? budget) => stored == DType.BF16
-        ? Tolerances.HeadGradientBf16(budget is null ? 1 : (Tokens + 63) / 64)
+        ? ProductTolerances.HeadGradientBf16(budget is null ? 1 : (Tokens + 63) / 64)
         : GradientBound(stored);
 
     public void Dispose()

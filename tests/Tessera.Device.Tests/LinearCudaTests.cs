@@ -32,7 +32,7 @@ public sealed class LinearCudaTests
                     using var y = new DeviceMatrix(device, typeOutput, tokens, outputs, 3, gap);
                     double[] expected = GemmCudaTests.Reference(x, false, w, true, tokens, outputs, inputs);
                     Linear.Forward(device, x.Elements, x.Stride, w.View, y.Elements, y.Stride, tokens, accumulate, invariant);
-                    Tolerances.AssertProduct(
+                    ProductTolerances.AssertProduct(
                         y.Read(), expected, accumulate ? y.Before : default, typeOutput, bound,
                         $"{tokens} tokens, {outputs}x{inputs}, gap {gap}, off by {misalignment}, invariant {invariant}, accumulate {accumulate}");
                 }
@@ -87,7 +87,7 @@ public sealed class LinearCudaTests
         using var y = new DeviceMatrix(device, DType.F32, tokens, Outputs, 3);
         Linear.Forward(device, x.Elements, x.Stride, w.View, y.Elements, y.Stride, tokens, false, invariant: true);
         Errors.AssertClose(
-            y.Read(), GemmCudaTests.Reference(x, false, w, true, tokens, Outputs, Inputs), Tolerances.ProductF32, $"{tokens} tokens");
+            y.Read(), GemmCudaTests.Reference(x, false, w, true, tokens, Outputs, Inputs), ProductTolerances.ProductF32, $"{tokens} tokens");
     }
 
     [Theory]
@@ -116,10 +116,10 @@ public sealed class LinearCudaTests
                     Linear.BackwardWeight(
                         device, x.Elements, x.Stride, dy.Elements, dy.Stride, dw.Elements, tokens, outputs, inputs, accumulate);
                     string what = $"{tokens} tokens, {outputs}x{inputs}, accumulate {accumulate}";
-                    Tolerances.AssertProduct(
+                    ProductTolerances.AssertProduct(
                         dx.Read(), expectedInput, accumulate ? dx.Before : default, typeActivation, BoundOf(typeActivation, typeWeight),
                         "input, " + what);
-                    Tolerances.AssertProduct(
+                    ProductTolerances.AssertProduct(
                         dw.Read(), expectedWeight, accumulate ? dw.Before : default, typeGradWeight,
                         BoundOf(typeActivation, typeActivation), "weight, " + what);
                 }
@@ -128,5 +128,5 @@ public sealed class LinearCudaTests
     }
 
     private static double BoundOf(DType left, DType right) =>
-        left == DType.BF16 && right == DType.BF16 ? Tolerances.ProductOfBf16 : Tolerances.ProductF32;
+        left == DType.BF16 && right == DType.BF16 ? ProductTolerances.ProductOfBf16 : ProductTolerances.ProductF32;
 }

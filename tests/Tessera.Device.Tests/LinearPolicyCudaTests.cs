@@ -55,13 +55,13 @@ public sealed unsafe class LinearPolicyCudaTests
         LinearPolicy.Run(
             device, hidden.Elements, new MatrixView(head.Address, hiddenType, Vocabulary, Width), inputs.Tokens, settings, outputs.Results,
             outputs.GradHidden.Elements, outputs.GradHead.Elements, Tokens, Width, Vocabulary, 0.5f);
-        double bound = hiddenType == DType.BF16 ? Tolerances.TwoRoundingsBf16 : 5e-6;
+        double bound = hiddenType == DType.BF16 ? ProductTolerances.TwoRoundingsBf16 : 5e-6;
         Errors.AssertClose(outputs.Loss.Read(), loss, 5e-6, "loss");
         Errors.AssertClose(outputs.LogProb.Read(), logProb, 2e-6, "logProb");
         Errors.AssertClose(outputs.Entropy.Read(), entropy, 5e-6, "entropy");
         Errors.AssertClose(outputs.GradHidden.Read(), gradHidden, bound, "gradHidden");
         Errors.AssertClose(
-            outputs.GradHead.Read(), gradHead, gradHeadType == DType.BF16 ? Tolerances.HeadGradientBf16(1) : bound, "gradHead");
+            outputs.GradHead.Read(), gradHead, gradHeadType == DType.BF16 ? ProductTolerances.HeadGradientBf16(1) : bound, "gradHead");
         AssertTermsAreTheProcessors(data, settings, hasReference, inputs, outputs);
     }
 

@@ -13,9 +13,14 @@ public static unsafe partial class Linear
     private const int CudaSmallTileTokens = 64;
     private const int CudaMiddleTileTokens = 1024;
 
-    // Blocks of Linear.cu have 16 outputs and as many threads in either kernel.
+    // Blocks of Linear.cu have 16 outputs in either kernel.
     private const int CudaFewOutputs = 16;
-    private const int CudaFewThreads = 512;
+    private const int CudaPlainThreads = 512;
+
+    // Warps of a block on the tensor cores; small weights have few blocks, which then need more to have enough loads under way.
+    private const int CudaFewWarps = 8;
+    private const int CudaManyWarps = 16;
+    private const int CudaFewBlocks = 4;
 
     // The plain kernel is held up by its tokens' loads beyond: reading the weight twice costs less.
     private const int CudaPlainTokens = 8;
@@ -28,7 +33,7 @@ public static unsafe partial class Linear
     private const int CudaInvariantDepth = 64;
 
     private static readonly CudaKernel<CudaArguments> CudaFewTensor =
-        new("Linear.cu", "linear_few_tensor", "X_TYPE", "W_TYPE", "Y_TYPE", "TOKEN_TILES");
+        new("Linear.cu", "linear_few_tensor", "X_TYPE", "W_TYPE", "Y_TYPE", "TOKEN_TILES", "WARPS");
 
     private static readonly CudaKernel<CudaArguments> CudaFewPlain =
         new("Linear.cu", "linear_few", "X_TYPE", "W_TYPE", "Y_TYPE", "TOKENS", "PACK");
@@ -75,9 +80,11 @@ public static unsafe partial class Linear
         }
         else if (isTensor)
         {
+            int blocks = RowLaunch.Blocks(weight.Rows, CudaFewOutputs);
+            int warps = blocks > CudaFewBlocks * cuda.Multiprocessors ? CudaFewWarps : CudaManyWarps;
             CudaFewTensor.Launch(
-                cuda, new KernelVariant((int)x.Type, (int)weight.Type, (int)output.Type, tokens <= 8 ? 1 : 2),
-                RowLaunch.Blocks(weight.Rows, CudaFewOutputs), CudaFewThreads, 0, arguments);
+                cuda, new KernelVariant((int)x.Type, (int)weight.Type, (int)output.Type, tokens <= 8 ? 1 : 2, warps), blocks,
+                32 * warps, 0, arguments);
         }
         else
         {
@@ -90,7 +97,7 @@ public static unsafe partial class Linear
                 int held = arguments.Tokens switch { 1 => 1, <= 4 => 4, _ => CudaPlainTokens };
                 CudaFewPlain.Launch(
                     cuda, new KernelVariant((int)x.Type, (int)weight.Type, (int)output.Type, held, pack),
-                    RowLaunch.Blocks(weight.Rows, CudaFewOutputs), CudaFewThreads, 0, arguments);
+                    RowLaunch.Blocks(weight.Rows, CudaFewOutputs), CudaPlainThreads, 0, arguments);
             }
         }
     }
