@@ -52,6 +52,7 @@ public sealed class CudaDevice : Device
         }
 
         Memory = _memory ?? (DeviceMemory)PlanningMemory.Instance;
+        Products = new CudaProducts(this);
         Scratch = CreateArena("kernel scratch");
     }
 
@@ -75,6 +76,9 @@ public sealed class CudaDevice : Device
 
     /// <summary>Where kernels and copies run.</summary>
     public CudaStream Stream { get; }
+
+    /// <summary>Matrix products by the vendor's library, which is loaded at the first of them.</summary>
+    public CudaProducts Products { get; }
 
     /// <summary>
     /// Memory of the card for the kernel that is running: mark, allocate, launch, release. What a kernel put there may be
@@ -122,6 +126,7 @@ public sealed class CudaDevice : Device
         {
             context.MakeCurrent();
             Stream.Finish();
+            Products.Dispose();
             _memory!.Dispose();
             _kernels!.Dispose();
         }
