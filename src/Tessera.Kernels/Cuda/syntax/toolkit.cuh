@@ -117,6 +117,7 @@ __device__ double log(double);
 __device__ double sqrt(double);
 __device__ double fabs(double);
 __device__ double pow(double, double);
+__device__ double ceil(double);
 __device__ double cos(double);
 __device__ double sin(double);
 __device__ size_t __cvta_generic_to_shared(const void *);
