@@ -28,6 +28,9 @@ __device__ __forceinline__ void store_values(float *target, const float (&values
     store_pack(target + 4, high);
 }
 
+// Asks for the line of an address, so that it is in the second-level cache when it is read.
+__device__ __forceinline__ void ask_for(const void *address) { asm volatile("prefetch.global.L2 [%0];" ::"l"(address)); }
+
 // The value that a store of x leaves in memory.
 __device__ __forceinline__ float as_stored(float x, const float *) { return x; }
 __device__ __forceinline__ float as_stored(float x, const bf16 *) {

@@ -32,6 +32,9 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS) hidden_cosine(const 
         return;
     }
 
+    for (int i = lane * 8; a.gradient && i < a.width; i += ROW_LANES * 8) {
+        ask_for(a.gradient + token * a.width + i);
+    }
     float student[CHUNKS][PACK], teacher[CHUNKS][PACK];
     double dot = 0.0, student_squares = 0.0, teacher_squares = 0.0;
 #pragma unroll

@@ -120,6 +120,12 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS) rmsnorm_backward(con
     for (long token = first; token < a.tokens; token += (long)gridDim.x * ROWS_OF_BLOCK) {
         long row = token * a.width;
         float scale = a.inverse_rms[token], dot = 0.0f;
+        // While this row is worked on, the next comes nearer.
+        long next = token + (long)gridDim.x * ROWS_OF_BLOCK;
+        for (int i = lane * 8; i < a.width && next < a.tokens; i += ROW_LANES * 8) {
+            ask_for(a.x + next * a.width + i);
+            ask_for(a.grad_y + next * a.width + i);
+        }
         float normal[CHUNKS][PACK], gradient[CHUNKS][PACK];
 #pragma unroll
         for (int c = 0; c < CHUNKS; c++) {

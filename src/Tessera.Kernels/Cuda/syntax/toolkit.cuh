@@ -63,6 +63,7 @@ __device__ void __stcs(float4 *, float4);
 __device__ void __stcs(uint4 *, uint4);
 __device__ void __syncwarp(unsigned = 0xffffffffu);
 __device__ unsigned __ballot_sync(unsigned, int);
+__device__ int __syncthreads_count(int);
 __device__ int __any_sync(unsigned, int);
 __device__ int __all_sync(unsigned, int);
 __device__ unsigned __activemask();
