@@ -14,7 +14,7 @@ public sealed class CpuDevice : Device
     private CpuDevice(WorkerPool workers)
     {
         Workers = workers;
-        IsPlanning = true;
+        Memory = PlanningMemory.Instance;
         Scratch = CreateArena("kernel scratch");
     }
 
@@ -22,7 +22,10 @@ public sealed class CpuDevice : Device
     public override string Name => "cpu";
 
     /// <inheritdoc />
-    public override bool IsPlanning { get; }
+    public override DeviceMemory Memory { get; } = HostMemory.Instance;
+
+    /// <inheritdoc />
+    public override DType ActivationType => DType.F32;
 
     /// <summary>The workers that run kernel bodies.</summary>
     public WorkerPool Workers { get; }
@@ -32,9 +35,6 @@ public sealed class CpuDevice : Device
     /// Room for each worker is allocated there before the workers start.
     /// </summary>
     public override Arena Scratch { get; }
-
-    /// <inheritdoc />
-    public override Arena CreateArena(string name) => new(name, IsPlanning);
 
     /// <inheritdoc />
     public override Device ForPlanning() => new CpuDevice(WorkerPool.Idle(Workers.Count));
