@@ -14,7 +14,7 @@ internal static class CudaRows
     private const int AccessBytes = 16;
 
     /// <summary>Blocks a multiprocessor that are enough to keep memory busy.</summary>
-    private const int BlocksOfMultiprocessor = 16;
+    private const int BlocksOfMultiprocessor = 64;
 
     /// <summary>
     /// 8 where all rows begin at a multiple of 16 bytes: <paramref name="columns"/> is a divisor of the width and the strides.
@@ -40,7 +40,8 @@ internal static class CudaRows
         }
     }
 
-    /// <summary>Fails unless elements are of a type that kernels read and write.</summary>
+    /// <summary>The number of the elements' type in device code.</summary>
+    /// <exception cref="ArgumentException">Device code has no such elements.</exception>
     public static int Code(Elements elements) => Code(elements.Type);
 
     /// <summary>The number of an element type in device code.</summary>
@@ -53,8 +54,11 @@ internal static class CudaRows
     public static CudaExtent ColumnGrid(CudaDevice cuda, int rows, int columns, int pack)
     {
         int across = Divide(columns, ColumnThreads * pack);
-        return new CudaExtent(across, Math.Min(rows, Math.Max(1, cuda.Multiprocessors * BlocksOfMultiprocessor / across)));
+        return new CudaExtent(across, Math.Min(rows, Math.Max(1, MostBlocks(cuda) / across)));
     }
+
+    /// <summary>As many blocks as keep a card busy, for kernels whose threads go on with the next piece.</summary>
+    public static int MostBlocks(CudaDevice cuda) => cuda.Multiprocessors * BlocksOfMultiprocessor;
 
     /// <summary>Threads (x, y) of a block in which x threads share a row of <paramref name="units"/> pieces, and y rows share the block.</summary>
     public static CudaExtent RowThreads(int units)

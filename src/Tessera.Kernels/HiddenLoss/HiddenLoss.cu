@@ -157,7 +157,9 @@ extern "C" __global__ void __launch_bounds__(1024) square_totals(const __grid_co
     if (threadIdx.x == 0) {
         a.totals[0] = difference;
         a.totals[1] = norm;
-        *a.loss = difference == 0.0 ? 0.0 : difference / norm;
+        if (a.loss) {
+            *a.loss = difference == 0.0 ? 0.0 : difference / norm;
+        }
     }
 }
 
