@@ -36,7 +36,9 @@ public sealed class CudaDevice : Device
         _context = isPlanning ? null : new CudaContext(card);
         try
         {
-            _kernels = _context is null ? null : new CudaKernels(_context);
+            _kernels = _context is null
+                ? null
+                : new CudaKernels(_context, new KernelCompiler(card.Architecture, KernelCache.Default()));
             Stream = new CudaStream(_context);
             _memory = _context is null ? null : new CudaMemory(_context, Stream);
         }
