@@ -1,4 +1,7 @@
 // y[t,i] += bias[i]. Specialisations: Y, BIAS (element types), PACK.
+// variant: -DY=0 -DBIAS=0 -DPACK=1
+// variant: -DY=1 -DBIAS=0 -DPACK=8
+// variant: -DY=1 -DBIAS=1 -DPACK=8
 #include "rows.cuh"
 
 struct Arguments {

@@ -1,5 +1,9 @@
 // Sums over the rows of a matrix in two stages of fixed order. Specialisations: SOURCE (element type), SUM (F32 or F64), TARGET
 // (F32, BF16 or F64), MAP (what is summed), FINISH (what becomes of a sum), PACK.
+// variant: -DSOURCE=0 -DSUM=0 -DTARGET=0 -DMAP=0 -DFINISH=0 -DPACK=1
+// variant: -DSOURCE=1 -DSUM=0 -DTARGET=1 -DMAP=0 -DFINISH=0 -DPACK=8
+// variant: -DSOURCE=1 -DSUM=2 -DTARGET=2 -DMAP=1 -DFINISH=0 -DPACK=8
+// variant: -DSOURCE=0 -DSUM=2 -DTARGET=2 -DMAP=2 -DFINISH=1 -DPACK=8
 #include "rows.cuh"
 
 #define F64 2

@@ -1,4 +1,9 @@
 // Conversions between f32, bf16 and binary16. Specialisations: FROM, TO (F32, BF16, F16), PACK.
+// variant: -DFROM=0 -DTO=1 -DPACK=8
+// variant: -DFROM=1 -DTO=0 -DPACK=4
+// variant: -DFROM=0 -DTO=2 -DPACK=8
+// variant: -DFROM=2 -DTO=0 -DPACK=4
+// variant: -DFROM=2 -DTO=1 -DPACK=1
 #include "rows.cuh"
 
 #define F16 2

@@ -1,5 +1,8 @@
 // The scatter of gradients into a token table, without atomics. Tokens are sorted by id, keeping their order, digit by digit; then runs of
 // equal ids are added up and rounded once. Specialisations: SOURCE, TABLE (element types), PACK, DIGIT_BITS.
+// variant: -DSOURCE=0 -DTABLE=0 -DPACK=1 -DDIGIT_BITS=8
+// variant: -DSOURCE=1 -DTABLE=1 -DPACK=8 -DDIGIT_BITS=9
+// variant: -DSOURCE=1 -DTABLE=0 -DPACK=8 -DDIGIT_BITS=10
 #include "rows.cuh"
 
 #define BUCKETS (1 << DIGIT_BITS)

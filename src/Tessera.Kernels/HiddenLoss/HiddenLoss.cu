@@ -1,5 +1,9 @@
 // Distances of hidden states, sums in double. Specialisations: STUDENT, TEACHER, GRADIENT (element types), PACK; for the cosine WARPS and
 // CHUNKS as well.
+// variant: -DSTUDENT=0 -DTEACHER=0 -DGRADIENT=0 -DPACK=1
+// variant: -DSTUDENT=1 -DTEACHER=1 -DGRADIENT=1 -DPACK=8
+// variant: -DSTUDENT=1 -DTEACHER=1 -DGRADIENT=1 -DPACK=8 -DWARPS=8 -DCHUNKS=2
+// variant: -DSTUDENT=0 -DTEACHER=0 -DGRADIENT=0 -DPACK=1 -DWARPS=1 -DCHUNKS=1
 #include "rows.cuh"
 
 typedef ElementOf<STUDENT>::type student_t;

@@ -1,4 +1,7 @@
 // New keys and values into the cache. Specialisations: SOURCE, STORE (element types), PACK.
+// variant: -DSOURCE=0 -DSTORE=0 -DPACK=1
+// variant: -DSOURCE=1 -DSTORE=1 -DPACK=8
+// variant: -DSOURCE=0 -DSTORE=1 -DPACK=8
 #include "rows.cuh"
 #include "segment.cuh"
 

@@ -1,6 +1,9 @@
 // Bias, norm of query and key heads, rotation of a packed projection, in place. Specialisations: ROWS (element type of the projection, its
 // gradient and the saved input of the norm), BIAS, GAIN (element types), PACK, LANES and CHUNKS: LANES threads of a warp share a head,
 // each with CHUNKS packs of pairs (element j with element j + E/2).
+// variant: -DROWS=0 -DBIAS=0 -DGAIN=0 -DPACK=1 -DLANES=32 -DCHUNKS=2
+// variant: -DROWS=1 -DBIAS=0 -DGAIN=1 -DPACK=8 -DLANES=8 -DCHUNKS=1
+// variant: -DROWS=1 -DBIAS=1 -DGAIN=0 -DPACK=8 -DLANES=1 -DCHUNKS=1
 #include "rows.cuh"
 
 #define THREADS 256

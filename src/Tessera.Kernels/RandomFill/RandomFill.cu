@@ -1,4 +1,6 @@
 // Normal numbers by counter. Specialisations: TARGET (element type).
+// variant: -DTARGET=0
+// variant: -DTARGET=1
 #include "rows.cuh"
 #include "random.cuh"
 

@@ -1,5 +1,8 @@
 // RMSNorm of rows. Specialisations: X, BRANCH, Y, GAIN (element types), ADDS (the residual addition is part of it), PACK, WARPS,
 // CHUNKS.
+// variant: -DX=0 -DBRANCH=0 -DY=0 -DGAIN=0 -DADDS=0 -DPACK=1 -DWARPS=1 -DCHUNKS=1
+// variant: -DX=1 -DBRANCH=1 -DY=1 -DGAIN=1 -DADDS=1 -DPACK=8 -DWARPS=4 -DCHUNKS=4
+// variant: -DX=0 -DBRANCH=1 -DY=1 -DGAIN=0 -DADDS=1 -DPACK=8 -DWARPS=32 -DCHUNKS=2
 #include "rows.cuh"
 
 // The largest finite binary32.

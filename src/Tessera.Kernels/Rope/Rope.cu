@@ -1,4 +1,6 @@
 // Rotary positions of the leading heads of packed rows, in place. Specialisations: ROWS (element type), PACK.
+// variant: -DROWS=0 -DPACK=1
+// variant: -DROWS=1 -DPACK=8
 #include "rows.cuh"
 
 struct Arguments {

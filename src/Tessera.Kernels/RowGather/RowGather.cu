@@ -1,4 +1,8 @@
 // target[i] = source[rows[i]]. Specialisations: SOURCE, TARGET (element types; SOURCE may be INT8 or INT4 groups), PACK.
+// variant: -DSOURCE=0 -DTARGET=0 -DPACK=1
+// variant: -DSOURCE=1 -DTARGET=1 -DPACK=8
+// variant: -DSOURCE=4 -DTARGET=0 -DPACK=8
+// variant: -DSOURCE=5 -DTARGET=1 -DPACK=1
 #include "rows.cuh"
 
 #define INT8 4

@@ -1,5 +1,7 @@
 // The gated activation and its backward. Specialisations: ROWS (element type of packed gates and ups and of their gradient), HIDDEN
 // (of h and its gradient), PACK.
+// variant: -DROWS=0 -DHIDDEN=0 -DPACK=1
+// variant: -DROWS=1 -DHIDDEN=1 -DPACK=8
 #include "rows.cuh"
 
 struct Arguments {

@@ -1,4 +1,6 @@
 // The likeliest tokens, the draw and its log-probability. Specialisations: LOGITS (element type).
+// variant: -DLOGITS=0
+// variant: -DLOGITS=1
 #include "sampling.cuh"
 #include "random.cuh"
 

@@ -1,4 +1,6 @@
 // Top-k and top-p without sorting: the rank of the last token that is kept, found digit by digit. Specialisations: LOGITS (element type).
+// variant: -DLOGITS=0
+// variant: -DLOGITS=1
 #include "sampling.cuh"
 
 #define SELECT_THREADS 1024
