@@ -17,7 +17,7 @@ public static unsafe partial class AdamW
         var mark = cuda.Scratch.Mark();
         double correction1 = 1.0 - Math.Pow(settings.Beta1, settings.Step);
         double correction2 = 1.0 - Math.Pow(settings.Beta2, settings.Step);
-        var (table, chunks) = TrainedTensor.Upload(cuda, tensors.Length, tensors, static (all, i) => Describe(all[i]));
+        var table = TrainedTensor.Upload(cuda, tensors.Length, tensors, static (all, i) => Describe(all[i]), out int chunks);
         StepKernel.Launch(cuda, default, chunks, CudaThreads, 0, new CudaArguments
         {
             Tensors = table,

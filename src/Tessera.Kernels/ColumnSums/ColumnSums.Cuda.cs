@@ -65,7 +65,7 @@ internal static unsafe class ColumnSums
         CudaDevice cuda, Elements source, int rows, int columns, long stride, int sum, nint target, int targetType, int map, int finish)
     {
         var mark = cuda.Scratch.Mark();
-        int pack = CudaRows.Pack(columns | stride, source.Address);
+        int pack = CudaRows.Pack((uint)columns | stride, source.Address);
         int blockRows = Math.Max(BlockRows, CudaRows.Divide(CudaRows.Divide(rows, MostPartials), Slices) * Slices);
         int blocks = CudaRows.Divide(rows, blockRows);
         nint partials = cuda.Scratch.Allocate((long)blocks * columns * (sum == Double ? sizeof(double) : sizeof(float)));

@@ -24,7 +24,6 @@ internal unsafe struct TrainedTensor
     public int GradientType;
     public int MomentType;
     public float Decay;
-    public int Padding;
 
     /// <summary>
     /// Puts a table into the device's scratch memory, after filling in where each tensor's chunks and random numbers begin: numbers
@@ -34,14 +33,15 @@ internal unsafe struct TrainedTensor
     /// <param name="count">Tensors.</param>
     /// <param name="describe">Gives tensor i all but these.</param>
     /// <param name="state">Handed to <paramref name="describe"/>.</param>
+    /// <param name="chunks">Blocks of threads that all tensors take together.</param>
     /// <typeparam name="TState">Holds what the tensors are.</typeparam>
-    public static (TrainedTensor* Table, int Chunks) Upload<TState>(
-        CudaDevice cuda, int count, TState state, Func<TState, int, TrainedTensor> describe)
+    public static TrainedTensor* Upload<TState>(
+        CudaDevice cuda, int count, TState state, Func<TState, int, TrainedTensor> describe, out int chunks)
         where TState : allows ref struct
     {
         var rented = ArrayPool<TrainedTensor>.Shared.Rent(Math.Max(1, count));
         long element = 0;
-        int chunks = 0;
+        chunks = 0;
         for (int i = 0; i < count; i++)
         {
             var tensor = describe(state, i);
@@ -56,6 +56,6 @@ internal unsafe struct TrainedTensor
         var table = (TrainedTensor*)cuda.Scratch.Allocate((long)count * sizeof(TrainedTensor));
         cuda.Upload<TrainedTensor>(rented.AsSpan(0, count), (nint)table);
         ArrayPool<TrainedTensor>.Shared.Return(rented);
-        return (table, chunks);
+        return table;
     }
 }

@@ -19,7 +19,6 @@ struct TrainedTensor {
     int gradient_type;
     int moment_type;
     float decay;
-    int padding;
 };
 
 // The last tensor whose first chunk is not behind `chunk`; tensors without elements have no chunk.

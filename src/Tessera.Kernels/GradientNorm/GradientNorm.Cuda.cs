@@ -13,12 +13,7 @@ public static unsafe partial class GradientNorm
     private static void SumsCuda(CudaDevice cuda, ReadOnlySpan<GradientTensor> tensors, double* sums)
     {
         var mark = cuda.Scratch.Mark();
-        var (table, chunks) = TrainedTensor.Upload(cuda, tensors.Length, tensors, static (all, i) => new TrainedTensor
-        {
-            Gradient = all[i].Elements.Address,
-            GradientType = CudaRows.Code(all[i].Elements),
-            Count = all[i].Count,
-        });
+        var table = TrainedTensor.Upload(cuda, tensors.Length, tensors, static (all, i) => Describe(all[i]), out int chunks);
         double* partials = (double*)cuda.Scratch.Allocate((long)chunks * sizeof(double));
         PartialKernel.Launch(
             cuda, default, chunks, CudaThreads, 0, new CudaPartial { Tensors = table, Partials = partials, Count = tensors.Length });
@@ -32,6 +27,13 @@ public static unsafe partial class GradientNorm
         });
         cuda.Scratch.Release(mark);
     }
+
+    private static TrainedTensor Describe(GradientTensor tensor) => new()
+    {
+        Gradient = tensor.Elements.Address,
+        GradientType = CudaRows.Code(tensor.Elements),
+        Count = tensor.Count,
+    };
 
     private static void ClipCuda(CudaDevice cuda, double* sums, int count, double limit, GradientClip* result) =>
         ClipKernel.Launch(cuda, default, 1, 1, 0, new CudaClip { Sums = sums, Result = result, Limit = limit, Count = count });

@@ -14,7 +14,7 @@ public static unsafe partial class KeyValueStore
         Elements keyStore, Elements valueStore, long storeStride, int width)
     {
         CudaRows.CheckAlike("cache append: keys and values", keys, values);
-        int pack = CudaRows.Pack(width | sourceStride | storeStride, keys.Address, values.Address, keyStore.Address, valueStore.Address);
+        int pack = CudaRows.Pack((uint)width | sourceStride | storeStride, keys.Address, values.Address, keyStore.Address, valueStore.Address);
         CudaExtent threads = CudaRows.RowThreads(CudaRows.Divide(width, pack));
         var grid = new CudaExtent(CudaRows.Divide(bounds.LongestQueries, threads.Y), Math.Min(bounds.Segments, LargestGridSide), 2);
         AppendKernel.Launch(

@@ -33,7 +33,7 @@ struct Arguments {
 };
 
 // Sum over the threads of a head; all of them get it.
-__device__ __forceinline__ float head_sum(float x) {
+template <class T> __device__ __forceinline__ T head_sum(T x) {
 #pragma unroll
     for (int offset = LANES / 2; offset > 0; offset >>= 1) {
         x += __shfl_xor_sync(0xffffffffu, x, offset);
@@ -59,6 +59,19 @@ __device__ __forceinline__ void rotate(
             }
         }
     }
+}
+
+// What lies beyond the head is zero.
+__device__ __forceinline__ double squares_in_double(const float (&x)[CHUNKS][PACK], const float (&y)[CHUNKS][PACK]) {
+    double sum = 0.0;
+#pragma unroll
+    for (int c = 0; c < CHUNKS; c++) {
+#pragma unroll
+        for (int p = 0; p < PACK; p++) {
+            sum += (double)x[c][p] * x[c][p] + (double)y[c][p] * y[c][p];
+        }
+    }
+    return sum;
 }
 
 // Heads of a token from 0 to touched_heads: the value heads only where there is a bias.
@@ -90,15 +103,17 @@ extern "C" __global__ void __launch_bounds__(THREADS) qkv_forward(const __grid_c
                 y[c][p] += right[p];
             }
         }
-        if (a.norm_input && stores && head < a.heads + a.kv_heads) {
-            // What is normalised is the input as it is saved: the backward sees no other.
-            row_t *saved = a.norm_input + (token * (a.heads + a.kv_heads) + head) * 2 * a.half;
-            store_values(saved + j, x[c]);
-            store_values(saved + a.half + j, y[c]);
+        if (a.query_gain && head < a.heads + a.kv_heads) {
+            // What is normalised is the input as it is saved, also where nothing is saved: the backward sees no other.
 #pragma unroll
             for (int p = 0; p < PACK; p++) {
                 x[c][p] = as_stored(x[c][p], row);
                 y[c][p] = as_stored(y[c][p], row);
+            }
+            if (a.norm_input && stores) {
+                row_t *saved = a.norm_input + (token * (a.heads + a.kv_heads) + head) * 2 * a.half;
+                store_values(saved + j, x[c]);
+                store_values(saved + a.half + j, y[c]);
             }
         }
 #pragma unroll
@@ -109,7 +124,11 @@ extern "C" __global__ void __launch_bounds__(THREADS) qkv_forward(const __grid_c
     }
 
     if (a.query_gain) {
-        float scale = 1.0f / sqrtf(head_sum(squares) / (2 * a.half) + a.epsilon);
+        float sum = head_sum(squares), scale = 1.0f / sqrtf(sum / (2 * a.half) + a.epsilon);
+        if (__any_sync(0xffffffffu, !(sum <= LARGEST))) {
+            double wide = head_sum(squares_in_double(x, y));
+            scale = sum <= LARGEST ? scale : (float)(1.0 / sqrt(wide / (2 * a.half) + (double)a.epsilon));
+        }
         if (head < a.heads + a.kv_heads) {
             const gain_t *gain = head < a.heads ? a.query_gain : a.key_gain;
             if (a.inverse_rms && stores && lane == 0) {

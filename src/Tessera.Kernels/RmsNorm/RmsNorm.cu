@@ -5,9 +5,6 @@
 // variant: -DX=0 -DBRANCH=1 -DY=1 -DGAIN=0 -DADDS=1 -DPACK=8 -DWARPS=32 -DCHUNKS=2
 #include "rows.cuh"
 
-// The largest finite binary32.
-#define LARGEST 3.402823466e38f
-
 typedef ElementOf<X>::type x_t;
 typedef ElementOf<BRANCH>::type branch_t;
 typedef ElementOf<Y>::type y_t;
@@ -61,7 +58,6 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS) rmsnorm_forward(cons
     float sum = row_sum(squares);
     float scale = 1.0f / sqrtf(sum / a.width + a.epsilon);
     if (!(sum <= LARGEST)) {
-        // Elements beyond 1e19 overflow a float when squared; double has room for the square of any float.
         double wide = 0.0;
 #pragma unroll
         for (int c = 0; c < CHUNKS; c++) {

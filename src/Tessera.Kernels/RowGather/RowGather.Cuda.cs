@@ -11,7 +11,7 @@ public static unsafe partial class RowGather
     {
         bool grouped = source.Type.IsGrouped();
         int width = source.Columns;
-        int pack = CudaRows.Pack(grouped ? width : width | source.Stride, source.Address, target.Address);
+        int pack = CudaRows.Pack(grouped ? width : (uint)width | source.Stride, source.Address, target.Address);
         CudaExtent threads = CudaRows.RowThreads(CudaRows.Divide(width, pack));
         Kernel.Launch(
             cuda, new KernelVariant(grouped ? (int)source.Type : CudaRows.Code(source.Type), CudaRows.Code(target), pack),
