@@ -4,11 +4,10 @@
 #include "sampling.cuh"
 #include "random.cuh"
 
-// The largest noise that 32 bits give, and a score with which no token wins against the likeliest, whose noise is at least -3.14.
-#define LARGEST_NOISE 22.9
-#define HOPELESS -26.1
-// More than the error of score and noise in f32.
-#define NOISE_ERROR 1e-4f
+// Noise lies between -3.14 and 22.9: with a score below this no token wins against the likeliest.
+#define HOPELESS -26.1f
+// More than twice the error of score and noise in f32.
+#define NOISE_ERROR 1e-3f
 
 extern "C" __global__ void __launch_bounds__(PART_THREADS) sampling_maximum(const __grid_constant__ Arguments a) {
     const logits_t *logits = a.logits + blockIdx.y * a.stride;
@@ -31,54 +30,76 @@ __device__ __forceinline__ float rough_noise(unsigned word) {
     return -logf(x);
 }
 
+__device__ __forceinline__ Rank rank_at(const logits_t *logits, int id, double highest, double factor) {
+    float logit = widen(logits[id]);
+    return rank_of(logit, id, (logit - highest) * factor);
+}
+
+// Two rounds. In f32 every token of the part gets a rough value; then those that come near the best of the part get theirs in
+// double, which a few do.
 extern "C" __global__ void __launch_bounds__(PART_THREADS) sampling_draw(const __grid_constant__ Arguments a) {
-    __shared__ double room[PART_THREADS / 32];
+    __shared__ float maxima[32];
+    __shared__ double sums[PART_THREADS / 32];
     const Row row = a.rows[blockIdx.y];
     const logits_t *logits = a.logits + blockIdx.y * a.stride;
     double highest = row_best(a.maxima + (long)blockIdx.y * a.parts, a.parts).value, factor = 1.0 / row.temperature;
+    float top = (float)highest, rough_factor = (float)factor;
     bool draws = row.temperature > 0.0f, cut = truncates(row);
     const Rank threshold = cut ? a.thresholds[blockIdx.y] : Rank();
     int start = blockIdx.x * PART, end = min(start + PART, a.vocabulary);
-    Best best = {LOWEST, NO_TOKEN, 0};
-    double sum = 0.0;
-    for (int first = start + threadIdx.x * 4; first < end; first += PART_THREADS * 4) {
+    float rough[PART / PART_THREADS], nearest = -LARGEST, sum = 0.0f;
+#pragma unroll
+    for (int q = 0; q < PART / PART_THREADS / 4; q++) {
         // Four neighbours share one block of the generator.
+        int first = start + (q * PART_THREADS + (int)threadIdx.x) * 4;
         RandomWords words;
         bool known = false;
 #pragma unroll
         for (int i = 0; i < 4; i++) {
+            rough[q * 4 + i] = -LARGEST;
             if (first + i >= end) {
                 continue;
             }
-            float logit = widen(logits[first + i]);
-            sum += expf((float)(logit - highest));
-            double score = (logit - highest) * factor;
-            if (!draws || !(score > HOPELESS) || score + LARGEST_NOISE <= best.value
-                || (cut && !reaches(rank_of(logit, first + i, score), threshold))) {
+            float below = widen(logits[first + i]) - top;
+            sum += expf(below);
+            float score = below * rough_factor;
+            if (!draws || !(score > HOPELESS)) {
                 continue;
             }
             if (!known) {
                 words = random_block(row.seed, (unsigned long long)(long long)row.position, (unsigned long long)(first >> 2));
                 known = true;
             }
-            // Logarithms in double only where they can decide.
-            if ((float)score + rough_noise(words.word[i]) + NOISE_ERROR > (float)best.value) {
-                better(score - log(-log((words.word[i] + 0.5) / 4294967296.0)), first + i, best);
+            if (!cut || reaches(rank_at(logits, first + i, highest, factor), threshold)) {
+                rough[q * 4 + i] = score + rough_noise(words.word[i]);
+                nearest = fmaxf(nearest, rough[q * 4 + i]);
             }
         }
     }
+
+    nearest = block_max(nearest, maxima);
+    Best best = {LOWEST, NO_TOKEN, 0};
+#pragma unroll
+    for (int k = 0; k < PART / PART_THREADS; k++) {
+        if (rough[k] > -LARGEST && rough[k] + NOISE_ERROR >= nearest) {
+            int id = start + (k / 4 * PART_THREADS + (int)threadIdx.x) * 4 + k % 4;
+            RandomWords words = random_block(row.seed, (unsigned long long)(long long)row.position, (unsigned long long)(id >> 2));
+            unsigned word = k % 4 == 0 ? words.word[0] : k % 4 == 1 ? words.word[1] : k % 4 == 2 ? words.word[2] : words.word[3];
+            better((widen(logits[id]) - highest) * factor - log(-log((word + 0.5) / 4294967296.0)), id, best);
+        }
+    }
     best = block_best(best);
-    sum = warp_sum(sum);
+    double total = warp_sum((double)sum);
     if ((threadIdx.x & 31) == 0) {
-        room[threadIdx.x >> 5] = sum;
+        sums[threadIdx.x >> 5] = total;
     }
     __syncthreads();
     if (threadIdx.x == 0) {
         for (int w = 1; w < PART_THREADS / 32; w++) {
-            sum += room[w];
+            total += sums[w];
         }
         a.draws[(long)blockIdx.y * a.parts + blockIdx.x] = best;
-        a.sums[(long)blockIdx.y * a.parts + blockIdx.x] = sum;
+        a.sums[(long)blockIdx.y * a.parts + blockIdx.x] = total;
     }
 }
 

@@ -76,7 +76,7 @@ public sealed unsafe class EmbeddingCudaTests
         using var memory = processor.CreateArena("grouped");
         long bytes = type.MatrixBytes(vocabulary, width);
         var host = new MatrixView(memory.Allocate(bytes), type, vocabulary, width);
-        GroupedMatrix.ClearLastTile(host);
+        GroupedMatrix.ClearLastTile(processor.Memory, host);
         using var values = GuardedFloats.Random((long)vocabulary * width, 5);
         GroupedMatrix.Store(processor, host, 0, vocabulary, values.Pointer, width);
         GroupedMatrix.Load(processor, host, 0, vocabulary, values.Pointer, width);
