@@ -32,7 +32,7 @@ public sealed class ResidualCudaTests
                 Residual.ReferenceAdd(a.ReadWide(), b.ReadWide(), expected);
 
                 Residual.Add(device, a.Elements, b.Elements, sum.Elements, count);
-                Errors.AssertClose(sum.Read(), expected, Tolerances.OneRounding(typeSum), $"{count} elements, off by {misalignment}");
+                Tolerances.AssertOneRounding(sum.Read(), expected, typeSum, $"{count} elements, off by {misalignment}");
             }
         }
     }
@@ -57,7 +57,7 @@ public sealed class ResidualCudaTests
             double[] scaled = sum.ReadWide();
             Residual.ReferenceScale(scaled, -0.3f);
             Residual.Scale(device, sum.Elements, -0.3f, count);
-            Errors.AssertClose(sum.Read(), scaled, Tolerances.OneRounding(typeTarget), $"{count} elements scaled");
+            Tolerances.AssertOneRounding(sum.Read(), scaled, typeTarget, $"{count} elements scaled");
         }
     }
 

@@ -79,7 +79,7 @@ public sealed class CudaDevice : Device
     public override Arena Scratch { get; }
 
     /// <summary>Bytes of the card that are free now.</summary>
-    public long FreeBytes => Context.Memory()?.Free ?? 0;
+    public long FreeBytes => Memory.FreeBytes() ?? 0;
 
     /// <summary>The driver's context.</summary>
     /// <exception cref="InvalidOperationException">The device is only planning.</exception>

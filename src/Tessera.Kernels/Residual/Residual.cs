@@ -26,7 +26,8 @@ public static unsafe partial class Residual
             return;
         }
 
-        var cpu = CpuDevice.From(device);
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
         var arguments = new Arguments { A = a.Floats, B = b.Floats, Result = sum.Floats, Count = count };
         RowLaunch.Run(cpu, &AddBody, &arguments, count);
     }
@@ -53,7 +54,8 @@ public static unsafe partial class Residual
             return;
         }
 
-        var cpu = CpuDevice.From(device);
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
         var arguments = new Arguments { A = target.Floats, Result = target.Floats, Factor = factor, Count = count };
         RowLaunch.Run(cpu, &ScaleBody, &arguments, count);
     }
