@@ -11,4 +11,9 @@ public struct GradientClip
 
     /// <summary>What gradients are multiplied by so that their norm stays within the limit; no number where the norm is none.</summary>
     public float Factor;
+
+    private const int FactorOffset = sizeof(double) + sizeof(float);
+
+    /// <summary>Where the factor of a result in a device's memory lies, for <see cref="AdamWSettings.ClipFactor"/>.</summary>
+    public static unsafe nint FactorOf(GradientClip* clip) => (nint)clip + FactorOffset;
 }

@@ -105,14 +105,14 @@ public sealed unsafe class OptimizerCudaTests
         using var clipped = new Tensor(device, 100, 1, DType.F32, type, DType.F32, false);
         var settings = new AdamWSettings { LearningRate = 0.01, Step = 1, Epsilon = 0.1 };
         double[] reference = clipped.Reference(settings with { GradientScale = clip.Read()[0].Factor })[0];
-        AdamW.Step(device, [clipped.Described], settings with { ClipFactor = (nint)(&clip.Pointer->Factor) });
+        AdamW.Step(device, [clipped.Described], settings with { ClipFactor = GradientClip.FactorOf(clip.Pointer) });
         RowCases.AssertClose(clipped.Parameter, reference, 1e-6, "clipped step");
 
         gradients[0].Write([float.NaN]);
         float[] before = clipped.Parameter.Read();
         GradientNorm.SumsOfSquares(device, tensors, sums.Pointer);
         GradientNorm.Clip(device, sums.Pointer, Counts.Length, 1.5, clip.Pointer);
-        AdamW.Step(device, [clipped.Described], settings with { ClipFactor = (nint)(&clip.Pointer->Factor) });
+        AdamW.Step(device, [clipped.Described], settings with { ClipFactor = GradientClip.FactorOf(clip.Pointer) });
         Assert.Equal(before, clipped.Parameter.Read());
         Array.ForEach(gradients, gradient => gradient.Dispose());
     }
