@@ -82,7 +82,7 @@ internal sealed class ModelSource
         }
 
         var model = Decoder.Allocate(Configuration, type, device);
-        ModelInitializer.Fill(model, RandomSeed);
+        ModelInitializer.Fill(model, RandomSeed, device);
         return model;
     }
 

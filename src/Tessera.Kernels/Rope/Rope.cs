@@ -5,7 +5,9 @@ namespace Tessera.Kernels;
 /// <summary>Rotary position embedding of the leading heads of packed rows, in place.</summary>
 /// <remarks>
 /// Half-split convention: with a = x[j], b = x[j + E/2] and angle θ = position·f_j: a' = a·cos θ − b·sin θ, b' = b·cos θ + a·sin θ.
-/// The backward is the rotation by −θ. Shapes: qkv f32 [tokens, stride], positions [tokens].
+/// The backward is the rotation by −θ. Shapes: qkv [tokens, stride], positions [tokens].
+/// Types: f32 on the processor; on a card qkv is f32 or bf16; f32 arithmetic, one rounding at the store.
+/// On a card positions are not looked at by the host: a row whose position the table does not cover stays as it is.
 /// Error: relative L2 2e-7 at most. Determinism: bitwise; every pair is rotated on its own.
 /// Cost: 8 bytes and 3 FLOPs per element.
 /// Source: Su et al. 2021.
@@ -51,7 +53,6 @@ public static unsafe partial class Rope
     private static void Rotate(
         Device device, Elements qkv, long stride, int heads, int headDim, int* positions, int tokens, RopeTable table, float direction)
     {
-        using var scope = CpuDevice.Enter(device);
         if (headDim != table.HeadDim)
         {
             throw new ArgumentException($"rope: heads of {headDim} elements with a table for {table.HeadDim}", nameof(headDim));
@@ -62,6 +63,13 @@ public static unsafe partial class Rope
             throw new ArgumentException($"rope: {heads} heads of {headDim} elements in {tokens} rows of stride {stride}");
         }
 
+        if (device is CudaDevice cuda)
+        {
+            RotateCuda(cuda, qkv, stride, heads, headDim / 2, positions, tokens, table, direction);
+            return;
+        }
+
+        using var scope = CpuDevice.Enter(device);
         CheckPositions(positions, tokens, table);
         var call = new RotateCall
         {
