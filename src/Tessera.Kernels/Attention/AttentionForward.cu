@@ -112,6 +112,7 @@ extern "C" __global__ void __launch_bounds__(Threads, 2) attention_forward(const
                     }
                 }
             }
+            float rescale[2];
 #pragma unroll
             for (int h = 0; h < 2; h++) {
                 float highest = maximum[m][h];
@@ -122,7 +123,7 @@ extern "C" __global__ void __launch_bounds__(Threads, 2) attention_forward(const
                 highest = fmaxf(highest, __shfl_xor_sync(0xffffffffu, highest, 1));
                 highest = fmaxf(highest, __shfl_xor_sync(0xffffffffu, highest, 2));
                 float shift = highest == -INFINITY ? 0.0f : highest * to_powers;
-                float rescale = power_of_two(maximum[m][h] * to_powers - shift);
+                rescale[h] = power_of_two(maximum[m][h] * to_powers - shift);
                 maximum[m][h] = highest;
                 float sum = 0.0f;
 #pragma unroll
@@ -133,11 +134,15 @@ extern "C" __global__ void __launch_bounds__(Threads, 2) attention_forward(const
                         sum += scores[m][n][c];
                     }
                 }
-                total[m][h] = fmaf(total[m][h], rescale, sum);
+                total[m][h] = fmaf(total[m][h], rescale[h], sum);
+            }
+            // Most tiles move no row's maximum, and a factor of 1 would change nothing.
+            if (__any_sync(0xffffffffu, rescale[0] != 1.0f || rescale[1] != 1.0f)) {
 #pragma unroll
                 for (int n = 0; n < 2 * Depth; n++) {
-                    sums[m][n][2 * h] *= rescale;
-                    sums[m][n][2 * h + 1] *= rescale;
+                    for (int c = 0; c < 4; c++) {
+                        sums[m][n][c] *= rescale[c >> 1];
+                    }
                 }
             }
 #pragma unroll

@@ -14,6 +14,10 @@
 #define PADDED ((HEAD_DIM + 15) / 16 * 16)
 #define LOG2_E 1.4426950408889634f
 #define LN_2 0.6931471805599453f
+// The run-time compiler has no <math.h>.
+#ifndef INFINITY
+#define INFINITY __int_as_float(0x7f800000)
+#endif
 
 // AttentionSegment in C#.
 struct Segment {

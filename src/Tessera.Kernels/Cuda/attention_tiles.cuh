@@ -23,22 +23,32 @@ template <class T> struct PackedHeads {
 
 // Starts copying rows [first, first + Rows) below `count` of packed heads; zeros for the others.
 template <int Rows, int Threads> __device__ __forceinline__ void load_heads(bf16 *tile, const PackedHeads<const bf16> &heads, int first, int count) {
-#pragma unroll
-    for (int i = 0; i < (Rows * RowVectors + Threads - 1) / Threads; i++) {
-        int at = i * Threads + (int)threadIdx.x, row = at / RowVectors, column = at % RowVectors * VectorElements;
-        if (Rows * RowVectors % Threads == 0 || row < Rows) {
-            bool present = first + row < count && column < HEAD_DIM;
-            copy_async<VECTOR_BYTES>(tile + row * TILE_STRIDE + column, heads.row(present ? first + row : 0) + (present ? column : 0), present);
-        }
+#pragma unroll 2
+    for (int at = threadIdx.x; at < Rows * RowVectors; at += Threads) {
+        int row = at / RowVectors, column = at % RowVectors * VectorElements;
+        bool present = first + row < count && column < HEAD_DIM;
+        copy_async<VECTOR_BYTES>(tile + row * TILE_STRIDE + column, heads.row(present ? first + row : 0) + (present ? column : 0), present);
     }
 }
 
 // Starts copying `count` rows that lie `stride` apart; zeros for the others.
 template <int Rows, int Threads> __device__ __forceinline__ void load_rows(bf16 *tile, const bf16 *source, long stride, int count) {
+    if constexpr (Threads % RowVectors == 0 && Rows * RowVectors % Threads == 0) {
+        // Every thread stays in its column and walks down: one addition a copy.
+        constexpr int step = Threads / RowVectors;
+        int row = (int)threadIdx.x / RowVectors, column = (int)threadIdx.x % RowVectors * VectorElements;
+        bf16 *destination = tile + row * TILE_STRIDE + column;
+        source += row * stride + column;
+        count = column < HEAD_DIM ? count : 0;
 #pragma unroll
-    for (int i = 0; i < (Rows * RowVectors + Threads - 1) / Threads; i++) {
-        int at = i * Threads + (int)threadIdx.x, row = at / RowVectors, column = at % RowVectors * VectorElements;
-        if (Rows * RowVectors % Threads == 0 || row < Rows) {
+        for (int i = 0; i < Rows / step; i++) {
+            copy_async<VECTOR_BYTES>(destination + i * step * TILE_STRIDE, source, row + i * step < count);
+            source += step * stride;
+        }
+    } else {
+#pragma unroll 2
+        for (int at = threadIdx.x; at < Rows * RowVectors; at += Threads) {
+            int row = at / RowVectors, column = at % RowVectors * VectorElements;
             bool present = row < count && column < HEAD_DIM;
             copy_async<VECTOR_BYTES>(tile + row * TILE_STRIDE + column, present ? source + row * stride + column : source, present);
         }
