@@ -1,9 +1,7 @@
-using System.Runtime.InteropServices;
-
 namespace Tessera.Devices;
 
 /// <summary>The processor: a pool of workers and scratch memory for kernels.</summary>
-public sealed unsafe class CpuDevice : Device
+public sealed class CpuDevice : Device
 {
     /// <summary>Opens the processor with <paramref name="threads"/> workers; 0 means one for every processor.</summary>
     public CpuDevice(int threads = 0)
@@ -16,7 +14,7 @@ public sealed unsafe class CpuDevice : Device
     private CpuDevice(WorkerPool workers)
     {
         Workers = workers;
-        IsPlanning = true;
+        Memory = PlanningMemory.Instance;
         Scratch = CreateArena("kernel scratch");
     }
 
@@ -24,7 +22,7 @@ public sealed unsafe class CpuDevice : Device
     public override string Name => "cpu";
 
     /// <inheritdoc />
-    public override bool IsPlanning { get; }
+    public override DeviceMemory Memory { get; } = HostMemory.Instance;
 
     /// <inheritdoc />
     public override DType ActivationType => DType.F32;
@@ -39,45 +37,12 @@ public sealed unsafe class CpuDevice : Device
     public override Arena Scratch { get; }
 
     /// <inheritdoc />
-    public override Arena CreateArena(string name) => new(name, IsPlanning);
-
-    /// <inheritdoc />
     public override Device ForPlanning() => new CpuDevice(WorkerPool.Idle(Workers.Count));
 
     /// <summary>The processor behind <paramref name="device"/>.</summary>
     /// <exception cref="NotSupportedException">It is another kind of device.</exception>
     public static CpuDevice From(Device device) =>
         device as CpuDevice ?? throw new NotSupportedException($"device {device.Name} has no implementation of this operation");
-
-    /// <inheritdoc />
-    public override void Upload(nint source, nint destination, long bytes) => Copy(source, destination, bytes);
-
-    /// <inheritdoc />
-    public override void Download(nint source, nint destination, long bytes) => Copy(source, destination, bytes);
-
-    /// <inheritdoc />
-    public override void Copy(nint source, nint destination, long bytes)
-    {
-        if (!IsPlanning)
-        {
-            NativeMemory.Copy((void*)source, (void*)destination, (nuint)bytes);
-        }
-    }
-
-    /// <inheritdoc />
-    public override void Clear(nint destination, long bytes)
-    {
-        if (!IsPlanning)
-        {
-            NativeMemory.Clear((void*)destination, (nuint)bytes);
-        }
-    }
-
-    /// <inheritdoc />
-    public override void Synchronize()
-    {
-        // A kernel has run when its call returns.
-    }
 
     /// <inheritdoc />
     protected override void Dispose(bool disposing)
