@@ -57,9 +57,9 @@ extern "C" __global__ void __launch_bounds__(Threads, 1) attention_backward_keys
         segment.query_count * a.group};
 
     // K and V take the stages' room until they are in registers.
-    const long source = first_key * a.key_value_stride + kv_head * HEAD_DIM;
-    load_rows<Keys, Threads>(tiles, (const bf16 *)segment.keys + source, a.key_value_stride, keys);
-    load_rows<Keys, Threads>(tiles + Keys * TILE_STRIDE, (const bf16 *)segment.values + source, a.key_value_stride, keys);
+    const long source = (segment.key_start + first_key) * a.key_value_stride + kv_head * HEAD_DIM;
+    load_rows<Keys, Threads>(tiles, (const bf16 *)a.keys + source, a.key_value_stride, keys);
+    load_rows<Keys, Threads>(tiles + Keys * TILE_STRIDE, (const bf16 *)a.values + source, a.key_value_stride, keys);
     end_copies();
     wait_copies<0>();
     __syncthreads();

@@ -32,8 +32,8 @@ extern "C" __global__ void __launch_bounds__(Threads, 1) attention_backward_quer
         (const bf16 *)a.queries + start * a.query_stride + head_offset, a.query_stride, a.group_reciprocal, a.group};
     const PackedHeads<const bf16> grads = {
         (const bf16 *)a.grad_output + start * a.output_stride + head_offset, a.output_stride, a.group_reciprocal, a.group};
-    const bf16 *key_base = (const bf16 *)segment.keys + kv_head * HEAD_DIM;
-    const bf16 *value_base = (const bf16 *)segment.values + kv_head * HEAD_DIM;
+    const bf16 *key_base = (const bf16 *)a.keys + segment.key_start * a.key_value_stride + kv_head * HEAD_DIM;
+    const bf16 *value_base = (const bf16 *)a.values + segment.key_start * a.key_value_stride + kv_head * HEAD_DIM;
 
     // Q and dO take the stages' room until they are in registers.
     load_heads<Rows, Threads>(tiles, queries, first_row, rows);

@@ -58,7 +58,4 @@ extern "C" __global__ void __launch_bounds__(Lanes *Runs) attention_combine(cons
         }
         narrow(sum * (1.0f / total), output[column]);
     }
-    if (threadIdx.x == 0 && a.log_sum_exp != 0) {
-        a.log_sum_exp[segment.query_start * (long)a.heads + head] = (highest + log2f(total)) * LN_2;
-    }
 }

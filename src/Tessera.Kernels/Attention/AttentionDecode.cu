@@ -10,10 +10,10 @@ constexpr int Keys = PAGE_POSITIONS;
 constexpr int Depth = PADDED / 16;
 constexpr int SumStride = PADDED + 4;
 
-__device__ __forceinline__ void load_tile(bf16 *stage, const Segment &segment, int kv_head, long stride, int tile) {
-    long offset = row_of(segment, tile) * stride + kv_head * HEAD_DIM;
-    load_rows<Keys, Threads>(stage, (const bf16 *)segment.keys + offset, stride, segment.key_count - tile);
-    load_rows<Keys, Threads>(stage + Keys * TILE_STRIDE, (const bf16 *)segment.values + offset, stride, segment.key_count - tile);
+__device__ __forceinline__ void load_tile(bf16 *stage, const ForwardArguments &a, const Segment &segment, int kv_head, int tile) {
+    const long stride = a.key_value_stride, offset = row_of(segment, tile) * stride + kv_head * HEAD_DIM;
+    load_rows<Keys, Threads>(stage, (const bf16 *)a.keys + offset, stride, segment.key_count - tile);
+    load_rows<Keys, Threads>(stage + Keys * TILE_STRIDE, (const bf16 *)a.values + offset, stride, segment.key_count - tile);
 }
 
 extern "C" __global__ void __launch_bounds__(Threads) attention_decode(const __grid_constant__ ForwardArguments a) {
@@ -38,7 +38,7 @@ extern "C" __global__ void __launch_bounds__(Threads) attention_decode(const __g
 #pragma unroll
     for (int i = 0; i < STAGES - 1; i++) {
         if (split.begin + i * Keys < split.end) {
-            load_tile(stages + i * 2 * Keys * TILE_STRIDE, segment, kv_head, a.key_value_stride, split.begin + i * Keys);
+            load_tile(stages + i * 2 * Keys * TILE_STRIDE, a, segment, kv_head, split.begin + i * Keys);
         }
         end_copies();
     }
@@ -54,7 +54,7 @@ extern "C" __global__ void __launch_bounds__(Threads) attention_decode(const __g
         }
         if (tile + (STAGES - 1) * Keys < split.end) {
             int next = stage == 0 ? STAGES - 1 : stage - 1;
-            load_tile(stages + next * 2 * Keys * TILE_STRIDE, segment, kv_head, a.key_value_stride, tile + (STAGES - 1) * Keys);
+            load_tile(stages + next * 2 * Keys * TILE_STRIDE, a, segment, kv_head, tile + (STAGES - 1) * Keys);
         }
         end_copies();
         if (STAGES == 1) {
@@ -154,9 +154,6 @@ extern "C" __global__ void __launch_bounds__(Threads) attention_decode(const __g
         int group_head = first_head + head;
         if (alone) {
             narrow(value * (1.0f / sum), ((bf16 *)a.output)[segment.query_start * a.output_stride + head_offset + at]);
-            if (column == 0 && a.log_sum_exp != 0) {
-                a.log_sum_exp[segment.query_start * (long)a.heads + kv_head * a.group + group_head] = (highest + log2f(sum)) * LN_2;
-            }
         } else {
             a.part_outputs[(part * a.group + group_head) * HEAD_DIM + column] = value;
             if (column == 0) {

@@ -29,8 +29,8 @@ extern "C" __global__ void __launch_bounds__(Threads, 2) attention_forward(const
     const long head_offset = (long)kv_head * a.group * HEAD_DIM;
     const PackedHeads<const bf16> query_heads = {
         (const bf16 *)a.queries + segment.query_start * a.query_stride + head_offset, a.query_stride, a.group_reciprocal, a.group};
-    const bf16 *key_base = (const bf16 *)segment.keys + kv_head * HEAD_DIM;
-    const bf16 *value_base = (const bf16 *)segment.values + kv_head * HEAD_DIM;
+    const bf16 *key_base = (const bf16 *)a.keys + kv_head * HEAD_DIM;
+    const bf16 *value_base = (const bf16 *)a.values + kv_head * HEAD_DIM;
 
     // Positions of this lane's rows; of the whole warp's first and last.
     const int warp_row = first_row + warp * WarpRows;

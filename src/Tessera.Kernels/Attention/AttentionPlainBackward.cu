@@ -41,11 +41,11 @@ extern "C" __global__ void __launch_bounds__(PlainThreads) attention_plain_backw
     };
     const auto load_keys = [&](int first) {
         const auto row_at = [&](const void *base, int i) {
-            return first + i < segment.key_count ? (const Element *)base + (first + i) * a.key_value_stride + kv_head * HEAD_DIM
+            return first + i < segment.key_count ? (const Element *)base + (segment.key_start + first + i) * a.key_value_stride + kv_head * HEAD_DIM
                                                  : (const Element *)0;
         };
-        load_plain<TILE>(keys, [&](int i) { return row_at(segment.keys, i); });
-        load_plain<TILE>(values, [&](int i) { return row_at(segment.values, i); });
+        load_plain<TILE>(keys, [&](int i) { return row_at(a.keys, i); });
+        load_plain<TILE>(values, [&](int i) { return row_at(a.values, i); });
     };
     const auto probability_of = [&](float score, int row, int row_in_tile, int key) {
         int position = query_of(row, a.group_reciprocal);

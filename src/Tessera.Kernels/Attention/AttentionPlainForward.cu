@@ -39,8 +39,8 @@ extern "C" __global__ void __launch_bounds__(PlainThreads) attention_plain_forwa
     const Segment segment = a.segments[s];
     const int prefix = segment.key_count - segment.query_count;
     const Query *query_base = (const Query *)a.queries + segment.query_start * a.query_stride + (long)kv_head * a.group * HEAD_DIM;
-    const KeyValue *key_base = (const KeyValue *)segment.keys + kv_head * HEAD_DIM;
-    const KeyValue *value_base = (const KeyValue *)segment.values + kv_head * HEAD_DIM;
+    const KeyValue *key_base = (const KeyValue *)a.keys + kv_head * HEAD_DIM;
+    const KeyValue *value_base = (const KeyValue *)a.values + kv_head * HEAD_DIM;
     const float to_powers = a.scale * LOG2_E;
 
     load_plain<ROWS>(queries, [&](int i) {
@@ -113,7 +113,7 @@ extern "C" __global__ void __launch_bounds__(PlainThreads) attention_plain_forwa
         } else {
             const long token = segment.query_start + query;
             store_plain((Query *)a.output + token * a.output_stride + (long)head * HEAD_DIM, sums[i], 1.0f / total[i]);
-            if (x == 0 && a.log_sum_exp != 0) {
+            if (!SPLITS && x == 0 && a.log_sum_exp != 0) {
                 a.log_sum_exp[token * a.heads + head] = (maximum[i] + log2f(total[i])) * LN_2;
             }
         }

@@ -22,13 +22,13 @@
 // AttentionSegment in C#.
 struct Segment {
     int query_start, query_count, key_count;
-    const void *keys, *values;
+    long key_start;
     const int *pages;
 };
 
 // ForwardArguments in C#.
 struct ForwardArguments {
-    const void *queries;
+    const void *queries, *keys, *values;
     const Segment *segments;
     void *output;
     float *log_sum_exp;
@@ -42,7 +42,7 @@ struct ForwardArguments {
 
 // BackwardArguments in C#.
 struct BackwardArguments {
-    const void *queries;
+    const void *queries, *keys, *values;
     const Segment *segments;
     const void *output, *grad_output;
     const float *log_sum_exp;
@@ -61,9 +61,9 @@ __device__ __forceinline__ int query_of(int row, long group_reciprocal) {
 __device__ __forceinline__ int window_of(int window) { return window == 0 ? 1 << 30 : window; }
 __device__ __forceinline__ int first_visible(int position, int window) { return max(0, position - window + 1); }
 
-// Rows from the segment's keys to those of a position that begins a tile.
+// The row that holds the keys and values of a position.
 __device__ __forceinline__ long row_of(const Segment &segment, int position) {
-    return segment.pages == 0 ? position
+    return segment.pages == 0 ? segment.key_start + position
                               : (long)segment.pages[position / PAGE_POSITIONS] * PAGE_POSITIONS + position % PAGE_POSITIONS;
 }
 
