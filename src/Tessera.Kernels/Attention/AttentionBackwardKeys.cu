@@ -3,6 +3,9 @@
 // values stay in registers as A of its products (beyond 128 elements: in shared memory, with 64 keys a block):
 // Sᵀ = K·Qᵀ, dPᵀ = V·dOᵀ, then dV += Pᵀ·dO and dK += dSᵀ·Q with Pᵀ and dSᵀ passed on in registers.
 // Formulas: Dao et al. 2022, section B.2. Defines: HEAD_DIM, VECTOR_BYTES.
+// variant: -DHEAD_DIM=128 -DVECTOR_BYTES=16
+// variant: -DHEAD_DIM=200 -DVECTOR_BYTES=16
+// variant: -DHEAD_DIM=10 -DVECTOR_BYTES=4
 #include "attention_tiles.cuh"
 
 constexpr bool Held = PADDED <= 128;

@@ -1,12 +1,15 @@
 // Gradients of keys and values, bf16, on the tensor cores of sm_90a. A block owns 128 keys of one key-value head, 64 a warpgroup, and
 // walks over the rows that see them, in the order of queries and of the group's heads: Sᵀ = K·Qᵀ, dPᵀ = V·dOᵀ, then dV += Pᵀ·dO and
-// dK += dSᵀ·Q with Pᵀ and dSᵀ passed on in registers. While a step's gradients are summed, the scores of the next become probabilities.
+// dK += dSᵀ·Q with Pᵀ and dSᵀ passed on in registers. What one warpgroup computes between its products runs beside the other's products.
 // Formulas: Dao et al. 2022, section B.2. Defines: HEAD_DIM, VECTOR_BYTES (16).
+// variant: -DHEAD_DIM=64 -DVECTOR_BYTES=16
+// variant: -DHEAD_DIM=128 -DVECTOR_BYTES=16
+#define WARPGROUPS 2
 #include "attention_warpgroups.cuh"
 
 constexpr int Keys = 128;
 constexpr int Rows = 64;
-constexpr int Stages = 4; // Scores of one, gradients of the one before, two on their way.
+constexpr int Stages = 3; // One in use, two on their way.
 constexpr int Depth = PANEL_WIDTH / 16;
 constexpr int Width = PANEL_WIDTH / 8;
 constexpr int OwnBytes = PANEL_WIDTH / 64 * PANEL_BYTES(Keys);
@@ -23,7 +26,7 @@ extern "C" __global__ void __launch_bounds__(GroupThreads, 1) attention_backward
     const Segment segment = a.segments[found.x];
     const int kv_head = blockIdx.y, lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warpgroup = threadIdx.x >> 7;
     const int window = window_of(a.window), rows = segment.query_count * a.group;
-    const int first_key = found.y * Keys, warp_key = first_key + warp * 16;
+    const int first_key = found.y * Keys, group_key = first_key + warpgroup * 64, warp_key = first_key + warp * 16;
     const long start = segment.query_start, head_offset = (long)kv_head * a.group * HEAD_DIM;
     const PackedHeads<const bf16> queries = {
         (const bf16 *)a.queries + start * a.query_stride + head_offset, a.query_stride, a.group_reciprocal, a.group};
@@ -57,38 +60,36 @@ extern "C" __global__ void __launch_bounds__(GroupThreads, 1) attention_backward
     load_stage(1);
     float grad_keys[Width][4] = {}, grad_values[Width][4] = {}, p[Rows / 8][4], ds[Rows / 8][4];
     FragmentA p_a[Rows / 16], ds_a[Rows / 16];
-    const auto score = [&](int step) {
+    for (int step = 0; step < steps; step++) {
+        wait_copies<1>();
+        show_to_tensor_cores();
+        __syncthreads();
+        load_stage(step + 2);
         const unsigned char *query_tile = stages + step % Stages * 2 * TileBytes, *grad_tile = query_tile + TileBytes;
+        const float *log_sums = statistics + step % Stages * 2 * Rows, *deltas = log_sums + Rows;
+        const int row = first_row + step * Rows;
+        const int first = query_of(row, a.group_reciprocal), last = query_of(min(row + Rows, rows) - 1, a.group_reciprocal);
+        if (group_key > last || group_key + 63 < first_visible(first, window)) {
+            continue;
+        }
+        begin_products();
 #pragma unroll
         for (int k = 0; k < Depth; k++) {
             multiply_shared(p, by_columns<Keys>(own_keys, warpgroup * 64, k), by_columns<Rows>(query_tile, 0, k), k > 0);
         }
+        end_products();
 #pragma unroll
         for (int k = 0; k < Depth; k++) {
             multiply_shared(ds, by_columns<Keys>(own_values, warpgroup * 64, k), by_columns<Rows>(grad_tile, 0, k), k > 0);
         }
         end_products();
-    };
-    const auto add = [&](int step) {
-        const unsigned char *query_tile = stages + step % Stages * 2 * TileBytes, *grad_tile = query_tile + TileBytes;
-#pragma unroll
-        for (int k = 0; k < Rows / 16; k++) {
-            multiply_registers(grad_values, p_a[k], by_rows<Rows>(grad_tile, 0, k), true);
-            multiply_registers(grad_keys, ds_a[k], by_rows<Rows>(query_tile, 0, k), true);
-        }
-        end_products();
-    };
-    // Scores become probabilities, and the gradients of probabilities those of scores.
-    const auto soften = [&](int step) {
-        const float *log_sums = statistics + step % Stages * 2 * Rows, *deltas = log_sums + Rows;
-        const int row = first_row + step * Rows;
-        const int first = query_of(row, a.group_reciprocal), last = query_of(min(row + Rows, rows) - 1, a.group_reciprocal);
+        wait_products<1>();
+        hold(p);
         const bool edge = warp_key + 15 > first || warp_key < first_visible(last, window) || row + Rows > rows;
 #pragma unroll
         for (int n = 0; n < Rows / 8; n++) {
             const int at = n * 8 + (lane & 3) * 2;
             const float2 log_sum = *reinterpret_cast<const float2 *>(log_sums + at);
-            const float2 delta = *reinterpret_cast<const float2 *>(deltas + at);
 #pragma unroll
             for (int c = 0; c < 4; c++) {
                 float probability = power_of_two(fmaf(p[n][c], to_powers, -LOG2_E * (c & 1 ? log_sum.y : log_sum.x)));
@@ -98,50 +99,34 @@ extern "C" __global__ void __launch_bounds__(GroupThreads, 1) attention_backward
                     probability = r < rows && key <= position && key > position - window ? probability : 0.0f;
                 }
                 p[n][c] = probability;
-                ds[n][c] = probability * (ds[n][c] - (c & 1 ? delta.y : delta.x));
             }
         }
-    };
-    const auto pass_on = [&]() {
+        wait_products<0>();
+        hold(ds);
+#pragma unroll
+        for (int n = 0; n < Rows / 8; n++) {
+            const float2 delta = *reinterpret_cast<const float2 *>(deltas + n * 8 + (lane & 3) * 2);
+#pragma unroll
+            for (int c = 0; c < 4; c++) {
+                ds[n][c] = p[n][c] * (ds[n][c] - (c & 1 ? delta.y : delta.x));
+            }
+        }
 #pragma unroll
         for (int k = 0; k < Rows / 16; k++) {
             p_a[k] = as_a(p[2 * k], p[2 * k + 1]);
             ds_a[k] = as_a(ds[2 * k], ds[2 * k + 1]);
         }
-    };
-    const auto arrive = [&](int step) {
-        wait_copies<1>();
-        show_to_tensor_cores();
-        __syncthreads();
-        load_stage(step + 2);
         begin_products();
-    };
-
-    arrive(0);
-    score(0);
-    wait_products<0>();
-    hold(p);
-    hold(ds);
-    soften(0);
-    pass_on();
-    for (int step = 1; step < steps; step++) {
-        arrive(step);
-        score(step);
-        add(step - 1);
-        wait_products<1>();
-        hold(p);
-        hold(ds);
-        soften(step);
+#pragma unroll
+        for (int k = 0; k < Rows / 16; k++) {
+            multiply_registers(grad_values, p_a[k], by_rows<Rows>(grad_tile, 0, k), true);
+            multiply_registers(grad_keys, ds_a[k], by_rows<Rows>(query_tile, 0, k), true);
+        }
+        end_products();
         wait_products<0>();
         hold(grad_keys);
         hold(grad_values);
-        pass_on();
     }
-    begin_products();
-    add(steps - 1);
-    wait_products<0>();
-    hold(grad_keys);
-    hold(grad_values);
     wait_copies<0>();
     __syncthreads();
 

@@ -3,6 +3,9 @@
 // S = Q·Kᵀ, dP = dO·Vᵀ, then dQ += dS·K with dS passed on in registers. Scores are computed once more than in a single pass over
 // keys, and in return no block adds to what another one adds to.
 // Formulas: Dao et al. 2022, section B.2. Defines: HEAD_DIM, VECTOR_BYTES.
+// variant: -DHEAD_DIM=128 -DVECTOR_BYTES=16
+// variant: -DHEAD_DIM=200 -DVECTOR_BYTES=16
+// variant: -DHEAD_DIM=10 -DVECTOR_BYTES=4
 #include "attention_tiles.cuh"
 
 constexpr bool Held = PADDED <= 128;

@@ -2,6 +2,9 @@
 // and walks over the keys that they see: S = Q·Kᵀ, dP = dO·Vᵀ, then dQ += dS·K with dS passed on in registers. While a step's
 // gradient is summed, the scores of the next become probabilities.
 // Formulas: Dao et al. 2022, section B.2. Defines: HEAD_DIM, VECTOR_BYTES (16).
+// variant: -DHEAD_DIM=64 -DVECTOR_BYTES=16
+// variant: -DHEAD_DIM=128 -DVECTOR_BYTES=16
+#define WARPGROUPS 2
 #include "attention_warpgroups.cuh"
 
 constexpr int Rows = 128;

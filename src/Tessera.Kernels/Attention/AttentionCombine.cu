@@ -1,5 +1,7 @@
 // Puts the parts of decoding queries together: Σ 2^(m_s − m)·part_s / Σ 2^(m_s − m)·sum_s with m = max m_s, each thread over every
 // eighth part and then those eight in order. A block owns one query head of one sequence. Defines: HEAD_DIM, QUERY_TYPE.
+// variant: -DHEAD_DIM=128 -DQUERY_TYPE=1
+// variant: -DHEAD_DIM=10 -DQUERY_TYPE=0
 #include "attention.cuh"
 
 typedef ElementOf<QUERY_TYPE>::type Element;

@@ -1,6 +1,10 @@
 // Attention of sequences with one query, bf16 over a bf16 cache. A block owns the query heads of one key-value head (16 of them
 // at a time) and 256 keys; in every tile of 64 keys each of its four warps takes 16, with a maximum and a sum of its own, and the four
-// are put together at the end. Defines: HEAD_DIM, VECTOR_BYTES, STAGES.
+// are put together at the end. Several
+// blocks a multiprocessor hide the wait for memory. Defines: HEAD_DIM, VECTOR_BYTES.
+// variant: -DHEAD_DIM=128 -DVECTOR_BYTES=16
+// variant: -DHEAD_DIM=256 -DVECTOR_BYTES=16
+// variant: -DHEAD_DIM=10 -DVECTOR_BYTES=4
 #include "attention_tiles.cuh"
 
 constexpr int Threads = 128;
@@ -10,15 +14,9 @@ constexpr int Keys = PAGE_POSITIONS;
 constexpr int Depth = PADDED / 16;
 constexpr int SumStride = PADDED + 4;
 
-__device__ __forceinline__ void load_tile(bf16 *stage, const ForwardArguments &a, const Segment &segment, int kv_head, int tile) {
-    const long stride = a.key_value_stride, offset = row_of(segment, tile) * stride + kv_head * HEAD_DIM;
-    load_rows<Keys, Threads>(stage, (const bf16 *)a.keys + offset, stride, segment.key_count - tile);
-    load_rows<Keys, Threads>(stage + Keys * TILE_STRIDE, (const bf16 *)a.values + offset, stride, segment.key_count - tile);
-}
-
 extern "C" __global__ void __launch_bounds__(Threads) attention_decode(const __grid_constant__ ForwardArguments a) {
     extern __shared__ __align__(16) unsigned char room[];
-    bf16 *queries = reinterpret_cast<bf16 *>(room), *stages = queries + Heads * TILE_STRIDE;
+    bf16 *queries = reinterpret_cast<bf16 *>(room), *keys = queries + Heads * TILE_STRIDE, *values = keys + Keys * TILE_STRIDE;
     __shared__ float warp_maximum[Warps][Heads], warp_total[Warps][Heads];
     const int s = a.first_segment + blockIdx.z;
     const Segment segment = a.segments[s];
@@ -35,37 +33,22 @@ extern "C" __global__ void __launch_bounds__(Threads) attention_decode(const __g
     const long head_offset = ((long)kv_head * a.group + first_head) * HEAD_DIM;
 
     load_rows<Heads, Threads>(queries, (const bf16 *)a.queries + segment.query_start * a.query_stride + head_offset, HEAD_DIM, heads);
-#pragma unroll
-    for (int i = 0; i < STAGES - 1; i++) {
-        if (split.begin + i * Keys < split.end) {
-            load_tile(stages + i * 2 * Keys * TILE_STRIDE, a, segment, kv_head, split.begin + i * Keys);
-        }
-        end_copies();
-    }
-
     float sums[2 * Depth][4] = {};
     float maximum[2] = {-INFINITY, -INFINITY}, total[2] = {0.0f, 0.0f};
     const float to_powers = a.scale * LOG2_E;
-    int stage = 0;
     for (int tile = split.begin; tile < split.end; tile += Keys) {
-        if (STAGES > 1) {
-            wait_copies<(STAGES > 1 ? STAGES - 2 : 0)>();
-            __syncthreads();
-        }
-        if (tile + (STAGES - 1) * Keys < split.end) {
-            int next = stage == 0 ? STAGES - 1 : stage - 1;
-            load_tile(stages + next * 2 * Keys * TILE_STRIDE, a, segment, kv_head, tile + (STAGES - 1) * Keys);
-        }
+        const long offset = row_of(segment, tile) * a.key_value_stride + kv_head * HEAD_DIM;
+        __syncthreads();
+        load_rows<Keys, Threads>(keys, (const bf16 *)a.keys + offset, a.key_value_stride, segment.key_count - tile);
         end_copies();
-        if (STAGES == 1) {
-            wait_copies<0>();
-            __syncthreads();
-        }
-        const bf16 *keys = stages + (stage * 2 * Keys + warp * 16) * TILE_STRIDE, *values = keys + Keys * TILE_STRIDE;
+        load_rows<Keys, Threads>(values, (const bf16 *)a.values + offset, a.key_value_stride, segment.key_count - tile);
+        end_copies();
+        wait_copies<1>();
+        __syncthreads();
         float scores[2][4] = {};
 #pragma unroll
         for (int k = 0; k < Depth; k++) {
-            multiply_add(scores[0], scores[1], load_a(queries + k * 16, TILE_STRIDE), load_b_of_rows(keys + k * 16, TILE_STRIDE));
+            multiply_add(scores[0], scores[1], load_a(queries + k * 16, TILE_STRIDE), load_b_of_rows(keys + warp * 16 * TILE_STRIDE + k * 16, TILE_STRIDE));
         }
         int first_key = tile + warp * 16;
         if (first_key + 16 > split.end || first_key < visible_from) {
@@ -104,19 +87,16 @@ extern "C" __global__ void __launch_bounds__(Threads) attention_decode(const __g
             }
         }
         FragmentA p = as_a(scores[0], scores[1]);
+        wait_copies<0>();
+        __syncthreads();
 #pragma unroll
         for (int n = 0; n < Depth; n++) {
-            multiply_add(sums[2 * n], sums[2 * n + 1], p, load_b_of_columns(values + n * 16, TILE_STRIDE));
-        }
-        stage = stage + 1 == STAGES ? 0 : stage + 1;
-        if (STAGES == 1) {
-            __syncthreads();
+            multiply_add(sums[2 * n], sums[2 * n + 1], p, load_b_of_columns(values + warp * 16 * TILE_STRIDE + n * 16, TILE_STRIDE));
         }
     }
 
-    wait_copies<0>();
     __syncthreads();
-    float *warp_sums = reinterpret_cast<float *>(stages) + warp * Heads * SumStride;
+    float *warp_sums = reinterpret_cast<float *>(keys) + warp * Heads * SumStride;
 #pragma unroll
     for (int h = 0; h < 2; h++) {
         int head = h * 8 + (lane >> 2);
@@ -136,7 +116,7 @@ extern "C" __global__ void __launch_bounds__(Threads) attention_decode(const __g
 
     const bool alone = a.splits == 1;
     const long part = ((long)blockIdx.z * (gridDim.y / head_blocks) + kv_head) * a.splits + blockIdx.x;
-    const float *all = reinterpret_cast<const float *>(stages);
+    const float *all = reinterpret_cast<const float *>(keys);
     for (int at = threadIdx.x; at < heads * HEAD_DIM; at += Threads) {
         int head = at / HEAD_DIM, column = at % HEAD_DIM;
         float highest = warp_maximum[0][head];

@@ -1,5 +1,7 @@
 // delta[token, head] = Σ_e gradOutput·output: what every score's gradient is measured against. Eight lanes a head.
 // Defines: HEAD_DIM, QUERY_TYPE, ELEMENTS (1, 2 or 4 that lie aligned side by side).
+// variant: -DHEAD_DIM=128 -DQUERY_TYPE=1 -DELEMENTS=4
+// variant: -DHEAD_DIM=10 -DQUERY_TYPE=0 -DELEMENTS=1
 #include "attention_plain.cuh"
 
 constexpr int Lanes = 8;

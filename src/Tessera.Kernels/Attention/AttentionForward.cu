@@ -2,6 +2,9 @@
 // A block owns 128 rows (64 beyond 128 elements) of one key-value head's queries and walks over the keys they see in tiles of 64.
 // While scores are computed the values are on their way, and while values are summed the next keys are.
 // Schedule: Dao 2023 (FlashAttention-2). Defines: HEAD_DIM, VECTOR_BYTES.
+// variant: -DHEAD_DIM=128 -DVECTOR_BYTES=16
+// variant: -DHEAD_DIM=200 -DVECTOR_BYTES=16
+// variant: -DHEAD_DIM=10 -DVECTOR_BYTES=4
 #include "attention_tiles.cuh"
 
 constexpr int Threads = 128;

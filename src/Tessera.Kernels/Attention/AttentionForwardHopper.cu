@@ -2,17 +2,22 @@
 // queries, 64 a warpgroup, and walks over the keys they see in tiles of 128 (64 beyond 128 elements). While a tile's values are multiplied, the scores
 // of the next become probabilities: products run beside the threads.
 // Schedule: Shah et al. 2024 (FlashAttention-3), section 3.2, with plain copies. Defines: HEAD_DIM, VECTOR_BYTES (16).
+// variant: -DHEAD_DIM=64 -DVECTOR_BYTES=16
+// variant: -DHEAD_DIM=96 -DVECTOR_BYTES=16
+// variant: -DHEAD_DIM=256 -DVECTOR_BYTES=16
+#define WARPGROUPS 2
 #include "attention_warpgroups.cuh"
 
-constexpr int Rows = 128;
+constexpr int Rows = 64 * WARPGROUPS;
 constexpr int Keys = PANEL_WIDTH == 256 ? 64 : 128;
+constexpr int Blocks = 1; // Of a multiprocessor.
 constexpr int Depth = PANEL_WIDTH / 16;
 constexpr int Halves = PANEL_WIDTH == 256 ? 2 : 1;         // Of the output: a product is at most 128 wide.
 constexpr int Width = PANEL_WIDTH / 8 / Halves;
 constexpr int QueryBytes = PANEL_WIDTH / 64 * PANEL_BYTES(Rows);
 constexpr int TileBytes = PANEL_WIDTH / 64 * PANEL_BYTES(Keys);
 
-extern "C" __global__ void __launch_bounds__(GroupThreads, 1) attention_forward_hopper(const __grid_constant__ ForwardArguments a) {
+extern "C" __global__ void __launch_bounds__(GroupThreads, Blocks) attention_forward_hopper(const __grid_constant__ ForwardArguments a) {
     extern __shared__ __align__(1024) unsigned char room[];
     unsigned char *queries = room, *keys = room + QueryBytes, *values = keys + 2 * TileBytes; // Two tiles each of keys and values.
     int2 found;
@@ -154,11 +159,17 @@ extern "C" __global__ void __launch_bounds__(GroupThreads, 1) attention_forward_
 #pragma unroll
         for (int half = 0; half < Halves; half++) {
             hold(sums[half]);
+        }
+        // Most tiles move no row's maximum, and a factor of 1 would change nothing.
+        if (__any_sync(0xffffffffu, rescale[0] != 1.0f || rescale[1] != 1.0f)) {
 #pragma unroll
-            for (int n = 0; n < Width; n++) {
+            for (int half = 0; half < Halves; half++) {
 #pragma unroll
-                for (int c = 0; c < 4; c++) {
-                    sums[half][n][c] *= rescale[c >> 1];
+                for (int n = 0; n < Width; n++) {
+#pragma unroll
+                    for (int c = 0; c < 4; c++) {
+                        sums[half][n][c] *= rescale[c >> 1];
+                    }
                 }
             }
         }

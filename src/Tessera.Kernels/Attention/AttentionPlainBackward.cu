@@ -2,6 +2,8 @@
 // them, in the order of queries and of the group's heads: dV += Pᵀ·dO, dK += dSᵀ·Q. With KEYS 0 it owns TILE rows of one
 // key-value head's queries and walks over the keys that they see: dQ += dS·K. Either way every sum has one owner and one order.
 // Formulas: Dao et al. 2022, section B.2. Defines: HEAD_DIM, ELEMENTS, QUERY_TYPE, TILE (16 or 32), KEYS.
+// variant: -DHEAD_DIM=128 -DELEMENTS=4 -DQUERY_TYPE=0 -DTILE=32 -DKEYS=1
+// variant: -DHEAD_DIM=256 -DELEMENTS=1 -DQUERY_TYPE=1 -DTILE=16 -DKEYS=0
 #include "attention_plain.cuh"
 
 typedef ElementOf<QUERY_TYPE>::type Element;

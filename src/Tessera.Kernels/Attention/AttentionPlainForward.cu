@@ -2,6 +2,9 @@
 // queries. With SPLITS 0 they are rows of a sequence with several queries, and the block walks over all keys that they see; with SPLITS
 // 1 they are heads of a sequence with one query, and the block walks over one part of its keys.
 // Defines: HEAD_DIM, ELEMENTS, QUERY_TYPE, KEY_VALUE_TYPE, ROWS (16, 32 or 64), SPLITS.
+// variant: -DHEAD_DIM=128 -DELEMENTS=4 -DQUERY_TYPE=0 -DKEY_VALUE_TYPE=0 -DROWS=64 -DSPLITS=0
+// variant: -DHEAD_DIM=256 -DELEMENTS=2 -DQUERY_TYPE=1 -DKEY_VALUE_TYPE=0 -DROWS=32 -DSPLITS=0
+// variant: -DHEAD_DIM=10 -DELEMENTS=1 -DQUERY_TYPE=0 -DKEY_VALUE_TYPE=1 -DROWS=16 -DSPLITS=1
 #include "attention_plain.cuh"
 
 typedef ElementOf<QUERY_TYPE>::type Query;

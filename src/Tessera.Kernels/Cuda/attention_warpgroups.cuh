@@ -1,4 +1,5 @@
-// Tiles of bf16 rows in panels for products of warpgroups. Needs HEAD_DIM, a multiple of 8, and rows aligned to 16 bytes.
+// Tiles of bf16 rows in panels for products of warpgroups. Needs HEAD_DIM, a multiple of 8, rows aligned to 16 bytes, and WARPGROUPS,
+// how many a block has.
 #pragma once
 #include "attention_tiles.cuh"
 #include "warpgroup.cuh"
@@ -6,7 +7,7 @@
 // Elements of a head, with zeros up to whole panels.
 #define PANEL_WIDTH ((HEAD_DIM + 63) / 64 * 64)
 
-constexpr int GroupThreads = 256; // Two warpgroups.
+constexpr int GroupThreads = 128 * WARPGROUPS;
 constexpr int Chunks = PANEL_WIDTH / 8;
 constexpr int RowStep = GroupThreads / Chunks; // A multiple of 8, so a thread stays in its place of the permutation.
 static_assert(GroupThreads % Chunks == 0 && RowStep % 8 == 0, "64, 128 or 256 elements");
@@ -18,8 +19,10 @@ template <int Tile, int Rows> __device__ __forceinline__ void load_panels(unsign
     source += row * stride + chunk * 8;
     count = chunk * 8 < HEAD_DIM ? count : 0;
 #pragma unroll
-    for (int i = 0; i < Rows / RowStep; i++) {
-        copy_async<16>(destination + i * RowStep * 128, source, row + i * RowStep < count);
+    for (int i = 0; i < (Rows + RowStep - 1) / RowStep; i++) {
+        if (Rows % RowStep == 0 || row + i * RowStep < Rows) {
+            copy_async<16>(destination + i * RowStep * 128, source, row + i * RowStep < count);
+        }
         source += RowStep * stride;
     }
 }
@@ -28,6 +31,7 @@ template <int Tile, int Rows> __device__ __forceinline__ void load_panels(unsign
 template <int Rows> __device__ __forceinline__ void load_head_panels(unsigned char *tile, const PackedHeads<const bf16> &heads, int first, int count) {
     const int row = (int)threadIdx.x / Chunks, chunk = (int)threadIdx.x % Chunks;
     unsigned char *destination = tile + panel_offset<Rows>(row, chunk);
+    static_assert(Rows % RowStep == 0, "whole steps");
 #pragma unroll
     for (int i = 0; i < Rows / RowStep; i++) {
         int at = first + row + i * RowStep;
