@@ -1,7 +1,6 @@
 // Attention of sequences with one query, bf16 over a bf16 cache. A block owns the query heads of one key-value head (16 of them
 // at a time) and 256 keys; in every tile of 64 keys each of its four warps takes 16, with a maximum and a sum of its own, and the four
-// are put together at the end. Several
-// blocks a multiprocessor hide the wait for memory. Defines: HEAD_DIM, VECTOR_BYTES.
+// are put together at the end. Several blocks a multiprocessor hide the wait for memory. Defines: HEAD_DIM, VECTOR_BYTES.
 // variant: -DHEAD_DIM=128 -DVECTOR_BYTES=16
 // variant: -DHEAD_DIM=256 -DVECTOR_BYTES=16
 // variant: -DHEAD_DIM=10 -DVECTOR_BYTES=4
@@ -48,7 +47,8 @@ extern "C" __global__ void __launch_bounds__(Threads) attention_decode(const __g
         float scores[2][4] = {};
 #pragma unroll
         for (int k = 0; k < Depth; k++) {
-            multiply_add(scores[0], scores[1], load_a(queries + k * 16, TILE_STRIDE), load_b_of_rows(keys + warp * 16 * TILE_STRIDE + k * 16, TILE_STRIDE));
+            const FragmentB2 b = load_b_of_rows(keys + warp * 16 * TILE_STRIDE + k * 16, TILE_STRIDE);
+            multiply_add(scores[0], scores[1], load_a(queries + k * 16, TILE_STRIDE), b);
         }
         int first_key = tile + warp * 16;
         if (first_key + 16 > split.end || first_key < visible_from) {
