@@ -45,17 +45,17 @@ public static unsafe partial class Attention
         arguments.LeastQueries = tilesAlone ? 1 : 2;
         if (call.Bounds.LongestQueries >= arguments.LeastQueries)
         {
-            ForwardTiles(cuda, shape, call, arguments);
+            ForwardByTiles(cuda, shape, call, arguments);
         }
 
         if (!tilesAlone)
         {
-            ForwardSplits(cuda, shape, call, arguments);
+            ForwardBySplits(cuda, shape, call, arguments);
         }
     }
 
     /// <summary>Sequences with several queries: tiles of rows, from the end of every sequence, where they see most keys.</summary>
-    private static void ForwardTiles(
+    private static void ForwardByTiles(
         CudaDevice cuda, in AttentionShape shape, in CudaForwardCall call, in AttentionForwardArguments arguments)
     {
         int headDim = shape.HeadDim, padded = CudaPadded(headDim), panels = CudaPanels(headDim);
@@ -63,7 +63,7 @@ public static unsafe partial class Attention
         if (halves && call.Alignment == 8 && CudaHasPanels(cuda, headDim))
         {
             const int Rows = 128;
-            int keys = panels == 256 ? 64 : 128;
+            int keys = panels == 128 ? 128 : 64;
             CudaForwardHopper.Launch(
                 cuda, new KernelVariant(headDim, 16), CudaTiles(shape, call.Bounds, Rows), 256, (Rows + (4 * keys)) * panels * 2, arguments);
             return;
@@ -86,7 +86,7 @@ public static unsafe partial class Attention
     }
 
     /// <summary>Sequences with one query: parts of 256 keys, and where there is more than one, their sum.</summary>
-    private static void ForwardSplits(
+    private static void ForwardBySplits(
         CudaDevice cuda, in AttentionShape shape, in CudaForwardCall call, in AttentionForwardArguments given)
     {
         var arguments = given;

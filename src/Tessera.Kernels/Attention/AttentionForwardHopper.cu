@@ -1,5 +1,6 @@
 // Attention of sequences with several queries, bf16, on the tensor cores of sm_90a. A block owns 128 rows of one key-value head's
-// queries, 64 a warpgroup, and walks over the keys they see in tiles of 128 (64 beyond 128 elements). While a tile's values are multiplied, the scores
+// queries, 64 a warpgroup, and walks over the keys they see in tiles of 128 (64 where two blocks share a multiprocessor, and beyond
+// 128 elements). While a tile's values are multiplied, the scores
 // of the next become probabilities: products run beside the threads.
 // Schedule: Shah et al. 2024 (FlashAttention-3), section 3.2, with plain copies. Defines: HEAD_DIM, VECTOR_BYTES (16).
 // variant: -DHEAD_DIM=64 -DVECTOR_BYTES=16
@@ -9,8 +10,8 @@
 #include "attention_warpgroups.cuh"
 
 constexpr int Rows = 64 * WARPGROUPS;
-constexpr int Keys = PANEL_WIDTH == 256 ? 64 : 128;
-constexpr int Blocks = 1; // Of a multiprocessor.
+constexpr int Keys = PANEL_WIDTH == 128 ? 128 : 64;
+constexpr int Blocks = PANEL_WIDTH == 64 ? 2 : 1; // Of a multiprocessor.
 constexpr int Depth = PANEL_WIDTH / 16;
 constexpr int Halves = PANEL_WIDTH == 256 ? 2 : 1;         // Of the output: a product is at most 128 wide.
 constexpr int Width = PANEL_WIDTH / 8 / Halves;
