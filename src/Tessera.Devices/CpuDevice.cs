@@ -27,6 +27,9 @@ public sealed class CpuDevice : Device
     /// <inheritdoc />
     public override DType ActivationType => DType.F32;
 
+    /// <inheritdoc />
+    public override bool ReadsPackedWeights => true;
+
     /// <summary>The workers that run kernel bodies.</summary>
     public WorkerPool Workers { get; }
 
@@ -43,6 +46,12 @@ public sealed class CpuDevice : Device
     /// <exception cref="NotSupportedException">It is another kind of device.</exception>
     public static CpuDevice From(Device device) =>
         device as CpuDevice ?? throw new NotSupportedException($"device {device.Name} has no implementation of this operation");
+
+    /// <summary>Begins a kernel on the processor: every operation's contract does it before it touches the device's memory.</summary>
+    /// <exception cref="NotSupportedException">It is another kind of device.</exception>
+    public static KernelScope Enter(Device device) => device is CpuDevice cpu
+        ? new KernelScope(cpu, null)
+        : new KernelScope(device.EnterKernel() ?? From(device), device);
 
     /// <inheritdoc />
     protected override void Dispose(bool disposing)

@@ -21,6 +21,12 @@ public abstract class Device : IDisposable
     /// <summary>How activations and their gradients are stored: f32, or bf16 where the device computes in it.</summary>
     public abstract DType ActivationType { get; }
 
+    /// <summary>Whether products of many rows gain by a weight that was packed before; then it is worth its memory.</summary>
+    public virtual bool ReadsPackedWeights => false;
+
+    /// <summary>Whether masters may be trained in bf16: its optimiser rounds them stochastically.</summary>
+    public virtual bool TrainsBf16Masters => false;
+
     /// <summary>
     /// Whether it only counts: kernels make the same allocations and compute nothing, and what lies in its arenas are addresses
     /// without memory.
@@ -87,6 +93,17 @@ public abstract class Device : IDisposable
     {
         Dispose(true);
         GC.SuppressFinalize(this);
+    }
+
+    /// <summary>
+    /// Lets the processor's kernels run for this device; null where it has kernels of its own. For devices that watch the
+    /// processor: their memory may be closed to everything else.
+    /// </summary>
+    protected internal virtual CpuDevice? EnterKernel() => null;
+
+    /// <summary>The kernel that <see cref="EnterKernel"/> began has returned.</summary>
+    protected internal virtual void LeaveKernel()
+    {
     }
 
     /// <summary>Releases threads and scratch memory.</summary>

@@ -7,12 +7,11 @@ namespace Tessera.Devices;
 /// </summary>
 /// <remarks>
 /// Operations run in the order in which they were asked for, kernels among them; <see cref="Download{T}(nint, Span{T})"/>,
-/// <see cref="Read"/> and <see cref="Synchronize"/> wait for what was asked for before. Memory that is only planned
-/// (<see cref="IsPlanning"/>) has addresses and nothing behind them: all operations do nothing.
+/// <see cref="Read"/> and <see cref="Synchronize"/> wait for what was asked for before.
 /// </remarks>
 public abstract unsafe class DeviceMemory
 {
-    /// <summary>Whether it only counts.</summary>
+    /// <summary>Whether there are only addresses, with no memory behind them for what is computed: see <see cref="PlanningMemory"/>.</summary>
     public virtual bool IsPlanning => false;
 
     /// <summary>Takes a piece of uninitialised memory, aligned to <see cref="Arena.Alignment"/> at least.</summary>
@@ -33,6 +32,9 @@ public abstract unsafe class DeviceMemory
 
     /// <summary>Nothing yet, to be the memory of one arena.</summary>
     public virtual ArenaRange OpenRange() => new ScatteredRange(this);
+
+    /// <summary>Bytes that may still be taken; null where that is not known, and while planning.</summary>
+    public virtual long? FreeBytes() => null;
 
     /// <summary>What is left to take, as the rest of a sentence; empty where that is not known.</summary>
     public virtual string DescribeFree() => string.Empty;
@@ -98,6 +100,17 @@ public abstract unsafe class DeviceMemory
             NativeMemory.AlignedFree((void*)room);
         }
     }
+
+    /// <summary>As <see cref="Write"/>, for who writes only some of the bytes: the others stay what they are.</summary>
+    /// <param name="destination">This memory.</param>
+    /// <param name="bytes">How many bytes.</param>
+    /// <param name="change">Reads and writes them at the address that it is given.</param>
+    public virtual void Edit(nint destination, long bytes, Action<nint> change) =>
+        Write(destination, bytes, room =>
+        {
+            Download(destination, room, bytes);
+            change(room);
+        });
 
     /// <summary>Shows the host what lies here; in pieces, as <see cref="Write"/>.</summary>
     /// <param name="source">This memory.</param>

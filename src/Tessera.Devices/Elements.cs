@@ -20,12 +20,12 @@ public readonly unsafe record struct Elements(nint Address, DType Type)
     /// <summary>f32 elements.</summary>
     public static implicit operator Elements(float* floats) => FromFloats(floats);
 
-    /// <summary>The elements from number <paramref name="count"/> on.</summary>
+    /// <summary>The elements from number <paramref name="count"/> on; of none, none.</summary>
     public static Elements operator +(Elements elements, long count) => elements.Add(count);
 
     /// <summary>f32 elements.</summary>
     public static Elements FromFloats(float* floats) => new((nint)floats, DType.F32);
 
-    /// <summary>The elements from number <paramref name="count"/> on.</summary>
-    public Elements Add(long count) => this with { Address = Address + (nint)(count * Type.Bytes()) };
+    /// <summary>The elements from number <paramref name="count"/> on; of none, none.</summary>
+    public Elements Add(long count) => !Exists ? this : this with { Address = Address + (nint)(count * Type.Bytes()) };
 }

@@ -19,6 +19,9 @@ public sealed unsafe class HostMemory : DeviceMemory
     public override void Return(nint address, long bytes) => NativeMemory.AlignedFree((void*)address);
 
     /// <inheritdoc />
+    public override long? FreeBytes() => AvailableMemory.Bytes();
+
+    /// <inheritdoc />
     public override void Drop(nint address, long bytes) => AddressSpace.Drop(address, bytes);
 
     /// <inheritdoc />
@@ -42,6 +45,9 @@ public sealed unsafe class HostMemory : DeviceMemory
 
     /// <inheritdoc />
     public override void Write(nint destination, long bytes, Action<nint> fill) => fill(destination);
+
+    /// <inheritdoc />
+    public override void Edit(nint destination, long bytes, Action<nint> change) => change(destination);
 
     /// <inheritdoc />
     public override void Read(nint source, long bytes, Action<nint> use) => use(source);

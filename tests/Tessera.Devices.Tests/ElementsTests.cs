@@ -50,7 +50,7 @@ public sealed unsafe class ElementsTests
     }
 
     [Fact]
-    public void A_device_that_plans_neither_reads_nor_writes()
+    public void A_device_that_plans_keeps_what_it_is_told_and_takes_no_memory_for_more()
     {
         using var device = new CpuDevice(1);
         using var planning = device.ForPlanning();
@@ -58,10 +58,18 @@ public sealed unsafe class ElementsTests
         long large = 1L << 40;
         nint address = arena.Allocate(large), other = arena.Allocate(large);
         int[] numbers = [1, 2, 3];
+        long resident = Environment.WorkingSet;
         planning.Upload<int>(numbers, address);
         planning.Clear(address, large);
         planning.Copy(address, other, large);
-        planning.Download<int>(address, numbers);
-        Assert.Equal([1, 2, 3], numbers);
+        planning.Memory.Write(other, large, _ => Assert.Fail("nobody is to fill what is only planned"));
+        planning.Memory.Edit(other, large, _ => Assert.Fail("nobody is to change what is only planned"));
+        planning.Memory.Read(other, large, _ => Assert.Fail("there is nothing to see"));
+        int[] told = new int[3], copied = [7, 7, 7];
+        planning.Download<int>(address, told);
+        planning.Download<int>(other, copied);
+        Assert.Equal(numbers, told);
+        Assert.Equal([0, 0, 0], copied);
+        Assert.InRange(Environment.WorkingSet - resident, long.MinValue, 64L << 20);
     }
 }
