@@ -98,8 +98,23 @@ internal sealed unsafe class AttentionCardProblem : IDisposable
     {
         using var output = new DeviceBuffer(_device, Type, (long)Rows * OutputStride);
         using var logSums = new DeviceBuffer(_device, DType.F32, (long)Rows * Shape.Heads);
-        Forward(output, logSumExp ? (float*)logSums.Address : null, invariant, some ?? Segments, longestKeys);
+        some ??= Segments;
+        Forward(output, logSumExp ? (float*)logSums.Address : null, Uploaded(some), Bounds(some, invariant, longestKeys));
         return (output.Read(), logSumExp ? logSums.Read() : null);
+    }
+
+    /// <summary>The forward as a graph that was captured, launched into poisoned memory.</summary>
+    public float[] ForwardCaptured(int longestKeys)
+    {
+        using var output = new DeviceBuffer(_device, Type, (long)Rows * OutputStride);
+        using var eager = new DeviceBuffer(_device, Type, (long)Rows * OutputStride);
+        var segments = Uploaded(Segments);
+        var bounds = Bounds(Segments, invariant: false, longestKeys);
+        Forward(eager, null, segments, bounds);
+        using var graph = CudaGraph.Capture(_device, () => Forward(output, null, segments, bounds));
+        Assert.True(Array.TrueForAll(output.Read(), float.IsNaN), "capturing ran the kernels");
+        graph.Launch();
+        return output.Read();
     }
 
     /// <summary>Gradients packed like the projection, into poisoned memory.</summary>
@@ -108,10 +123,12 @@ internal sealed unsafe class AttentionCardProblem : IDisposable
         using var output = new DeviceBuffer(_device, Type, (long)Rows * OutputStride);
         using var logSums = new DeviceBuffer(_device, DType.F32, (long)Rows * Shape.Heads);
         using var gradient = new DeviceBuffer(_device, Type, (long)Rows * PackedStride);
-        Forward(output, (float*)logSums.Address, invariant: false, Segments, 0);
+        var segments = Uploaded(Segments);
+        var bounds = Bounds(Segments, invariant: false, 0);
+        Forward(output, (float*)logSums.Address, segments, bounds);
         long keys = (long)Shape.Heads * Shape.HeadDim, values = keys + ((long)Shape.KvHeads * Shape.HeadDim);
         Attention.Backward(
-            _device, Shape, Packed.Elements, PackedStride, Uploaded(Segments), AttentionBounds.Of(Segments), Packed.Elements + keys,
+            _device, Shape, Packed.Elements, PackedStride, segments, bounds, Packed.Elements + keys,
             Packed.Elements + values, PackedStride, output.Elements, GradOutput.Elements, OutputStride, (float*)logSums.Address,
             gradient.Elements, gradient.Elements + keys, gradient.Elements + values, PackedStride);
         return gradient.Read();
@@ -163,6 +180,12 @@ internal sealed unsafe class AttentionCardProblem : IDisposable
         _valueStore?.Dispose();
     }
 
+    private static AttentionBounds Bounds(AttentionSegment[] segments, bool invariant, int longestKeys)
+    {
+        var bounds = AttentionBounds.Of(segments);
+        return bounds with { IsInvariant = invariant, LongestKeys = Math.Max(bounds.LongestKeys, longestKeys) };
+    }
+
     private static double[] Untouched(int length)
     {
         double[] values = new double[length];
@@ -189,15 +212,13 @@ internal sealed unsafe class AttentionCardProblem : IDisposable
         return result;
     }
 
-    private void Forward(DeviceBuffer output, float* logSumExp, bool invariant, AttentionSegment[] segments, int longestKeys)
+    private void Forward(DeviceBuffer output, float* logSumExp, AttentionSegment* segments, in AttentionBounds bounds)
     {
         long columns = (long)Shape.Heads * Shape.HeadDim;
         var keys = _keyStore?.Elements ?? (Packed.Elements + columns);
         var values = _valueStore?.Elements ?? (Packed.Elements + columns + ((long)Shape.KvHeads * Shape.HeadDim));
-        var bounds = AttentionBounds.Of(segments);
-        bounds = bounds with { IsInvariant = invariant, LongestKeys = Math.Max(bounds.LongestKeys, longestKeys) };
         Attention.Forward(
-            _device, Shape, Packed.Elements, PackedStride, Uploaded(segments), bounds, keys, values,
+            _device, Shape, Packed.Elements, PackedStride, segments, bounds, keys, values,
             _keyStore is null ? PackedStride : StoreStride, output.Elements, OutputStride, logSumExp);
     }
 

@@ -179,17 +179,11 @@ public static unsafe partial class Attention
                 $"attention of {bounds.LongestQueries:N0} queries with {shape.GroupSize} heads a key-value head is beyond the kernels' indices");
 
     /// <summary>A forward as the launchers see it.</summary>
-    private readonly struct CudaForwardCall
-    {
-        public AttentionForwardArguments Arguments { get; init; }
-
-        public AttentionBounds Bounds { get; init; }
-
-        public DType QueryType { get; init; }
-
-        public DType KeyValueType { get; init; }
-
-        /// <summary>Elements that lie aligned side by side in every row.</summary>
-        public int Alignment { get; init; }
-    }
+    /// <param name="Arguments">What the kernels are given.</param>
+    /// <param name="Bounds">What is known of the segments.</param>
+    /// <param name="QueryType">Of queries and outputs.</param>
+    /// <param name="KeyValueType">Of keys and values.</param>
+    /// <param name="Alignment">Elements that lie aligned side by side in every row.</param>
+    private readonly record struct CudaForwardCall(
+        AttentionForwardArguments Arguments, AttentionBounds Bounds, DType QueryType, DType KeyValueType, int Alignment);
 }
