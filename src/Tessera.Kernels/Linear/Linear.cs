@@ -79,7 +79,7 @@ public static unsafe partial class Linear
         Gemm.Multiply(device, x, false, weight, true, output, outputStride, tokens, weight.Rows, weight.Columns, accumulate);
     }
 
-    /// <summary>Whether <see cref="Forward"/> would read a packed form of its weight for this many tokens, where the device has one.</summary>
+    /// <summary>Whether <see cref="Forward"/> would read a packed form of its weight for this many tokens, where there is one.</summary>
     public static bool ReadsPacked(int tokens, bool invariant) => invariant || tokens > StreamingTokens;
 
     /// <summary>The gradient with respect to the input: dX = dY·W.</summary>
