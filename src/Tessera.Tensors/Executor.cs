@@ -129,7 +129,7 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
         var output = destination.Exists ? destination : Allocate(input.Rows, weight.Rows);
         Kernels.Linear.Forward(
             device, input.Data, input.Columns, weight.View, output.Data, output.Columns, input.Rows, false, IsInvariant,
-            Kernels.Linear.ReadsPacked(device, input.Rows, IsInvariant) ? weight.Packed(device) : default);
+            Kernels.Linear.ReadsPacked(input.Rows, IsInvariant) ? weight.Packed(device) : default);
         if (!Records(input, weight))
         {
             return output;

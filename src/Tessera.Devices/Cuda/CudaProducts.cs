@@ -2,10 +2,12 @@ using Tessera.Interop;
 
 namespace Tessera.Devices;
 
-/// <summary>Matrix products of a card by cuBLASLt: f32 operands added in f32 (never shortened to TF32), bf16 operands added in f32.</summary>
+/// <summary>
+/// Matrix products of a card by cuBLASLt: f32 operands added in f32 (never shortened to TF32), bf16 operands added in f32.
+/// </summary>
 /// <remarks>
-/// What the library is told about a product, and the algorithm that it proposes, are asked for once for every shape, layout and alignment and
-/// kept; a product after that allocates nothing. Sums of split products meet in f32. The first proposal is taken, not the fastest
+/// What the library is told about a product, and the algorithm that it proposes, are asked for once for every shape, layout and
+/// alignment and kept; a product after that allocates nothing. Sums of split products meet in f32. The first proposal is taken, not the fastest
 /// of several: a choice by timing could differ from run to run, and with it the bits.
 /// Determinism: the same bits for the same product on the same card and library version; rows of a result may differ in the last
 /// bits between products with different numbers of rows.
@@ -135,8 +137,8 @@ public sealed unsafe class CudaProducts : IDisposable
             CublasLt.Check(CublasLt.Create(out _handle), "cublasLtCreate");
         }
 
-        // C [M, N] row by row is Cᵀ [N, M] column by column: op(B)ᵀ · op(A)ᵀ, so B comes first, and what is stored transposed for us is
-        // stored plainly for the library and the other way round.
+        // C [M, N] row by row is Cᵀ [N, M] column by column: op(B)ᵀ · op(A)ᵀ. So B comes first; and a stored matrix, read column by
+        // column, is its transpose, so that our flags stay as they are.
         CudaProduct p = key.Product;
         var plan = new Plan();
         CublasLt.Check(CublasLt.MatmulDescCreate(out plan.Description, CublasCompute.F32, CudaDataType.R32F), "cublasLtMatmulDescCreate");

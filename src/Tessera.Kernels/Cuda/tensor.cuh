@@ -1,6 +1,7 @@
 // The tensor cores' product of bf16 tiles with f32 sums, and the moves that feed it (sm_80 and newer). A warp's fragments of
 // m16n8k16, with group = lane / 4 and quarter = lane % 4: A has rows group and group + 8, columns 2·quarter and 2·quarter + 8, two
-// neighbours a register; B the same columns of sums for output column group; the sums have rows group and group + 8, columns 2·quarter, +1.
+// neighbours a register; B has the same places of the sums for column group; the sums have rows group and group + 8, columns
+// 2·quarter and 2·quarter + 1.
 // Source: PTX ISA, "Matrix Fragments for mma.m16n8k16".
 #pragma once
 

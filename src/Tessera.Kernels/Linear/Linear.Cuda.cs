@@ -64,7 +64,8 @@ public static unsafe partial class Linear
             Inputs = weight.Columns,
             Accumulate = accumulate ? 1 : 0,
         };
-        bool isTensor = x.Type == DType.BF16 && weight.Type == DType.BF16 && IsPacked(x, CudaTensorPack) && IsPacked(weight, CudaTensorPack);
+        bool isTensor = x.Type == DType.BF16 && weight.Type == DType.BF16 && IsPacked(x, CudaTensorPack)
+            && IsPacked(weight, CudaTensorPack);
         if (invariant && isTensor)
         {
             LaunchInvariant(cuda, output.Type, arguments);
