@@ -91,7 +91,7 @@ internal static class CudaRows
 
         /// <summary>Few enough packs a thread for its registers, as long as a block is large enough for the row.</summary>
         /// <param name="width">Columns.</param>
-        /// <param name="packs">Packs of a row that a thread keeps, if it can be.</param>
+        /// <param name="packs">Packs of a row that a thread keeps: more only if a block cannot hold the row otherwise, and no fewer, so that widths share a kernel.</param>
         /// <param name="addresses">First elements of what has such rows.</param>
         public static RowCut Of(int width, int packs, params ReadOnlySpan<nint> addresses)
         {
@@ -101,7 +101,7 @@ internal static class CudaRows
                 warps *= 2;
             }
 
-            return new RowCut(pack, warps, PowerOfTwo(Divide(units, warps * 32)));
+            return new RowCut(pack, warps, Math.Max(packs, PowerOfTwo(Divide(units, warps * 32))));
         }
     }
 }

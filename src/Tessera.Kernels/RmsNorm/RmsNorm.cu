@@ -91,6 +91,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS) rmsnorm_forward(cons
     }
 }
 
+#if !ADDS
 struct BackwardArguments {
     const y_t *grad_y;
     const x_t *x;
@@ -175,3 +176,4 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS) rmsnorm_backward(con
         }
     }
 }
+#endif

@@ -5,6 +5,7 @@
 
 #define SELECT_THREADS 1024
 #define DIGITS 9
+#define CROWD 2048
 
 // As in the scalar code: a candidate this far below the likeliest, in units of temperature, decides neither top-p nor top-k.
 #define NEGLIGIBLE 30.0
@@ -100,12 +101,47 @@ extern "C" __global__ void __launch_bounds__(PART_THREADS) sampling_histogram(co
     }
 }
 
+// The tokens that share the threshold's bin of the first digit; from the second digit on only these are looked at. They are few, as a
+// bin is narrow; where they are not, the row is read for every digit.
+struct Crowd {
+    int ids[CROWD];
+    int count;
+};
+
+__device__ void gather_crowd(
+    const logits_t *logits, int vocabulary, double highest, double factor, const Rank &threshold, Crowd &crowd) {
+    if (threadIdx.x == 0) {
+        crowd.count = 0;
+    }
+    __syncthreads();
+    // The bin's scores in f32, with more room than the errors of f32 need.
+    float end = -(float)(~threshold.word[0] >> shift_of(0)) / 64.0f + 1e-3f, start = end - 1.0f / 64.0f - 2e-3f;
+    float top = (float)highest, rough_factor = (float)factor;
+#pragma unroll 8
+    for (int id = threadIdx.x; id < vocabulary; id += SELECT_THREADS) {
+        float logit = widen(logits[id]), rough = (logit - top) * rough_factor;
+        if (rough >= start && rough <= end) {
+            double score = (logit - highest) * factor;
+            if (score > -NEGLIGIBLE && agrees(rank_of(logit, id, score), threshold, 1)) {
+                int place = atomicAdd(&crowd.count, 1);
+                if (place < CROWD) {
+                    crowd.ids[place] = id;
+                }
+            }
+        }
+    }
+    __syncthreads();
+}
+
 // Counts and masses of the bins of a later digit, over the tokens that agree with the threshold in the digits before.
 __device__ void fill_bins(
-    const logits_t *logits, int vocabulary, double highest, double factor, int digit, const Rank &threshold, LocalBins &bins) {
+    const logits_t *logits, int vocabulary, double highest, double factor, int digit, const Rank &threshold, const Crowd &crowd,
+    LocalBins &bins) {
     clear(bins);
-#pragma unroll 4
-    for (int id = threadIdx.x; id < vocabulary; id += SELECT_THREADS) {
+    bool listed = crowd.count <= CROWD;
+    int count = listed ? crowd.count : vocabulary;
+    for (int i = threadIdx.x; i < count; i += SELECT_THREADS) {
+        int id = listed ? crowd.ids[i] : i;
         float logit = widen(logits[id]);
         double score = (logit - highest) * factor;
         if (score > -NEGLIGIBLE) {
@@ -188,7 +224,7 @@ __device__ void find_bin(const LocalBins &bins, bool by_mass, double top_p, bool
 // bins of the first digit.
 __device__ void descend(
     const logits_t *logits, int vocabulary, double highest, double factor, bool by_mass, unsigned top_k, double top_p, const Bins &first,
-    LocalBins &bins, Descent &descent) {
+    LocalBins &bins, Crowd &crowd, Descent &descent) {
     if (threadIdx.x == 0) {
         descent.threshold.word[0] = descent.threshold.word[1] = descent.threshold.word[2] = 0;
         descent.target = top_k;
@@ -200,7 +236,10 @@ __device__ void descend(
         if (digit == 0) {
             take(first, bins);
         } else {
-            fill_bins(logits, vocabulary, highest, factor, digit, descent.threshold, bins);
+            if (digit == 1) {
+                gather_crowd(logits, vocabulary, highest, factor, descent.threshold, crowd);
+            }
+            fill_bins(logits, vocabulary, highest, factor, digit, descent.threshold, crowd, bins);
         }
         find_bin(bins, by_mass, top_p, digit == 0, descent);
         if (!descent.found) {
@@ -222,6 +261,7 @@ __device__ void descend(
 
 extern "C" __global__ void __launch_bounds__(SELECT_THREADS) sampling_select(const __grid_constant__ Arguments a) {
     __shared__ LocalBins bins;
+    __shared__ Crowd crowd;
     __shared__ Descent descent;
     const Row row = a.rows[blockIdx.x];
     if (!truncates(row)) {
@@ -233,10 +273,10 @@ extern "C" __global__ void __launch_bounds__(SELECT_THREADS) sampling_select(con
         descent.total_mass = 0;
     }
     if (row.top_k > 0) {
-        descend(logits, a.vocabulary, highest, factor, false, row.top_k, 1.0, a.bins[blockIdx.x], bins, descent);
+        descend(logits, a.vocabulary, highest, factor, false, row.top_k, 1.0, a.bins[blockIdx.x], bins, crowd, descent);
     }
     if (row.top_p < 1.0f) {
-        descend(logits, a.vocabulary, highest, factor, true, 0, row.top_p, a.bins[blockIdx.x], bins, descent);
+        descend(logits, a.vocabulary, highest, factor, true, 0, row.top_p, a.bins[blockIdx.x], bins, crowd, descent);
     }
     if (threadIdx.x == 0) {
         a.thresholds[blockIdx.x] = descent.threshold;
