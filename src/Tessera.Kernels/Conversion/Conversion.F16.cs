@@ -180,10 +180,13 @@ public static unsafe partial class Conversion
         }
     }
 
-    // Below 2^-14 an addition lets the processor round to the denormals' unit; from there on the exponent is moved and
-    // half a unit (or just below it where the kept part is even) is added before the fraction is cut.
+    /// <summary>Binary16 patterns, in the low halves of their lanes, of binary32 patterns.</summary>
+    /// <remarks>
+    /// Below 2^-14 an addition lets the processor round to the denormals' unit; from there on the exponent is moved and half a unit
+    /// (or just below it where the kept part is even) is added before the fraction is cut.
+    /// </remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<uint> ToHalfBits(Vector512<uint> bits)
+    internal static Vector512<uint> ToHalfBits(Vector512<uint> bits)
     {
         Vector512<uint> sign = (bits >>> 16) & Vector512.Create(0x8000u);
         Vector512<uint> size = bits & Vector512.Create(0x7FFF_FFFFu);
@@ -230,9 +233,9 @@ public static unsafe partial class Conversion
         return sign | Vector128.ConditionalSelect(isNan, Vector128.Create(0x7E00u), result);
     }
 
-    // The product is exact: a power of two, and the result is a normal number or zero.
+    /// <summary>Binary32 patterns of binary16 patterns, exactly: a power of two is multiplied, and the result is a normal number or zero.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<uint> FromHalfBits(Vector512<uint> bits)
+    internal static Vector512<uint> FromHalfBits(Vector512<uint> bits)
     {
         Vector512<uint> sign = (bits & Vector512.Create(0x8000u)) << 16;
         Vector512<uint> size = (bits & Vector512.Create(0x7FFFu)) << FractionShift;
