@@ -15,6 +15,7 @@ internal static unsafe partial class AddressSpace
     private const nint Failed = -1;
     private const long HugePage = 2L << 20;
     private const int HugePageAdvice = 14;
+    private const int NotNeededAdvice = 4;
 
     /// <summary>Zeroed address space without memory.</summary>
     /// <exception cref="InsufficientMemoryException">The operating system refuses.</exception>
@@ -58,6 +59,18 @@ internal static unsafe partial class AddressSpace
         }
 
         return address;
+    }
+
+    /// <summary>
+    /// Gives the pages behind memory from <see cref="Commit"/> back and keeps its addresses; they return as zeros when they are
+    /// next touched. Small pieces keep their pages, which they share with others.
+    /// </summary>
+    public static void Drop(nint address, long bytes)
+    {
+        if (OperatingSystem.IsLinux() && bytes >= 2 * HugePage)
+        {
+            _ = Advise(address, (nuint)(bytes & -HugePage), NotNeededAdvice);
+        }
     }
 
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace Tessera.Devices;
 
 /// <summary>
@@ -9,7 +7,7 @@ namespace Tessera.Devices;
 /// <remarks>
 /// Invariants: every allocation is 64-byte aligned and followed by at least 64 readable bytes; chunks are never moved or
 /// freed before <see cref="Dispose"/>; not safe for concurrent use. There is no finalizer: <see cref="LiveArenas"/> lets
-/// tests find arenas that were not disposed.
+/// tests find arenas that were not disposed. <see cref="Unmap"/> gives the memory back and keeps the addresses.
 /// </remarks>
 public sealed unsafe class Arena : IDisposable
 {
@@ -21,24 +19,28 @@ public sealed unsafe class Arena : IDisposable
     private static long _liveBytes;
 
     private readonly List<Chunk> _chunks = [];
-    private readonly bool _isPlanning;
+    private readonly ArenaRange _range;
     private int _chunk;
     private long _offset;
     private bool _disposed;
 
-    /// <summary>Creates an empty arena; memory is taken from the operating system on demand.</summary>
+    /// <summary>Creates an empty arena in the processor's memory, which is taken on demand.</summary>
     public Arena(string name)
-        : this(name, isPlanning: false)
+        : this(name, HostMemory.Instance)
     {
     }
 
-    /// <summary>As the other, or for planning: addresses without memory behind them, until somebody writes there.</summary>
-    internal Arena(string name, bool isPlanning)
+    /// <summary>Creates an empty arena in a device's memory, which is taken on demand.</summary>
+    public Arena(string name, DeviceMemory memory)
     {
         Name = name;
-        _isPlanning = isPlanning;
+        Memory = memory;
+        _range = memory.OpenRange();
         Interlocked.Increment(ref _liveArenas);
     }
+
+    /// <summary>What its pieces are taken from, and what reads and writes there.</summary>
+    public DeviceMemory Memory { get; }
 
     /// <summary>What it holds, for messages and plans.</summary>
     public string Name { get; }
@@ -46,11 +48,14 @@ public sealed unsafe class Arena : IDisposable
     /// <summary>Arenas of this process that have not been disposed.</summary>
     public static int LiveArenas => Volatile.Read(ref _liveArenas);
 
-    /// <summary>Bytes held by all arenas of this process.</summary>
+    /// <summary>Bytes held by all arenas of this process, on all devices.</summary>
     public static long LiveBytes => Interlocked.Read(ref _liveBytes);
 
-    /// <summary>Bytes this arena holds, in use or not.</summary>
+    /// <summary>Bytes this arena holds, in use or not; unmapped ones included.</summary>
     public long CapacityBytes { get; private set; }
+
+    /// <summary>Whether the memory is given back for now; see <see cref="Unmap"/>.</summary>
+    public bool IsUnmapped { get; private set; }
 
     /// <summary>Bytes in use, as though the arena were one chunk.</summary>
     public long UsedBytes => _chunks.Count == 0 ? 0 : _chunks[_chunk].Start + _offset;
@@ -70,10 +75,12 @@ public sealed unsafe class Arena : IDisposable
     public void Reset() => Release((0, 0));
 
     /// <summary>Uninitialised memory.</summary>
-    /// <exception cref="InsufficientMemoryException">The operating system refuses; the message names arena and size.</exception>
+    /// <exception cref="InsufficientMemoryException">There is not enough; the message names arena and size.</exception>
+    /// <exception cref="InvalidOperationException">The memory is unmapped.</exception>
     public nint Allocate(long bytes)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
+        CheckMapped();
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
         long padded = PaddedBytes(bytes);
         long used = UsedBytes;
@@ -85,7 +92,13 @@ public sealed unsafe class Arena : IDisposable
             }
             else
             {
+                int before = _chunks.Count;
                 Grow(padded);
+                if (_chunks.Count == before)
+                {
+                    // The chunk itself has grown.
+                    continue;
+                }
             }
 
             // What is left of the chunk before is not counted: a chunk that holds all would have no such gap.
@@ -103,11 +116,7 @@ public sealed unsafe class Arena : IDisposable
     public nint AllocateZeroed(long bytes)
     {
         nint result = Allocate(bytes);
-        if (!_isPlanning)
-        {
-            NativeMemory.Clear((void*)result, (nuint)bytes);
-        }
-
+        Memory.Clear(result, bytes);
         return result;
     }
 
@@ -116,13 +125,41 @@ public sealed unsafe class Arena : IDisposable
 
     /// <summary>Takes one chunk for everything that is going to be allocated, so that nothing grows step by step.</summary>
     /// <param name="bytes">A <see cref="HighWaterBytes"/> that was planned.</param>
-    /// <exception cref="InsufficientMemoryException">The operating system refuses; the message names arena and size.</exception>
+    /// <exception cref="InsufficientMemoryException">There is not enough; the message names arena and size.</exception>
     public void Reserve(long bytes)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (CapacityBytes == 0 && bytes > 0)
         {
-            AddChunk(bytes);
+            AddChunk(bytes, bytes);
+        }
+    }
+
+    /// <summary>
+    /// Gives the memory back until <see cref="Remap"/> and keeps every address: a phase that does not need what lies here
+    /// leaves room for another. The contents are lost.
+    /// </summary>
+    public void Unmap()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (!IsUnmapped)
+        {
+            _range.Unmap();
+            IsUnmapped = true;
+            Count(-CapacityBytes);
+        }
+    }
+
+    /// <summary>Takes the memory again, at the same addresses; its contents are undefined.</summary>
+    /// <exception cref="InsufficientMemoryException">There is not enough; the arena stays unmapped.</exception>
+    public void Remap()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (IsUnmapped)
+        {
+            Try(CapacityBytes, _range.Remap);
+            IsUnmapped = false;
+            Count(CapacityBytes);
         }
     }
 
@@ -138,12 +175,8 @@ public sealed unsafe class Arena : IDisposable
         }
 
         _disposed = true;
-        foreach (var chunk in _chunks)
-        {
-            chunk.Free();
-        }
-
-        Interlocked.Add(ref _liveBytes, _isPlanning ? 0 : -CapacityBytes);
+        _range.Dispose();
+        Count(IsUnmapped ? 0 : -CapacityBytes);
         Interlocked.Decrement(ref _liveArenas);
         _chunks.Clear();
     }
@@ -151,39 +184,57 @@ public sealed unsafe class Arena : IDisposable
     private void Grow(long bytes)
     {
         // Chunks double, so a growing step settles after a few steps; a large request gets a chunk of its own size.
-        AddChunk(Math.Max(bytes, Math.Max(MinimumChunkBytes, Math.Min(CapacityBytes, 256L << 20))));
+        long wanted = Math.Max(MinimumChunkBytes, Math.Min(CapacityBytes, 256L << 20));
+        if (_range.IsContiguous && _chunks.Count > 0)
+        {
+            bytes = _offset + bytes - _chunks[^1].Bytes;
+        }
+
+        AddChunk(bytes, Math.Max(bytes, wanted));
         _chunk = _chunks.Count - 1;
     }
 
-    private void AddChunk(long bytes)
+    private void AddChunk(long needed, long wanted)
     {
-        try
+        (nint address, long bytes) = (0, 0);
+        Try(needed, () => (address, bytes) = _range.Take(needed, wanted));
+        if (_range.IsContiguous && _chunks.Count > 0)
         {
-            _chunks.Add(new Chunk(_isPlanning ? AddressSpace.Reserve(bytes) : AddressSpace.Commit(bytes, Alignment), bytes, 0, _isPlanning));
+            _chunks[^1] = _chunks[^1] with { Bytes = _chunks[^1].Bytes + bytes };
         }
-        catch (OutOfMemoryException)
+        else
         {
-            throw new InsufficientMemoryException(
-                $"arena '{Name}' cannot take {bytes:N0} more bytes (it holds {CapacityBytes:N0})");
+            _chunks.Add(new Chunk(address, bytes, 0));
         }
 
         CapacityBytes += bytes;
-        Interlocked.Add(ref _liveBytes, _isPlanning ? 0 : bytes);
+        Count(bytes);
     }
 
-    /// <summary>A piece of memory; <paramref name="Start"/> is what was in use when the arena went on into it.</summary>
-    private readonly record struct Chunk(nint Address, long Bytes, long Start, bool IsReserved)
+    private void Try(long bytes, Action take)
     {
-        public void Free()
+        try
         {
-            if (IsReserved)
-            {
-                AddressSpace.Return(Address, Bytes);
-            }
-            else
-            {
-                NativeMemory.AlignedFree((void*)Address);
-            }
+            take();
+        }
+        catch (OutOfMemoryException)
+        {
+            long held = IsUnmapped ? 0 : CapacityBytes;
+            throw new InsufficientMemoryException(
+                $"arena '{Name}' cannot take {bytes:N0} more bytes (it holds {held:N0}{Memory.DescribeFree()})");
         }
     }
+
+    private void CheckMapped()
+    {
+        if (IsUnmapped)
+        {
+            throw new InvalidOperationException($"arena '{Name}' is unmapped");
+        }
+    }
+
+    private void Count(long bytes) => Interlocked.Add(ref _liveBytes, Memory.IsPlanning ? 0 : bytes);
+
+    /// <summary>A piece of memory; <paramref name="Start"/> is what was in use when the arena went on into it.</summary>
+    private readonly record struct Chunk(nint Address, long Bytes, long Start);
 }

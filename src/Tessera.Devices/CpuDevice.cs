@@ -14,7 +14,7 @@ public sealed class CpuDevice : Device
     private CpuDevice(WorkerPool workers)
     {
         Workers = workers;
-        IsPlanning = true;
+        Memory = PlanningMemory.Instance;
         Scratch = CreateArena("kernel scratch");
     }
 
@@ -22,7 +22,13 @@ public sealed class CpuDevice : Device
     public override string Name => "cpu";
 
     /// <inheritdoc />
-    public override bool IsPlanning { get; }
+    public override DeviceMemory Memory { get; } = HostMemory.Instance;
+
+    /// <inheritdoc />
+    public override DType ActivationType => DType.F32;
+
+    /// <inheritdoc />
+    public override bool ReadsPackedWeights => true;
 
     /// <summary>The workers that run kernel bodies.</summary>
     public WorkerPool Workers { get; }
@@ -34,15 +40,18 @@ public sealed class CpuDevice : Device
     public override Arena Scratch { get; }
 
     /// <inheritdoc />
-    public override Arena CreateArena(string name) => new(name, IsPlanning);
-
-    /// <inheritdoc />
     public override Device ForPlanning() => new CpuDevice(WorkerPool.Idle(Workers.Count));
 
     /// <summary>The processor behind <paramref name="device"/>.</summary>
     /// <exception cref="NotSupportedException">It is another kind of device.</exception>
     public static CpuDevice From(Device device) =>
         device as CpuDevice ?? throw new NotSupportedException($"device {device.Name} has no implementation of this operation");
+
+    /// <summary>Begins a kernel on the processor: every operation's contract does it before it touches the device's memory.</summary>
+    /// <exception cref="NotSupportedException">It is another kind of device.</exception>
+    public static KernelScope Enter(Device device) => device is CpuDevice cpu
+        ? new KernelScope(cpu, null)
+        : new KernelScope(device.EnterKernel() ?? From(device), device);
 
     /// <inheritdoc />
     protected override void Dispose(bool disposing)

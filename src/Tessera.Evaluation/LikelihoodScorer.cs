@@ -21,7 +21,7 @@ public sealed unsafe class LikelihoodScorer : IDisposable
     private readonly Decoder _model;
     private readonly int _window;
     private readonly int _stride;
-    private readonly Arena _arena = new("likelihood");
+    private readonly Arena _arena;
 
     /// <summary>A scorer for one model.</summary>
     /// <param name="device">Where to compute.</param>
@@ -42,6 +42,7 @@ public sealed unsafe class LikelihoodScorer : IDisposable
         }
 
         _device = device;
+        _arena = device.CreateArena("likelihood");
         _model = model;
         _window = window;
         _stride = stride;
@@ -116,24 +117,26 @@ public sealed unsafe class LikelihoodScorer : IDisposable
         _arena.Reset();
         int[] lengths = [.. windows.Select(window => window.Count)];
         int rows = lengths.Sum();
-        int[] ids = new int[rows];
-        int* targets = (int*)_arena.Allocate((long)rows * sizeof(int));
-        float* weights = _arena.Floats(rows);
-        float* losses = _arena.Floats(rows);
+        int[] ids = new int[rows], targets = new int[rows];
+        float[] weights = new float[rows], losses = new float[rows];
         int row = 0;
         foreach (var window in windows)
         {
             window.Ids.AsSpan(window.Start, window.Count).CopyTo(ids.AsSpan(row));
-            window.Ids.AsSpan(window.Start + 1, window.Count).CopyTo(new Span<int>(targets + row, window.Count));
-            var weight = new Span<float>(weights + row, window.Count);
+            window.Ids.AsSpan(window.Start + 1, window.Count).CopyTo(targets.AsSpan(row));
+            var weight = weights.AsSpan(row, window.Count);
             weight.Fill(1);
             weight[..window.Skipped].Clear();
             row += window.Count;
         }
 
         var hidden = _model.Forward(new Executor(_device, _arena, null), StepBatch.Packed(_arena, ids, lengths));
+        float* tokenLoss = _arena.Floats(rows);
+        LinearCrossEntropy.CheckTargets(targets, weights, _model.Head.Rows);
         LinearCrossEntropy.Run(
-            _device, hidden.Data, _model.Head.View, targets, weights, losses, null, null, rows, hidden.Columns, _model.Head.Rows, 1f);
+            _device, hidden.Data, _model.Head.View, Uploaded<int>(targets), Uploaded<float>(weights), tokenLoss, default, default, rows,
+            hidden.Columns, _model.Head.Rows, 1f);
+        _device.Download<float>((nint)tokenLoss, losses);
         row = 0;
         foreach (var window in windows)
         {
@@ -144,6 +147,14 @@ public sealed unsafe class LikelihoodScorer : IDisposable
         }
 
         windows.Clear();
+    }
+
+    private T* Uploaded<T>(T[] values)
+        where T : unmanaged
+    {
+        nint room = _arena.Allocate((long)values.Length * sizeof(T));
+        _device.Upload<T>(values, room);
+        return (T*)room;
     }
 
     private void Validate(int[] ids)

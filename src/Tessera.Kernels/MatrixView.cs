@@ -20,6 +20,12 @@ public readonly unsafe record struct MatrixView(nint Address, DType Type, int Ro
     {
     }
 
+    /// <summary>Elements as a dense matrix.</summary>
+    public static MatrixView Of(Elements elements, int rows, int columns) => new(elements.Address, elements.Type, rows, columns);
+
+    /// <summary>The first element, f32 or bf16.</summary>
+    public Elements Elements => new(Address, Type);
+
     /// <summary>The address as f32 elements.</summary>
     public float* Floats => (float*)Address;
 

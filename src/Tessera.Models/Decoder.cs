@@ -54,6 +54,9 @@ public sealed class Decoder : IDisposable
     /// <summary>Rotary angles.</summary>
     public RopeTable Rope { get; }
 
+    /// <summary>The memory that the weights lie in.</summary>
+    public DeviceMemory Memory => Embedding.Memory;
+
     /// <summary>Every weight once.</summary>
     public IEnumerable<Parameter> Parameters
     {
@@ -77,11 +80,15 @@ public sealed class Decoder : IDisposable
     /// <param name="configuration">Shapes.</param>
     /// <param name="type">Storage of matrices.</param>
     /// <param name="device">Owner of the memory; one that is planning gives addresses alone. Null for the processor's memory.</param>
+    public static Decoder Allocate(ModelConfiguration configuration, DType type, Device? device = null) =>
+        Allocate(configuration, type, device?.Memory ?? HostMemory.Instance);
+
+    /// <summary>As the other, by the memory that takes the weights.</summary>
     [SuppressMessage("Reliability", "CA2000", Justification = "The decoder owns arena and angles and disposes of them.")]
-    public static Decoder Allocate(ModelConfiguration configuration, DType type, Device? device = null)
+    public static Decoder Allocate(ModelConfiguration configuration, DType type, DeviceMemory memory)
     {
-        var arena = device?.CreateArena("weights") ?? new Arena("weights");
-        var rope = CreateRope(configuration);
+        var arena = new Arena("weights", memory);
+        var rope = CreateRope(configuration, memory);
         var factory = new BlockFactory(configuration, rope, arena, type);
         var embedding = factory.Table("embedding", configuration.VocabularySize, configuration.HiddenSize);
         var layers = new DecoderLayer[configuration.Layers.Length];
@@ -99,8 +106,10 @@ public sealed class Decoder : IDisposable
     }
 
     /// <summary>The rotary angles a configuration asks for.</summary>
-    public static RopeTable CreateRope(ModelConfiguration configuration) => new(
-        configuration.HeadDim, configuration.RopeTheta, configuration.RopeScaling, Math.Min(configuration.MaxPositions, 512));
+    /// <param name="configuration">Head dimension, base and scaling.</param>
+    /// <param name="memory">Where they lie; null for the processor's memory.</param>
+    public static RopeTable CreateRope(ModelConfiguration configuration, DeviceMemory? memory = null) => new(
+        configuration.HeadDim, configuration.RopeTheta, configuration.RopeScaling, Math.Min(configuration.MaxPositions, 512), memory);
 
     /// <summary>
     /// Runs the whole model up to the normalised hidden states that the head is applied to.
@@ -110,8 +119,10 @@ public sealed class Decoder : IDisposable
     /// <param name="cache">Keys and values of earlier positions, or null where the step holds whole sequences.</param>
     /// <param name="capture">Where to keep the residual stream at every depth, or null.</param>
     /// <returns>[tokens, hidden].</returns>
+    /// <exception cref="ArgumentException">An id is outside the vocabulary.</exception>
     public unsafe Tensor Forward(Executor executor, StepBatch step, KeyValueCache? cache = null, HiddenCapture? capture = null)
     {
+        CheckIds(step.HostIds);
         var residual = executor.Embed(step.Ids, step.Tokens, Embedding);
         return Continue(executor, step, residual, 0, cache, capture, ownsResidual: true);
     }
@@ -134,6 +145,7 @@ public sealed class Decoder : IDisposable
         if (cache is not null)
         {
             CheckSpans(step, cache);
+            cache.Prepare(executor.Arena, step);
         }
 
         Rope.EnsurePositions(step.PositionLimit);
@@ -191,6 +203,20 @@ public sealed class Decoder : IDisposable
         {
             _disposed = true;
             _owned.ForEach(item => item.Dispose());
+        }
+    }
+
+    /// <summary>Refuses ids without a row in the token table; a device could not say so.</summary>
+    private void CheckIds(ReadOnlySpan<int> ids)
+    {
+        int vocabulary = Embedding.Rows;
+        for (int t = 0; t < ids.Length; t++)
+        {
+            if ((uint)ids[t] >= (uint)vocabulary)
+            {
+                throw new ArgumentException(
+                    $"token {t} has id {ids[t]}, which is outside the vocabulary of {vocabulary} entries", nameof(ids));
+            }
         }
     }
 

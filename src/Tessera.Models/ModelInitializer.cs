@@ -29,10 +29,10 @@ public static unsafe class ModelInitializer
             }
             else
             {
-                new Span<float>(parameter.Floats, checked((int)parameter.Count)).Fill(biases.Contains(parameter) ? 0f : 1f);
+                float value = biases.Contains(parameter) ? 0f : 1f;
+                parameter.Write(0, parameter.Rows, (_, view) => new Span<float>(view.Floats, view.Rows * view.Columns).Fill(value));
             }
 
-            parameter.MarkChanged();
             stream++;
         }
     }
@@ -61,17 +61,20 @@ public static unsafe class ModelInitializer
             return;
         }
 
-        for (long i = 0; i < parameter.Count; i++)
+        parameter.Write(0, parameter.Rows, (_, view) =>
         {
-            float value = random.NextGaussian() * deviation;
-            if (parameter.Type == DType.F32)
+            for (long i = 0; i < (long)view.Rows * view.Columns; i++)
             {
-                ((float*)parameter.Address)[i] = value;
+                float value = random.NextGaussian() * deviation;
+                if (view.Type == DType.F32)
+                {
+                    view.Floats[i] = value;
+                }
+                else
+                {
+                    view.Halves[i] = Bf16.Round(value);
+                }
             }
-            else
-            {
-                ((ushort*)parameter.Address)[i] = Bf16.Round(value);
-            }
-        }
+        });
     }
 }

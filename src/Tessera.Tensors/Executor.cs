@@ -33,7 +33,11 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
     public RecomputeLevel Recompute => tape?.Recompute ?? RecomputeLevel.None;
 
     /// <summary>An uninitialised tensor that needs no gradient.</summary>
-    public Tensor Allocate(int rows, int columns) => new(arena.Allocate((long)rows * columns * sizeof(float)), rows, columns);
+    public Tensor Allocate(int rows, int columns)
+    {
+        var type = device.ActivationType;
+        return new Tensor(arena.Allocate((long)rows * columns * type.Bytes()), rows, columns, type);
+    }
 
     /// <summary>Rows of a table: output[t] = table[ids[t]].</summary>
     public Tensor Embed(int* ids, int tokens, Parameter table)
@@ -50,6 +54,16 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
         return output;
     }
 
+    /// <summary>Some rows of a tensor, in the order asked for: output[i] = source[rows[i]]. Nothing is recorded.</summary>
+    public Tensor Gather(Tensor source, ReadOnlySpan<int> rows)
+    {
+        int* places = (int*)arena.Allocate((long)rows.Length * sizeof(int));
+        device.Upload(rows, (nint)places);
+        var output = Allocate(rows.Length, source.Columns);
+        Embedding.Forward(device, places, MatrixView.Of(source.Data, source.Rows, source.Columns), output.Data, rows.Length);
+        return output;
+    }
+
     /// <summary>y = x · gain / sqrt(mean(x²) + ε) for every row.</summary>
     public Tensor RmsNorm(Tensor input, Parameter gain, float epsilon)
     {
@@ -57,7 +71,7 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
         var output = AllocateOutput(input.Rows, input.Columns, records);
         nint inverseRms = records ? arena.Allocate(input.Rows * sizeof(float)) : 0;
         Kernels.RmsNorm.Forward(
-            device, input.Data, gain.Floats, output.Data, (float*)inverseRms, input.Rows, input.Columns, epsilon);
+            device, input.Data, gain.Elements, output.Data, (float*)inverseRms, input.Rows, input.Columns, epsilon);
         if (!records)
         {
             return output;
@@ -86,7 +100,7 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
         var updated = destination.Exists ? destination : Allocate(residual.Rows, residual.Columns);
         nint inverseRms = records ? arena.Allocate(residual.Rows * sizeof(float)) : 0;
         Kernels.RmsNorm.AddForward(
-            device, residual.Data, branch.Data, updated.Data, gain.Floats, output.Data, (float*)inverseRms, residual.Rows,
+            device, residual.Data, branch.Data, updated.Data, gain.Elements, output.Data, (float*)inverseRms, residual.Rows,
             residual.Columns, epsilon);
         if (!records)
         {
@@ -126,11 +140,18 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
         return output;
     }
 
+    /// <summary>The logits of a head for hidden states, in f32 whatever the activations are. Nothing is recorded.</summary>
+    public Tensor Logits(Tensor hidden, Parameter head)
+    {
+        nint room = arena.Allocate((long)hidden.Rows * head.Rows * sizeof(float));
+        return Linear(hidden.Detached(), head, new Tensor(room, hidden.Rows, head.Rows)).Detached();
+    }
+
     /// <summary>Adds a bias [columns, 1] to every row, in place.</summary>
     /// <returns>The same numbers; on the tape where tensor or bias ask for a gradient.</returns>
     public Tensor AddBias(Tensor tensor, Parameter bias)
     {
-        Kernels.Bias.Forward(device, tensor.Data, bias.Floats, tensor.Rows, tensor.Columns);
+        Kernels.Bias.Forward(device, tensor.Data, bias.Elements, tensor.Rows, tensor.Columns);
         if (!Records(tensor, bias))
         {
             return tensor;
@@ -168,10 +189,10 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
         bool records = tape is not null && (qkv.Node >= 0 || parts.IsTrainable);
         bool saves = records && parts.QueryGain is not null;
         long heads = (long)qkv.Rows * (shape.Heads + shape.KvHeads);
-        nint normInput = saves ? arena.Allocate(heads * shape.HeadDim * sizeof(float)) : 0;
+        var normInput = saves ? Allocate(qkv.Rows, (shape.Heads + shape.KvHeads) * shape.HeadDim) : default;
         nint inverseRms = saves ? arena.Allocate(heads * sizeof(float)) : 0;
         QkvEpilogue.Forward(
-            device, shape, qkv.Data, parts.Weights, positions, qkv.Rows, table, (float*)normInput, (float*)inverseRms);
+            device, shape, qkv.Data, parts.Weights, positions, qkv.Rows, table, normInput.Data, (float*)inverseRms);
         if (!records)
         {
             return qkv;
@@ -194,17 +215,41 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
     }
 
     /// <summary>
-    /// Causal attention of the queries in a packed projection over the keys and values their segments point to.
-    /// On the tape the segments must point into the same projection.
+    /// Causal attention of the queries in a packed projection over the keys and values beside them.
     /// </summary>
-    public Tensor Attention(
-        Tensor qkv, AttentionShape shape, AttentionSegment* segments, int segmentCount, DType keyValueType, long keyValueStride)
+    /// <param name="qkv">[tokens, (H + 2K)·E], finished.</param>
+    /// <param name="shape">H, K, E and the window.</param>
+    /// <param name="segments">Which rows belong together, in the device's memory until the tape is reset.</param>
+    /// <param name="bounds">What the host knows of them.</param>
+    public Tensor Attention(Tensor qkv, AttentionShape shape, AttentionSegment* segments, in AttentionBounds bounds)
+    {
+        int keys = shape.Heads * shape.HeadDim, values = keys + (shape.KvHeads * shape.HeadDim);
+        return Attention(qkv, shape, segments, bounds, qkv.Data + keys, qkv.Data + values, qkv.Columns);
+    }
+
+    /// <summary>Causal attention of the queries in a packed projection over keys and values in a cache. Nothing is recorded.</summary>
+    /// <param name="qkv">[tokens, (H + 2K)·E], finished.</param>
+    /// <param name="shape">H, K, E and the window.</param>
+    /// <param name="segments">The sequences, in the device's memory.</param>
+    /// <param name="bounds">What the host knows of them.</param>
+    /// <param name="keys">Row 0 of the cache's keys.</param>
+    /// <param name="values">Row 0 of the cache's values.</param>
+    /// <exception cref="InvalidOperationException">A gradient is asked for: it would end at the cache's border.</exception>
+    public Tensor CachedAttention(
+        Tensor qkv, AttentionShape shape, AttentionSegment* segments, in AttentionBounds bounds, Elements keys, Elements values) =>
+        tape is null
+            ? Attention(qkv, shape, segments, bounds, keys, values, shape.KvHeads * shape.HeadDim)
+            : throw new InvalidOperationException("a step over a cache cannot be recorded: gradients end at the cache's border");
+
+    private Tensor Attention(
+        Tensor qkv, in AttentionShape shape, AttentionSegment* segments, in AttentionBounds bounds, Elements keys, Elements values,
+        long keyValueStride)
     {
         var output = Allocate(qkv.Rows, shape.Heads * shape.HeadDim);
         bool records = tape is not null && qkv.Node >= 0;
         nint logSumExp = records ? arena.Allocate((long)qkv.Rows * shape.Heads * sizeof(float)) : 0;
         Kernels.Attention.Forward(
-            device, shape, qkv.Data, qkv.Columns, segments, segmentCount, keyValueType, keyValueStride, output.Data,
+            device, shape, qkv.Data, qkv.Columns, segments, bounds, keys, values, keyValueStride, output.Data,
             output.Columns, (float*)logSumExp);
         if (!records)
         {
@@ -219,7 +264,7 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
             Output = output,
             Saved = logSumExp,
             Segments = (nint)segments,
-            Count = segmentCount,
+            Bounds = bounds,
             Shape = shape,
         });
         return output;

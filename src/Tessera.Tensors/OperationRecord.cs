@@ -43,7 +43,7 @@ internal struct OperationRecord
     public QkvParameters? Qkv;
 
     /// <summary>Input of the norms of a <see cref="OperationKind.QkvEpilogue"/>, if it has them.</summary>
-    public nint NormInput;
+    public Tensor NormInput;
 
     /// <summary>Inverse root mean squares of those norms.</summary>
     public nint InverseRms;
@@ -54,7 +54,10 @@ internal struct OperationRecord
     /// <summary>Segments of an attention.</summary>
     public nint Segments;
 
-    /// <summary>Number of segments, or heads to rotate, or the number of a part to be run again.</summary>
+    /// <summary>What the host knows of them.</summary>
+    public AttentionBounds Bounds;
+
+    /// <summary>Heads to rotate, or the number of a part to be run again.</summary>
     public int Count;
 
     /// <summary>Heads of an attention or a rotation.</summary>

@@ -11,7 +11,7 @@ public sealed class PackedWeights : IDisposable
     /// <summary>What a small model's forms may take where nobody says otherwise.</summary>
     public const long DefaultLimitBytes = 256L << 20;
 
-    private readonly Arena _arena = new("packed weights");
+    private readonly Arena _arena;
     private readonly List<Parameter> _weights = [];
 
     /// <summary>Takes room for the forms of all weights, or of none where they would be larger than the limit together.</summary>
@@ -20,6 +20,7 @@ public sealed class PackedWeights : IDisposable
     public PackedWeights(IEnumerable<Parameter> weights, long limitBytes = DefaultLimitBytes)
     {
         var wanted = weights.Where(weight => weight.CanPack && !weight.KeepsPacked).ToList();
+        _arena = new Arena("packed weights", wanted.Count == 0 ? HostMemory.Instance : wanted[0].Memory);
         if (wanted.Sum(weight => weight.PackedBytes) <= limitBytes)
         {
             wanted.ForEach(weight => weight.KeepPacked(_arena));

@@ -4,13 +4,16 @@ using Tessera.Kernels;
 namespace Tessera.Tensors;
 
 /// <summary>
-/// A weight with one master copy. While it is trained the master is f32 and a gradient buffer stands beside it; a frozen
-/// weight may be stored in bf16, int8 or int4. Every change goes through <see cref="MarkChanged"/>, so that derived forms can tell
-/// whether they are stale.
+/// A weight with one master copy. While it is trained the master is f32 or bf16 and a gradient buffer stands beside it; a frozen
+/// weight may be stored in int8 or int4 as well. Beside an f32 master a working copy in bf16 may stand, which products read. Every
+/// change goes through <see cref="MarkChanged"/> or <see cref="MarkUpdated"/>, so that derived forms can tell whether they are stale.
 /// </summary>
-public sealed unsafe class Parameter
+public sealed unsafe partial class Parameter
 {
-    private float* _gradient;
+    private Elements _gradient;
+    private DeviceMemory _gradientMemory = HostMemory.Instance;
+    private Elements _working;
+    private long _workingVersion = -1;
     private bool _clearsLater;
     private float* _panels;
     private PackedMatrix _packed;
@@ -28,10 +31,11 @@ public sealed unsafe class Parameter
         Rows = rows;
         Columns = columns;
         Type = type;
+        Memory = arena.Memory;
         Address = arena.Allocate(type.MatrixBytes(rows, columns));
         if (type.IsGrouped())
         {
-            GroupedMatrix.ClearLastTile(View);
+            GroupedMatrix.ClearLastTile(Memory, Master);
         }
     }
 
@@ -50,21 +54,24 @@ public sealed unsafe class Parameter
     /// <summary>The master's first element.</summary>
     public nint Address { get; }
 
+    /// <summary>The memory that it lies in.</summary>
+    public DeviceMemory Memory { get; }
+
     /// <summary>Number of elements.</summary>
     public long Count => (long)Rows * Columns;
 
     /// <summary>Bytes of the master.</summary>
     public long Bytes => Type.MatrixBytes(Rows, Columns);
 
-    /// <summary>The gradient of the loss, f32, accumulated until <see cref="ClearGradient"/>; null while frozen.</summary>
-    public float* Gradient
+    /// <summary>The gradient of the loss, accumulated until <see cref="ClearGradient"/>; none while frozen.</summary>
+    public Elements Gradient
     {
         get
         {
             if (_clearsLater)
             {
                 _clearsLater = false;
-                System.Runtime.InteropServices.NativeMemory.Clear(_gradient, (nuint)(Count * sizeof(float)));
+                _gradientMemory.Clear(_gradient.Address, GradientBytes);
             }
 
             return _gradient;
@@ -72,7 +79,9 @@ public sealed unsafe class Parameter
     }
 
     /// <summary>True while the tape computes a gradient for it.</summary>
-    public bool IsTrainable => _gradient is not null;
+    public bool IsTrainable => _gradient.Exists;
+
+    private long GradientBytes => Count * _gradient.Type.Bytes();
 
     /// <summary>False for norms' gains [1, n] and biases [n, 1], which weight decay leaves alone.</summary>
     public bool Decays => Rows > 1 && Columns > 1;
@@ -81,48 +90,103 @@ public sealed unsafe class Parameter
     public long Version { get; private set; }
 
     /// <summary>The master as a kernel operand.</summary>
-    public MatrixView View => new(Address, Type, Rows, Columns);
+    public MatrixView Master => new(Address, Type, Rows, Columns);
 
-    /// <summary>The master's f32 elements.</summary>
-    /// <exception cref="InvalidOperationException">It is stored in bf16.</exception>
+    /// <summary>What products read: the working copy where there is one, else the master.</summary>
+    /// <exception cref="InvalidOperationException">The working copy is older than the master.</exception>
+    public MatrixView View
+    {
+        get
+        {
+            if (!_working.Exists)
+            {
+                return Master;
+            }
+
+            return _workingVersion == Version
+                ? MatrixView.Of(_working, Rows, Columns)
+                : throw new InvalidOperationException($"parameter {Name} was changed, and its working copy was not made again");
+        }
+    }
+
+    /// <summary>The master's elements, f32 or bf16.</summary>
+    public Elements Elements => new(Address, Type);
+
+    /// <summary>The master's f32 elements, for code that reaches their memory itself.</summary>
+    /// <exception cref="InvalidOperationException">It is stored in another type.</exception>
     public float* Floats => Type == DType.F32
         ? (float*)Address
         : throw new InvalidOperationException($"parameter {Name} is stored in {Type.Label()}, f32 is needed here");
 
-    /// <summary>Rows [start, start + rows) as a kernel operand.</summary>
+    /// <summary>Rows [start, start + rows) of the master as a kernel operand.</summary>
     /// <exception cref="InvalidOperationException">Its rows are interleaved in tiles and the first is not the first of a tile.</exception>
     public MatrixView RowsView(int start, int rows) => !Type.IsGrouped() || start % DTypes.TileRows == 0
         ? new(Address + (nint)Type.MatrixBytes(start, Columns), Type, rows, Columns)
         : throw new InvalidOperationException($"parameter {Name} is stored in {Type.Label()}: row {start} does not begin a tile");
 
     /// <summary>Gives it a gradient buffer of zeros.</summary>
-    public void Train(Arena arena)
+    /// <param name="arena">Owner of the buffer.</param>
+    /// <param name="type">f32, or bf16 on devices that add into it.</param>
+    /// <param name="allowsBf16Master">Whether the optimiser can train a master in bf16.</param>
+    /// <exception cref="InvalidOperationException">The master cannot be trained as it is stored.</exception>
+    public void Train(Arena arena, DType type = DType.F32, bool allowsBf16Master = false)
     {
-        _ = Floats;
-        _gradient = (float*)arena.AllocateZeroed(Count * sizeof(float));
+        if (Type != DType.BF16 || !allowsBf16Master)
+        {
+            _ = Floats;
+        }
+
+        _gradient = new Elements(arena.Allocate(Count * type.Bytes()), type);
+        _gradientMemory = arena.Memory;
         _clearsLater = false;
+        _gradientMemory.Clear(_gradient.Address, GradientBytes);
     }
 
     /// <summary>Freezes it; the buffer stays with its arena.</summary>
     public void Freeze()
     {
-        _gradient = null;
+        _gradient = default;
         _clearsLater = false;
     }
 
     /// <summary>Sets the gradient to zero, at the latest when somebody looks at it.</summary>
-    public void ClearGradient() => _clearsLater = _gradient is not null;
+    public void ClearGradient() => _clearsLater = _gradient.Exists;
 
     /// <summary>
     /// The gradient for an operation that can assign as well as accumulate: the first one after <see cref="ClearGradient"/> assigns,
     /// which saves a pass that writes zeros and one that reads them.
     /// </summary>
-    internal float* ClaimGradient(out bool accumulate)
+    internal Elements ClaimGradient(out bool accumulate)
     {
         accumulate = !_clearsLater;
         _clearsLater = false;
         return _gradient;
     }
+
+    /// <summary>The working copy, or none.</summary>
+    public Elements Working => _working;
+
+    /// <summary>Takes room for a working copy in bf16 beside an f32 master and makes it; products read it from then on.</summary>
+    /// <exception cref="InvalidOperationException">The master is not f32.</exception>
+    public void KeepWorking(Device device, Arena arena)
+    {
+        _ = Floats;
+        _working = new Elements(arena.Allocate(Count * DType.BF16.Bytes()), DType.BF16);
+        RefreshWorking(device);
+    }
+
+    /// <summary>Rounds the master into the working copy, if there is one and it is stale.</summary>
+    public void RefreshWorking(Device device)
+    {
+        if (_working.Exists && _workingVersion != Version)
+        {
+            Conversion.ToBf16(device, Floats, (ushort*)_working.Address, Count);
+            _workingVersion = Version;
+        }
+    }
+
+    /// <summary>Forgets the working copy; its arena may be disposed of.</summary>
+    public void DropWorking() => _working = default;
 
     /// <summary>Whether products with many rows read it from packed panels of f32.</summary>
     public bool CanPack => Type is DType.F32 or DType.BF16;
@@ -171,4 +235,7 @@ public sealed unsafe class Parameter
 
     /// <summary>Says that the master was written.</summary>
     public void MarkChanged() => Version++;
+
+    /// <summary>Says that the master was written, and the working copy with it.</summary>
+    public void MarkUpdated() => _workingVersion = ++Version;
 }

@@ -17,19 +17,19 @@ public sealed record QkvParameters(Parameter? Bias, Parameter? QueryGain, Parame
         Bias is { IsTrainable: true } || QueryGain is { IsTrainable: true } || KeyGain is { IsTrainable: true };
 
     /// <summary>Addresses of the masters.</summary>
-    internal unsafe QkvWeights Weights => new()
+    internal QkvWeights Weights => new()
     {
-        Bias = Bias is null ? null : Bias.Floats,
-        QueryGain = QueryGain is null ? null : QueryGain.Floats,
-        KeyGain = KeyGain is null ? null : KeyGain.Floats,
+        Bias = Bias?.Elements ?? default,
+        QueryGain = QueryGain?.Elements ?? default,
+        KeyGain = KeyGain?.Elements ?? default,
         Epsilon = Epsilon,
     };
 
     /// <summary>Addresses of the gradients; null for what is frozen.</summary>
-    internal unsafe QkvWeights Gradients => new()
+    internal QkvWeights Gradients => new()
     {
-        Bias = Bias is null ? null : Bias.Gradient,
-        QueryGain = QueryGain is null ? null : QueryGain.Gradient,
-        KeyGain = KeyGain is null ? null : KeyGain.Gradient,
+        Bias = Bias?.Gradient ?? default,
+        QueryGain = QueryGain?.Gradient ?? default,
+        KeyGain = KeyGain?.Gradient ?? default,
     };
 }

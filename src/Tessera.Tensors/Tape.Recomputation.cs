@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Tessera.Devices;
 using Tessera.Kernels;
 
 namespace Tessera.Tensors;
@@ -11,7 +12,8 @@ namespace Tessera.Tensors;
 public sealed unsafe partial class Tape
 {
     /// <summary>Room that <see cref="Forget"/> gives back.</summary>
-    internal Tensor Borrow(int rows, int columns) => new(_pool.Rent((long)rows * columns * sizeof(float)), rows, columns);
+    internal Tensor Borrow(int rows, int columns) =>
+        new(_pool.Rent((long)rows * columns * _device.ActivationType.Bytes()), rows, columns, _device.ActivationType);
 
     /// <summary>Gives back the room of a borrowed tensor; its consumers' backwards compute it again.</summary>
     internal void Forget(Tensor tensor)
@@ -53,7 +55,7 @@ public sealed unsafe partial class Tape
         {
             var normalised = producer.Kind == OperationKind.RmsNorm ? producer.Input : producer.SecondOutput;
             RmsNorm.Forward(
-                _device, normalised.Data, producer.Weight!.Floats, output.Data, null, output.Rows, output.Columns, producer.Epsilon);
+                _device, normalised.Data, producer.Weight!.Elements, output.Data, null, output.Rows, output.Columns, producer.Epsilon);
         }
 
         record.Input = record.Input with { Address = output.Address };

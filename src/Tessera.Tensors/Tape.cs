@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Tessera.Devices;
 using Tessera.Kernels;
 
@@ -54,12 +53,12 @@ public sealed unsafe partial class Tape : IDisposable
     /// <summary>
     /// The gradient buffer of a recorded tensor, zeroed when it is asked for the first time. A loss adds into it.
     /// </summary>
-    public float* GradientOf(Tensor tensor)
+    public Elements GradientOf(Tensor tensor)
     {
-        float* gradient = Claim(tensor, out bool exists);
-        if (!exists && !_device.IsPlanning)
+        var gradient = Claim(tensor, out bool exists);
+        if (!exists)
         {
-            NativeMemory.Clear(gradient, (nuint)(tensor.Count * sizeof(float)));
+            _device.Clear(gradient.Address, tensor.Bytes);
         }
 
         return gradient;
@@ -123,17 +122,17 @@ public sealed unsafe partial class Tape : IDisposable
             case OperationKind.Rope:
                 // In place: input and output are one tensor, so its gradient is rotated back and stays.
                 Rope.Backward(
-                    _device, (float*)gradient, record.Output.Columns, record.Count, record.Shape.HeadDim,
+                    _device, Gradient(record.Output), record.Output.Columns, record.Count, record.Shape.HeadDim,
                     (int*)record.Saved, record.Output.Rows, record.Table!);
                 return;
             case OperationKind.Bias:
                 // In place, and the gradient of a sum is that of its summands: it stays.
-                BiasBackward(record, (float*)gradient);
+                BiasBackward(record, Gradient(record.Output));
                 return;
             case OperationKind.QkvEpilogue:
                 QkvEpilogue.Backward(
-                    _device, record.Shape, (float*)gradient, record.Qkv!.Weights, record.Qkv.Gradients, (int*)record.Saved,
-                    record.Output.Rows, record.Table!, (float*)record.NormInput, (float*)record.InverseRms);
+                    _device, record.Shape, Gradient(record.Output), record.Qkv!.Weights, record.Qkv.Gradients, (int*)record.Saved,
+                    record.Output.Rows, record.Table!, record.NormInput.Data, (float*)record.InverseRms);
                 return;
             case OperationKind.Checkpoint:
                 SetGradient(record.Output, 0);
@@ -141,20 +140,20 @@ public sealed unsafe partial class Tape : IDisposable
                 return;
             case OperationKind.Embed:
                 Embedding.Backward(
-                    _device, (int*)record.Saved, (float*)gradient, record.Weight!.Gradient, record.Output.Rows,
+                    _device, (int*)record.Saved, Gradient(record.Output), record.Weight!.Gradient, record.Output.Rows,
                     record.Weight.Rows, record.Weight.Columns);
                 break;
             case OperationKind.RmsNorm:
-                NormBackward(record, (float*)gradient);
+                NormBackward(record, Gradient(record.Output));
                 break;
             case OperationKind.Linear:
-                LinearBackward(record, (float*)gradient);
+                LinearBackward(record, Gradient(record.Output));
                 break;
             case OperationKind.Attention:
-                AttentionBackward(record, (float*)gradient);
+                AttentionBackward(record, Gradient(record.Output));
                 break;
             case OperationKind.SwiGlu:
-                SwiGluBackward(record, (float*)gradient);
+                SwiGluBackward(record, Gradient(record.Output));
                 break;
             case OperationKind.Add:
                 Pass(record.Input, gradient);
@@ -171,29 +170,28 @@ public sealed unsafe partial class Tape : IDisposable
     private void SetGradient(Tensor tensor, nint gradient) =>
         _nodes[tensor.Node] = _nodes[tensor.Node] with { Gradient = gradient };
 
-    private float* Claim(Tensor tensor, out bool exists)
+    /// <summary>The gradient that a tensor has by now, stored as the tensor is.</summary>
+    private Elements Gradient(Tensor tensor) => new(_nodes[tensor.Node].Gradient, tensor.Type);
+
+    private Elements Claim(Tensor tensor, out bool exists)
     {
         nint gradient = _nodes[tensor.Node].Gradient;
         exists = gradient != 0;
         if (!exists)
         {
-            gradient = _pool.Rent(tensor.Count * sizeof(float));
+            gradient = _pool.Rent(tensor.Bytes);
             SetGradient(tensor, gradient);
         }
         else if (_pool.IsShared(gradient))
         {
             // Somebody else still reads these numbers: write into a copy.
-            nint copy = _pool.Rent(tensor.Count * sizeof(float));
-            if (!_device.IsPlanning)
-            {
-                NativeMemory.Copy((void*)gradient, (void*)copy, (nuint)(tensor.Count * sizeof(float)));
-            }
-
+            nint copy = _pool.Rent(tensor.Bytes);
+            _device.Copy(gradient, copy, tensor.Bytes);
             _pool.Return(gradient);
             SetGradient(tensor, gradient = copy);
         }
 
-        return (float*)gradient;
+        return new Elements(gradient, tensor.Type);
     }
 
     /// <summary>Hands an output's gradient to an input unchanged: shared if the input has none yet, else added.</summary>
@@ -211,24 +209,24 @@ public sealed unsafe partial class Tape : IDisposable
             return;
         }
 
-        Residual.Accumulate(_device, Claim(input, out _), (float*)gradient, input.Count);
+        Residual.Accumulate(_device, Claim(input, out _), new Elements(gradient, input.Type), input.Count);
     }
 
-    private void NormBackward(in OperationRecord record, float* gradOutput)
+    private void NormBackward(in OperationRecord record, Elements gradOutput)
     {
         var weight = record.Weight!;
         if (record.Input.Node >= 0)
         {
-            float* gradInput = Claim(record.Input, out bool accumulate);
+            var gradInput = Claim(record.Input, out bool accumulate);
             RmsNorm.Backward(
-                _device, gradOutput, record.Input.Data, (float*)record.Saved, weight.Floats, gradInput, accumulate,
+                _device, gradOutput, record.Input.Data, (float*)record.Saved, weight.Elements, gradInput, accumulate,
                 weight.Gradient, record.Input.Rows, record.Input.Columns);
             return;
         }
 
-        nint scratch = _pool.Rent(record.Input.Count * sizeof(float));
+        nint scratch = _pool.Rent(record.Input.Bytes);
         RmsNorm.Backward(
-            _device, gradOutput, record.Input.Data, (float*)record.Saved, weight.Floats, (float*)scratch, false,
+            _device, gradOutput, record.Input.Data, (float*)record.Saved, weight.Elements, new Elements(scratch, record.Input.Type), false,
             weight.Gradient, record.Input.Rows, record.Input.Columns);
         _pool.Return(scratch);
     }
@@ -242,24 +240,24 @@ public sealed unsafe partial class Tape : IDisposable
         }
 
         // The incoming gradient of the updated residual becomes, in place, the gradient of both summands.
-        float* gradSum = Claim(record.SecondOutput, out bool accumulate);
+        var gradSum = Claim(record.SecondOutput, out bool accumulate);
         if (gradOutput != 0)
         {
             var weight = record.Weight!;
             RmsNorm.Backward(
-                _device, (float*)gradOutput, record.SecondOutput.Data, (float*)record.Saved, weight.Floats, gradSum,
+                _device, Gradient(record.Output), record.SecondOutput.Data, (float*)record.Saved, weight.Elements, gradSum,
                 accumulate, weight.Gradient, record.Output.Rows, record.Output.Columns);
             _pool.Return(gradOutput);
             SetGradient(record.Output, 0);
         }
 
-        Pass(record.Input, (nint)gradSum);
-        Pass(record.Second, (nint)gradSum);
-        _pool.Return((nint)gradSum);
+        Pass(record.Input, gradSum.Address);
+        Pass(record.Second, gradSum.Address);
+        _pool.Return(gradSum.Address);
         SetGradient(record.SecondOutput, 0);
     }
 
-    private void BiasBackward(in OperationRecord record, float* gradOutput)
+    private void BiasBackward(in OperationRecord record, Elements gradOutput)
     {
         if (record.Weight!.IsTrainable)
         {
@@ -267,12 +265,12 @@ public sealed unsafe partial class Tape : IDisposable
         }
     }
 
-    private void LinearBackward(in OperationRecord record, float* gradOutput)
+    private void LinearBackward(in OperationRecord record, Elements gradOutput)
     {
         var weight = record.Weight!;
         if (weight.IsTrainable)
         {
-            float* gradWeight = weight.ClaimGradient(out bool accumulateWeight);
+            var gradWeight = weight.ClaimGradient(out bool accumulateWeight);
             Linear.BackwardWeight(
                 _device, record.Input.Data, record.Input.Columns, gradOutput, record.Output.Columns, gradWeight,
                 record.Input.Rows, weight.Rows, weight.Columns, accumulateWeight);
@@ -281,34 +279,34 @@ public sealed unsafe partial class Tape : IDisposable
 
         if (record.Input.Node >= 0)
         {
-            float* gradInput = Claim(record.Input, out bool accumulate);
+            var gradInput = Claim(record.Input, out bool accumulate);
             Linear.BackwardInput(
                 _device, gradOutput, record.Output.Columns, weight.View, gradInput, record.Input.Columns,
                 record.Input.Rows, accumulate);
         }
     }
 
-    private void AttentionBackward(in OperationRecord record, float* gradOutput)
+    private void AttentionBackward(in OperationRecord record, Elements gradOutput)
     {
         var qkv = record.Input;
         var shape = record.Shape;
-        float* gradQkv = ClaimUnwritten(qkv);
+        var gradQkv = ClaimUnwritten(qkv);
         int keys = shape.Heads * shape.HeadDim;
         int values = keys + (shape.KvHeads * shape.HeadDim);
         Attention.Backward(
-            _device, shape, qkv.Data, qkv.Columns, (AttentionSegment*)record.Segments, record.Count, qkv.Columns,
-            record.Output.Data, gradOutput, record.Output.Columns, (float*)record.Saved, gradQkv, gradQkv + keys,
+            _device, shape, qkv.Data, qkv.Columns, (AttentionSegment*)record.Segments, record.Bounds, qkv.Data + keys,
+            qkv.Data + values, qkv.Columns, record.Output.Data, gradOutput, record.Output.Columns, (float*)record.Saved, gradQkv, gradQkv + keys,
             gradQkv + values, qkv.Columns);
     }
 
-    private void SwiGluBackward(in OperationRecord record, float* gradOutput) =>
+    private void SwiGluBackward(in OperationRecord record, Elements gradOutput) =>
         SwiGlu.Backward(
             _device, record.Input.Data, gradOutput, ClaimUnwritten(record.Input), record.Input.Rows, record.Output.Columns);
 
     /// <summary>The gradient of a tensor whose only consumer is the operation at hand.</summary>
-    private float* ClaimUnwritten(Tensor tensor)
+    private Elements ClaimUnwritten(Tensor tensor)
     {
-        float* gradient = Claim(tensor, out bool exists);
+        var gradient = Claim(tensor, out bool exists);
         return exists
             ? throw new InvalidOperationException("this tensor has one consumer by construction, yet its gradient was written before")
             : gradient;

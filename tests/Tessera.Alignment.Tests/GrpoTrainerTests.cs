@@ -85,7 +85,7 @@ public sealed unsafe class GrpoTrainerTests : IDisposable
                 sums += objective.Accumulate(model, batch, settings, weights.Normaliser);
             }
 
-            return (sums, [.. model.Parameters.Select(p => new Span<float>(p.Gradient, (int)p.Count).ToArray())]);
+            return (sums, [.. model.Parameters.Select(p => new Span<float>(p.Gradient.Floats, (int)p.Count).ToArray())]);
         }
     }
 
@@ -108,7 +108,7 @@ public sealed unsafe class GrpoTrainerTests : IDisposable
             float[] direction = [.. Enumerable.Range(0, (int)parameter.Count).Select(_ => random.NextGaussian())];
             for (int i = 0; i < direction.Length; i++)
             {
-                slope += (double)direction[i] * parameter.Gradient[i];
+                slope += (double)direction[i] * parameter.Gradient.Floats[i];
             }
 
             return direction;

@@ -63,7 +63,8 @@ public unsafe class AttentionBackwardTests
         var segment = stackalloc AttentionSegment[1];
         *segment = new() { QueryCount = 2, KeyCount = 3 };
         var error = Assert.Throws<ArgumentException>(() => Attention.Backward(
-            device, new AttentionShape(1, 1, 8), null, 8, segment, 1, 8, null, null, 8, null, null, null, null, 8));
+            device, new AttentionShape(1, 1, 8), null, 8, segment, new AttentionBounds(1, 2, 2, 3), null, null, 8, null, null, 8, null,
+            null, null, null, 8));
         Assert.Contains("2 queries for 3 keys", error.Message, StringComparison.Ordinal);
     }
 

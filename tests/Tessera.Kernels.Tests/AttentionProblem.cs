@@ -10,7 +10,7 @@ namespace Tessera.Kernels.Tests;
 internal sealed unsafe class AttentionProblem : IDisposable
 {
     private readonly (int Queries, int Keys)[] _sequences;
-    private readonly List<GuardedFloats> _caches = [];
+    private readonly GuardedFloats[] _caches = [];
     private readonly List<double[]> _keys = [];
     private readonly List<double[]> _values = [];
 
@@ -31,9 +31,23 @@ internal sealed unsafe class AttentionProblem : IDisposable
         Packed = Random((long)Tokens * shape.PackedWidth, 1, number);
         GradOutput = Random((long)Tokens * QueryWidth, 2, number);
         Segments = new AttentionSegment[sequences.Length];
-        for (int s = 0, row = 0; s < sequences.Length; row += sequences[s].Queries, s++)
+        if (cacheType is { } stored)
         {
-            Segments[s] = new() { QueryStart = row, QueryCount = sequences[s].Queries, KeyCount = sequences[s].Keys };
+            // Behind every sequence's rows one more, which holds the buffer's poison and belongs to nobody.
+            long elements = (sequences.Sum(s => (long)s.Keys) + sequences.Length) * KvWidth;
+            long floats = stored == DType.F32 ? elements : (elements + 1) / 2;
+            _caches = [new GuardedFloats(floats, misalignment: 1), new GuardedFloats(floats, misalignment: 1)];
+        }
+
+        for (int s = 0, row = 0, cached = 0; s < sequences.Length; row += sequences[s].Queries, cached += sequences[s].Keys + 1, s++)
+        {
+            Segments[s] = new()
+            {
+                QueryStart = row,
+                QueryCount = sequences[s].Queries,
+                KeyCount = sequences[s].Keys,
+                KeyStart = cacheType is null ? row : cached,
+            };
             if (cacheType is { } type)
             {
                 FillCaches(s, type, number);
@@ -61,12 +75,30 @@ internal sealed unsafe class AttentionProblem : IDisposable
 
     public AttentionSegment[] Segments { get; }
 
-    /// <summary>Runs the forward over the given segments (all of them by default) into poisoned buffers.</summary>
-    public (GuardedFloats Output, GuardedFloats LogSumExp) Forward(Device device, AttentionSegment[]? some = null)
+    /// <summary>Where the keys and values of a sequence's position 0 lie.</summary>
+    public (nint Keys, nint Values) RowZero(int sequence)
+    {
+        var (keys, values, stride) = Store;
+        long first = Segments[sequence].KeyStart * stride;
+        return ((keys + first).Address, (values + first).Address);
+    }
+
+    /// <summary>
+    /// Runs the forward over the given segments (all of them by default) into poisoned buffers; over keys and values elsewhere
+    /// than in the problem's own caches, if told so.
+    /// </summary>
+    public (GuardedFloats Output, GuardedFloats LogSumExp) Forward(
+        Device device, AttentionSegment[]? some = null, nint keysElsewhere = 0, nint valuesElsewhere = 0)
     {
         var output = new GuardedFloats((long)Tokens * QueryWidth, misalignment: 3);
         var logSumExp = new GuardedFloats((long)Tokens * Shape.Heads, misalignment: 1);
         some ??= Segments;
+        var (keys, values, stride) = Store;
+        if (keysElsewhere != 0)
+        {
+            (keys, values) = (keys with { Address = keysElsewhere }, values with { Address = valuesElsewhere });
+        }
+
         fixed (AttentionSegment* segments = some)
         {
             Attention.Forward(
@@ -75,9 +107,10 @@ internal sealed unsafe class AttentionProblem : IDisposable
                 Packed.Pointer,
                 Shape.PackedWidth,
                 segments,
-                some.Length,
-                CacheType ?? DType.F32,
-                CacheType is null ? Shape.PackedWidth : KvWidth,
+                AttentionBounds.Of(some),
+                keys,
+                values,
+                stride,
                 output.Pointer,
                 QueryWidth,
                 logSumExp.Pointer);
@@ -100,7 +133,9 @@ internal sealed unsafe class AttentionProblem : IDisposable
                 Packed.Pointer,
                 Shape.PackedWidth,
                 segments,
-                Segments.Length,
+                AttentionBounds.Of(Segments),
+                Store.Keys,
+                Store.Values,
                 Shape.PackedWidth,
                 output.Pointer,
                 GradOutput.Pointer,
@@ -163,8 +198,12 @@ internal sealed unsafe class AttentionProblem : IDisposable
     {
         Packed.Dispose();
         GradOutput.Dispose();
-        _caches.ForEach(cache => cache.Dispose());
+        Array.ForEach(_caches, cache => cache.Dispose());
     }
+
+    private (Elements Keys, Elements Values, long Stride) Store => CacheType is { } type
+        ? (new Elements((nint)_caches[0].Pointer, type), new Elements((nint)_caches[1].Pointer, type), KvWidth)
+        : (Elements.FromFloats(Packed.Pointer + QueryWidth), Elements.FromFloats(Packed.Pointer + QueryWidth + KvWidth), Shape.PackedWidth);
 
     private static GuardedFloats Random(long length, int seed, Func<CounterRandom, ulong, float>? number)
     {
@@ -182,9 +221,6 @@ internal sealed unsafe class AttentionProblem : IDisposable
     {
         Assert.Equal(_sequences[s].Queries, _sequences[s].Keys);
         int row = Segments[s].QueryStart;
-        float* keys = Packed.Pointer + ((long)row * Shape.PackedWidth) + QueryWidth;
-        Segments[s].Keys = (nint)keys;
-        Segments[s].Values = (nint)(keys + KvWidth);
         _keys.Add(Columns(Packed, row, _sequences[s].Keys, QueryWidth, KvWidth));
         _values.Add(Columns(Packed, row, _sequences[s].Keys, QueryWidth + KvWidth, KvWidth));
     }
@@ -202,27 +238,25 @@ internal sealed unsafe class AttentionProblem : IDisposable
                 new Span<float>(Packed.Pointer + source, KvWidth).CopyTo(full.Span[((keys - queries + i) * KvWidth)..]);
             }
 
-            var cache = new GuardedFloats(type == DType.F32 ? full.Length : (full.Length + 1) / 2, misalignment: 1);
+            nint cache = side == 0 ? RowZero(s).Keys : RowZero(s).Values;
             var wide = new double[full.Length];
             for (int i = 0; i < full.Length; i++)
             {
                 float value = full.Pointer[i];
                 if (type == DType.F32)
                 {
-                    cache.Pointer[i] = value;
+                    ((float*)cache)[i] = value;
                 }
                 else
                 {
-                    ((ushort*)cache.Pointer)[i] = Bf16.Round(value);
+                    ((ushort*)cache)[i] = Bf16.Round(value);
                     value = Bf16.Widen(Bf16.Round(value));
                 }
 
                 wide[i] = value;
             }
 
-            _caches.Add(cache);
             (side == 0 ? _keys : _values).Add(wide);
-            (side == 0 ? ref Segments[s].Keys : ref Segments[s].Values) = (nint)cache.Pointer;
         }
     }
 

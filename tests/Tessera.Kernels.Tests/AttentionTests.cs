@@ -124,26 +124,26 @@ public unsafe class AttentionTests
         long pageBytes = (long)AttentionSegment.PagePositions * problem.KvWidth * type.Bytes();
         using var pages = new Arena("pages");
         AttentionSegment[] scattered = [.. problem.Segments];
+        byte* keys = (byte*)pages.AllocateZeroed(scattered.Length * 5 * pageBytes);
+        byte* values = (byte*)pages.AllocateZeroed(scattered.Length * 5 * pageBytes);
         for (int s = 0; s < scattered.Length; s++)
         {
-            // Page i of a sequence goes where page 7·i + 3 modulo 5 would be: neither in order nor side by side.
+            // Page i of a sequence goes where page 7·i + 3 modulo 5 of its five would be: neither in order nor side by side.
             ref var segment = ref scattered[s];
             int count = (segment.KeyCount + AttentionSegment.PagePositions - 1) / AttentionSegment.PagePositions;
-            byte* keys = (byte*)pages.AllocateZeroed(5 * pageBytes), values = (byte*)pages.AllocateZeroed(5 * pageBytes);
+            var (oldKeys, oldValues) = problem.RowZero(s);
             segment.Pages = (int*)pages.Allocate(count * sizeof(int));
             for (int i = 0; i < count; i++)
             {
-                int page = ((7 * i) + 3) % 5;
+                int page = (5 * s) + (((7 * i) + 3) % 5);
                 long bytes = Math.Min(pageBytes, ((long)segment.KeyCount * problem.KvWidth * type.Bytes()) - (i * pageBytes));
-                Buffer.MemoryCopy((byte*)segment.Keys + (i * pageBytes), keys + (page * pageBytes), pageBytes, bytes);
-                Buffer.MemoryCopy((byte*)segment.Values + (i * pageBytes), values + (page * pageBytes), pageBytes, bytes);
+                Buffer.MemoryCopy((byte*)oldKeys + (i * pageBytes), keys + (page * pageBytes), pageBytes, bytes);
+                Buffer.MemoryCopy((byte*)oldValues + (i * pageBytes), values + (page * pageBytes), pageBytes, bytes);
                 segment.Pages[i] = page;
             }
-
-            (segment.Keys, segment.Values) = ((nint)keys, (nint)values);
         }
 
-        AssertSameBits(problem.Forward(device), problem.Forward(device, scattered));
+        AssertSameBits(problem.Forward(device), problem.Forward(device, scattered, (nint)keys, (nint)values));
     }
 
     [Fact]
@@ -225,17 +225,21 @@ public unsafe class AttentionTests
         void Step(AttentionSegment* segments)
         {
             float* packed = problem.Packed.Pointer;
-            int count = problem.Segments.Length, stride = problem.Shape.PackedWidth, width = problem.QueryWidth;
+            int stride = problem.Shape.PackedWidth, width = problem.QueryWidth;
+            var bounds = AttentionBounds.Of(new ReadOnlySpan<AttentionSegment>(segments, problem.Segments.Length));
             float* gradKeys = gradient.Pointer + width;
             Attention.Forward(
-                device, problem.Shape, packed, stride, segments, count, DType.F32, stride, output.Pointer, width, logSumExp.Pointer);
+                device, problem.Shape, packed, stride, segments, bounds, packed + width, packed + width + problem.KvWidth, stride,
+                output.Pointer, width, logSumExp.Pointer);
             Attention.Backward(
                 device,
                 problem.Shape,
                 packed,
                 stride,
                 segments,
-                count,
+                bounds,
+                packed + width,
+                packed + width + problem.KvWidth,
                 stride,
                 output.Pointer,
                 problem.GradOutput.Pointer,
@@ -282,7 +286,9 @@ public unsafe class AttentionTests
             var segment = stackalloc AttentionSegment[1];
             *segment = new() { QueryCount = queries, KeyCount = keys };
             return Assert.ThrowsAny<ArgumentException>(
-                () => Attention.Forward(device, shape, null, stride, segment, 1, DType.F32, stride, null, stride, null)).Message;
+                () => Attention.Forward(
+                    device, shape, null, stride, segment, new AttentionBounds(1, queries, queries, keys), null, null, stride, null, stride,
+                    null)).Message;
         }
     }
 

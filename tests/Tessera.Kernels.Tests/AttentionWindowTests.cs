@@ -116,11 +116,13 @@ public unsafe class AttentionWindowTests
         using var device = new CpuDevice(2);
         using var problem = new AttentionProblem(new(4, 2, 16) { Window = 70 }, [(2, 300), (1, 200)], DType.F32);
         var (clean, cleanSums) = problem.Forward(device);
-        foreach (var segment in problem.Segments)
+        for (int s = 0; s < problem.Segments.Length; s++)
         {
+            var segment = problem.Segments[s];
+            var (keys, values) = problem.RowZero(s);
             int unread = (segment.KeyCount - segment.QueryCount - 69) / AttentionSegment.PagePositions * AttentionSegment.PagePositions;
-            new Span<float>((void*)segment.Keys, unread * problem.KvWidth).Fill(float.NaN);
-            new Span<float>((void*)segment.Values, unread * problem.KvWidth).Fill(float.NaN);
+            new Span<float>((void*)keys, unread * problem.KvWidth).Fill(float.NaN);
+            new Span<float>((void*)values, unread * problem.KvWidth).Fill(float.NaN);
         }
 
         var (output, logSums) = problem.Forward(device);

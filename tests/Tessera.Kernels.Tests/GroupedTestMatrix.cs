@@ -18,7 +18,7 @@ public sealed unsafe class GroupedTestMatrix : IDisposable
         _block = (byte*)NativeMemory.AlignedAlloc((nuint)(_bytes + (2 * Guard)), 64);
         NativeMemory.Fill(_block, (nuint)(_bytes + (2 * Guard)), GuardByte);
         View = new MatrixView((nint)(_block + Guard), type, rows, columns);
-        GroupedMatrix.ClearLastTile(View);
+        GroupedMatrix.ClearLastTile(HostMemory.Instance, View);
     }
 
     public MatrixView View { get; }

@@ -103,8 +103,13 @@ public sealed unsafe class LargeOutputTests : IDisposable
     {
         float* keys = Filled(Tokens), values = Filled(Tokens);
         AssertParts(
-            (device, from, rows, y) => KeyValueStore.Append(
-                device, keys + (from * Width), values + (from * Width), Width, rows, type, y[0], y[1], Width, Width),
+            (device, from, rows, y) =>
+            {
+                var segment = new AttentionSegment { QueryCount = rows, KeyCount = rows };
+                KeyValueStore.Append(
+                    device, keys + (from * Width), values + (from * Width), Width, &segment, new AttentionBounds(1, rows, rows, rows),
+                    new Elements(y[0], type), new Elements(y[1], type), Width, Width);
+            },
             Width * type.Bytes(), Width * type.Bytes());
     }
 

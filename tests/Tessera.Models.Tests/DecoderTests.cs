@@ -153,7 +153,7 @@ public sealed unsafe class DecoderTests : IDisposable
         float[][] result =
         [
             new Span<float>(losses, ids.Length).ToArray(),
-            .. model.Parameters.Select(parameter => new Span<float>(parameter.Gradient, (int)parameter.Count).ToArray()),
+            .. model.Parameters.Select(parameter => new Span<float>(parameter.Gradient.Floats, (int)parameter.Count).ToArray()),
         ];
         foreach (var parameter in model.Parameters)
         {

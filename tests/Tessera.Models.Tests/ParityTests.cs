@@ -95,7 +95,7 @@ public sealed unsafe class ParityTests
         Assert.Equal(ParityFixture.ReadFloats(reference, "loss")[0], loss, 1e-5);
         foreach (var slice in WeightMap.Slices(model))
         {
-            float* first = slice.Parameter.Gradient + ((long)slice.RowStart * slice.Parameter.Columns);
+            float* first = slice.Parameter.Gradient.Floats + ((long)slice.RowStart * slice.Parameter.Columns);
             double error = Errors.RelativeL2(
                 new ReadOnlySpan<float>(first, slice.Rows * slice.Parameter.Columns),
                 ParityFixture.ReadFloats(reference, "grad." + slice.Name).AsSpan());

@@ -106,7 +106,7 @@ internal static unsafe class SmallModel
         return Copy(executor.Linear(model.Forward(executor, StepBatch.Single(arena, ids)), model.Head));
     }
 
-    public static float[] Copy(Tensor tensor) => new Span<float>(tensor.Data, (int)tensor.Count).ToArray();
+    public static float[] Copy(Tensor tensor) => new Span<float>(tensor.Data.Floats, (int)tensor.Count).ToArray();
 
     public static byte[] Bytes(Parameter parameter) => new Span<byte>((void*)parameter.Address, (int)parameter.Bytes).ToArray();
 

@@ -79,7 +79,7 @@ internal sealed unsafe class GradientProbe : IDisposable
         var outputs = program(new Executor(Device, _activations, _tape));
         for (int i = 0; i < outputs.Length; i++)
         {
-            float* gradient = _tape.GradientOf(outputs[i]);
+            float* gradient = _tape.GradientOf(outputs[i]).Floats;
             var random = new CounterRandom(77, (ulong)i);
             for (long j = 0; j < outputs[i].Count; j++)
             {
@@ -107,7 +107,7 @@ internal sealed unsafe class GradientProbe : IDisposable
                 differences[i] = (above - below) / ((value + Step) - (double)(value - Step));
             }
 
-            Errors.AssertClose(new ReadOnlySpan<float>(parameter.Gradient, differences.Length), differences, Bound, parameter.Name);
+            Errors.AssertClose(new ReadOnlySpan<float>(parameter.Gradient.Floats, differences.Length), differences, Bound, parameter.Name);
         }
     }
 
@@ -129,7 +129,7 @@ internal sealed unsafe class GradientProbe : IDisposable
             var random = new CounterRandom(77, (ulong)i);
             for (long j = 0; j < outputs[i].Count; j++)
             {
-                loss += (double)random.NextGaussian() * outputs[i].Data[j];
+                loss += (double)random.NextGaussian() * outputs[i].Data.Floats[j];
             }
         }
 

@@ -160,7 +160,7 @@ public sealed unsafe class OperationGradientTests
             var qkv = executor.Linear(probe.Input(executor, table), projection);
             return [Attend(executor, executor.FinishQkv(qkv, shape, parts, positions, rope), shape, 5)];
         });
-        Assert.True(parts.QueryGain!.Gradient is null);
+        Assert.False(parts.QueryGain!.Gradient.Exists);
     }
 
     [Theory]
@@ -250,28 +250,26 @@ public sealed unsafe class OperationGradientTests
         var gain = probe.Weight(1, 8, trained: false);
         var weight = probe.Weight(6, 8, trained: false);
         probe.Verify(executor => [executor.Linear(executor.RmsNorm(probe.Input(executor, table), gain, Epsilon), weight)]);
-        Assert.True(weight.Gradient is null && gain.Gradient is null);
+        Assert.False(weight.Gradient.Exists || gain.Gradient.Exists);
     }
 
     private static Tensor Attend(Executor executor, Tensor qkv, AttentionShape shape, params ReadOnlySpan<int> lengths)
     {
         var segments = (AttentionSegment*)executor.Arena.Allocate(lengths.Length * sizeof(AttentionSegment));
         int start = 0;
-        int keys = shape.Heads * shape.HeadDim;
         for (int i = 0; i < lengths.Length; i++)
         {
-            float* row = qkv.Data + ((long)start * qkv.Columns) + keys;
             segments[i] = new AttentionSegment
             {
                 QueryStart = start,
                 QueryCount = lengths[i],
                 KeyCount = lengths[i],
-                Keys = (nint)row,
-                Values = (nint)(row + (shape.KvHeads * shape.HeadDim)),
+                KeyStart = start,
             };
             start += lengths[i];
         }
 
-        return executor.Attention(qkv, shape, segments, lengths.Length, DType.F32, qkv.Columns);
+        var bounds = AttentionBounds.Of(new ReadOnlySpan<AttentionSegment>(segments, lengths.Length));
+        return executor.Attention(qkv, shape, segments, bounds);
     }
 }

@@ -116,10 +116,10 @@ public sealed unsafe class PackedWeightsTests : IDisposable
         var random = new CounterRandom(6, 1);
         for (int i = 0; i < input.Count; i++)
         {
-            input.Data[i] = random.NextGaussian();
+            input.Data.Floats[i] = random.NextGaussian();
         }
 
         var output = executor.Linear(input, weight);
-        return new ReadOnlySpan<float>(output.Data, (int)output.Count).ToArray();
+        return new ReadOnlySpan<float>(output.Data.Floats, (int)output.Count).ToArray();
     }
 }

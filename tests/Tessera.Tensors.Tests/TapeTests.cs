@@ -40,11 +40,11 @@ public sealed unsafe class TapeTests
         var table = probe.Weight(3, 4);
         Tensor[] Run(Executor executor) => [probe.Input(executor, table)];
         probe.Differentiate(Run);
-        float[] once = new Span<float>(table.Gradient, 12).ToArray();
+        float[] once = new Span<float>(table.Gradient.Floats, 12).ToArray();
         probe.Differentiate(Run, clear: false);
-        Assert.Equal(once.Select(value => 2 * value), new Span<float>(table.Gradient, 12).ToArray());
+        Assert.Equal(once.Select(value => 2 * value), new Span<float>(table.Gradient.Floats, 12).ToArray());
         table.ClearGradient();
-        Assert.All(new Span<float>(table.Gradient, 12).ToArray(), value => Assert.Equal(0f, value));
+        Assert.All(new Span<float>(table.Gradient.Floats, 12).ToArray(), value => Assert.Equal(0f, value));
     }
 
     [Fact]
@@ -118,11 +118,11 @@ public sealed unsafe class TapeTests
             var (sum, normalised) = executor.AddRmsNorm(residual, branch, gains[1], 1e-5f);
             Tensor[] outputs = [sum, normalised, residual];
             addresses.AddRange(outputs.Select(tensor => tensor.Address));
-            addresses.AddRange(outputs.Select(tensor => (nint)executor.Tape!.GradientOf(tensor)));
+            addresses.AddRange(outputs.Select(tensor => executor.Tape!.GradientOf(tensor).Address));
             return outputs;
         }, addresses);
     }
 
     private static float[][] Gradients(GradientProbe probe) =>
-        [.. probe.Trained.Select(parameter => new Span<float>(parameter.Gradient, (int)parameter.Count).ToArray())];
+        [.. probe.Trained.Select(parameter => new Span<float>(parameter.Gradient.Floats, (int)parameter.Count).ToArray())];
 }

@@ -101,7 +101,7 @@ public sealed unsafe class ObjectiveTests : IDisposable
         var loss = objective.Accumulate(batch, batch.WeightSum);
         Assert.Equal(0, loss.Divergence);
         Assert.Equal(0, loss.Cosine, 1e-7);
-        Assert.All(student.Parameters, p => Assert.True(new Span<float>(p.Gradient, (int)p.Count).ToArray().Max(Math.Abs) < 1e-5f));
+        Assert.All(student.Parameters, p => Assert.True(new Span<float>(p.Gradient.Floats, (int)p.Count).ToArray().Max(Math.Abs) < 1e-5f));
     }
 
     [Fact]
@@ -169,11 +169,11 @@ public sealed unsafe class ObjectiveTests : IDisposable
         var random = new CounterRandom(9, (ulong)parameter.Count);
         var gradients = new float[count];
         var slopes = new double[count];
-        double norm = Math.Sqrt(new Span<float>(parameter.Gradient, (int)parameter.Count).ToArray().Average(g => (double)g * g) * count);
+        double norm = Math.Sqrt(new Span<float>(parameter.Gradient.Floats, (int)parameter.Count).ToArray().Average(g => (double)g * g) * count);
         for (int i = 0; i < count; i++)
         {
             int element = random.Next((int)parameter.Count);
-            gradients[i] = parameter.Gradient[element];
+            gradients[i] = parameter.Gradient.Floats[element];
             slopes[i] = Slope(loss, s => parameter.Floats[element] += s * step) / step;
         }
 
@@ -186,7 +186,7 @@ public sealed unsafe class ObjectiveTests : IDisposable
     private static void AssertDirections(Decoder model, Func<double> loss)
     {
         Parameter[] parameters = [.. model.Parameters];
-        double gradientNorm = Math.Sqrt(parameters.Sum(p => new Span<float>(p.Gradient, (int)p.Count).ToArray().Sum(g => (double)g * g)));
+        double gradientNorm = Math.Sqrt(parameters.Sum(p => new Span<float>(p.Gradient.Floats, (int)p.Count).ToArray().Sum(g => (double)g * g)));
         long total = parameters.Sum(p => p.Count);
         float[][] originals = [.. parameters.Select(p => new Span<float>(p.Floats, (int)p.Count).ToArray())];
         for (ulong direction = 0; direction < 10; direction++)
@@ -199,7 +199,7 @@ public sealed unsafe class ObjectiveTests : IDisposable
                 steps[p] = new float[parameters[p].Count];
                 for (int i = 0; i < steps[p].Length; i++)
                 {
-                    double g = parameters[p].Gradient[i];
+                    double g = parameters[p].Gradient.Floats[i];
                     double v = (g / gradientNorm) + (random.NextGaussian() / Math.Sqrt(total));
                     steps[p][i] = (float)(v * 0.01);
                     expected += g * v;

@@ -83,8 +83,8 @@ public sealed unsafe class TrainerTests : IDisposable
                 var random = new CounterRandom((ulong)step, (ulong)index);
                 for (int i = 0; i < parameter.Count; i++)
                 {
-                    parameter.Gradient[i] = random.NextGaussian() * 0.03f;
-                    squares += (double)parameter.Gradient[i] * parameter.Gradient[i];
+                    parameter.Gradient.Floats[i] = random.NextGaussian() * 0.03f;
+                    squares += (double)parameter.Gradient.Floats[i] * parameter.Gradient.Floats[i];
                 }
             }
 
@@ -203,7 +203,7 @@ public sealed unsafe class TrainerTests : IDisposable
     public void Dispose() => _device.Dispose();
 
     private static float[][] Gradients(Decoder model) =>
-        [.. model.Parameters.Select(p => new Span<float>(p.Gradient, (int)p.Count).ToArray())];
+        [.. model.Parameters.Select(p => new Span<float>(p.Gradient.Floats, (int)p.Count).ToArray())];
 
     /// <summary>Loshchilov and Hutter's update of one parameter, element by element in double.</summary>
     private sealed class ScalarAdamW(Tensors.Parameter parameter, TrainingSettings settings)
@@ -218,7 +218,7 @@ public sealed unsafe class TrainerTests : IDisposable
             double decay = parameter.Rows > 1 ? settings.WeightDecay : 0;
             for (int i = 0; i < _values.Length; i++)
             {
-                double g = scale * parameter.Gradient[i];
+                double g = scale * parameter.Gradient.Floats[i];
                 _first[i] = (settings.Beta1 * _first[i]) + ((1 - settings.Beta1) * g);
                 _second[i] = (settings.Beta2 * _second[i]) + ((1 - settings.Beta2) * g * g);
                 double mean = _first[i] / (1 - Math.Pow(settings.Beta1, step));

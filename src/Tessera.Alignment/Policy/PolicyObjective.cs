@@ -54,14 +54,15 @@ public sealed unsafe class PolicyObjective(Device device, RecomputeLevel recompu
     public void LogProbs(Decoder model, PolicyBatch batch, Span<float> logProbs)
     {
         _activations.Reset();
+        _losses.Reset();
+        LinearCrossEntropy.CheckTargets(batch.Targets, batch.IsResponse, model.Head.Rows);
         var hidden = model.Forward(
             new Executor(device, _activations, null), StepBatch.Packed(_activations, batch.Ids, batch.Lengths));
-        fixed (int* targets = batch.Targets)
-        fixed (float* weights = batch.IsResponse, output = logProbs)
-        {
-            LinearLogProb.Run(
-                device, hidden.Data, model.Head.View, targets, weights, 1f, output, null, hidden.Rows, hidden.Columns, model.Head.Rows);
-        }
+        float* output = _losses.Floats(hidden.Rows);
+        LinearLogProb.Run(
+            device, hidden.Data, model.Head.View, Uploaded<int>(batch.Targets), Uploaded<float>(batch.IsResponse), 1f, output, null,
+            hidden.Rows, hidden.Columns, model.Head.Rows);
+        device.Download((nint)output, logProbs[..hidden.Rows]);
     }
 
     /// <summary>
@@ -73,6 +74,7 @@ public sealed unsafe class PolicyObjective(Device device, RecomputeLevel recompu
         _activations.Reset();
         _losses.Reset();
         _tape.Reset();
+        LinearCrossEntropy.CheckTargets(batch.Targets, batch.Weights, policy.Head.Rows);
         var hidden = policy.Forward(
             new Executor(device, _activations, _tape), StepBatch.Packed(_activations, batch.Ids, batch.Lengths));
         int rows = hidden.Rows;
@@ -84,25 +86,19 @@ public sealed unsafe class PolicyObjective(Device device, RecomputeLevel recompu
             Kl = _losses.Floats(rows),
             Clip = (PolicyClip*)_losses.Allocate(rows * sizeof(PolicyClip)),
         };
-        fixed (int* targets = batch.Targets)
-        fixed (float* weights = batch.Weights, advantages = batch.Advantages, old = batch.OldLogProbs,
-            reference = batch.ReferenceLogProbs, corrections = batch.Corrections)
+        var tokens = new PolicyTokens
         {
-            var tokens = new PolicyTokens
-            {
-                Targets = targets,
-                Weights = weights,
-                Advantages = advantages,
-                OldLogProb = old,
-                ReferenceLogProb = reference,
-                Correction = corrections,
-            };
-            var head = policy.Head;
-            LinearPolicy.Run(
-                device, hidden.Data, head.View, tokens, settings, results, hidden.Node >= 0 ? _tape.GradientOf(hidden) : null,
-                head.Gradient, rows, hidden.Columns, head.Rows, (float)(1 / normaliser));
-        }
-
+            Targets = Uploaded<int>(batch.Targets),
+            Weights = Uploaded<float>(batch.Weights),
+            Advantages = Uploaded<float>(batch.Advantages),
+            OldLogProb = Uploaded<float>(batch.OldLogProbs),
+            ReferenceLogProb = Uploaded<float>(batch.ReferenceLogProbs),
+            Correction = Uploaded<float>(batch.Corrections),
+        };
+        var head = policy.Head;
+        LinearPolicy.Run(
+            device, hidden.Data, head.View, tokens, settings, results, hidden.Node >= 0 ? _tape.GradientOf(hidden) : default,
+            head.Gradient, rows, hidden.Columns, head.Rows, (float)(1 / normaliser));
         _tape.Backward();
         return Sum(batch, results);
     }
@@ -115,21 +111,47 @@ public sealed unsafe class PolicyObjective(Device device, RecomputeLevel recompu
         _activations.Dispose();
     }
 
-    private static PolicySums Sum(PolicyBatch batch, in PolicyResults results)
+    /// <summary>An array in the device's memory; null for one that is empty or not there.</summary>
+    private T* Uploaded<T>(T[]? values)
+        where T : unmanaged
     {
+        if (values is null or [])
+        {
+            return null;
+        }
+
+        nint room = _losses.Allocate((long)values.Length * sizeof(T));
+        device.Upload<T>(values, room);
+        return (T*)room;
+    }
+
+    private T[] Downloaded<T>(T* values, int count)
+        where T : unmanaged
+    {
+        var result = new T[count];
+        device.Download((nint)values, result.AsSpan());
+        return result;
+    }
+
+    private PolicySums Sum(PolicyBatch batch, in PolicyResults results)
+    {
+        int rows = batch.Ids.Length;
+        float[] losses = Downloaded(results.Loss, rows), logProbs = Downloaded(results.LogProb, rows);
+        float[] entropies = Downloaded(results.Entropy, rows), divergences = Downloaded(results.Kl, rows);
+        var clips = Downloaded(results.Clip, rows);
         var sums = default(PolicySums);
-        for (int t = 0; t < batch.Ids.Length; t++)
+        for (int t = 0; t < rows; t++)
         {
             if (batch.Weights[t] == 0)
             {
                 continue;
             }
 
-            var clip = results.Clip[t];
+            var clip = clips[t];
             sums += new PolicySums(
-                (double)batch.Weights[t] * results.Loss[t], 1, results.Entropy[t], results.Kl[t], clip == PolicyClip.Low ? 1 : 0,
+                (double)batch.Weights[t] * losses[t], 1, entropies[t], divergences[t], clip == PolicyClip.Low ? 1 : 0,
                 clip == PolicyClip.High ? 1 : 0, clip == PolicyClip.Dual ? 1 : 0,
-                Math.Exp((double)results.LogProb[t] - batch.OldLogProbs[t]));
+                Math.Exp((double)logProbs[t] - batch.OldLogProbs[t]));
         }
 
         return sums;

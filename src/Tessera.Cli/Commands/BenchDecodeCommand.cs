@@ -38,7 +38,7 @@ internal static class BenchDecodeCommand
                 OptionChecks.AtLeast(result, batch, 1), OptionChecks.AtLeast(result, input, 1), OptionChecks.AtLeast(result, output, 1),
                 storage == DType.F32 ? DType.F32 : DType.BF16, device.Workers.Count);
             int count = OptionChecks.AtLeast(result, rounds, 1);
-            using var decoder = ModelSource.Open(result.GetValue(model)!).Load(storage);
+            using var decoder = ModelSource.Open(result.GetValue(model)!).Load(storage, device);
             if (scenario.Positions > decoder.Configuration.MaxPositions)
             {
                 throw new ArgumentException(

@@ -48,7 +48,7 @@ internal sealed class ChatOptions
         Decoder? model = null;
         try
         {
-            model = source.Load(type);
+            model = source.Load(type, device);
             var settings = new EngineSettings
             {
                 CacheType = SharedOptions.CacheType(type),

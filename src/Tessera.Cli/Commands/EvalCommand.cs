@@ -92,7 +92,7 @@ internal static class EvalCommand
     {
         var type = SharedOptions.ParseDataType(result.GetValue(options.DataType)!);
         var tokenizer = source.RequireTokenizer("eval");
-        using var model = source.Load(type);
+        using var model = source.Load(type, device);
         using var generator = new Generator(
             device, model, EngineSettings.Throughput with
             {

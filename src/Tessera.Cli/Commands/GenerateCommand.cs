@@ -55,7 +55,7 @@ internal static class GenerateCommand
         bool streams = idFile is null && !result.GetValue(options.Json);
         var type = SharedOptions.ParseDataType(result.GetValue(options.DataType)!);
         using var device = Tessera.Devices.Device.Open(result.GetValue(options.Device)!, threads);
-        using var model = source.Load(type);
+        using var model = source.Load(type, device);
         using var generator = new Generator(device, model, new EngineSettings { CacheType = SharedOptions.CacheType(type) });
         var watch = Stopwatch.StartNew();
         var outputs = Continue(generator, tokenizer, prompts, settings, stops, streams);

@@ -34,23 +34,23 @@ internal static class LogitsCommand
                 throw new ArgumentException("--gradients needs --dtype f32");
             }
 
-            using var decoder = ModelSource.Open(result.GetValue(model)!).Load(storage);
+            using var decoder = ModelSource.Open(result.GetValue(model)!).Load(storage, opened);
             Run(opened, decoder, result.GetValue(input)!, result.GetValue(output)!, result.GetValue(gradients));
         });
         return command;
     }
 
-    private static unsafe void Run(Device device, Decoder model, string input, string output, bool withGradients)
+    private static void Run(Device device, Decoder model, string input, string output, bool withGradients)
     {
         var (ids, rows, columns) = ReadIds(input, model.Configuration.VocabularySize);
-        using var arena = new Arena("logits");
+        using var arena = device.CreateArena("logits");
         int vocabulary = model.Configuration.VocabularySize;
         var tensors = new List<TensorToWrite>();
         var executor = new Executor(device, arena, null);
         int[] lengths = [.. Enumerable.Repeat(columns, rows)];
         var hidden = model.Forward(executor, StepBatch.Packed(arena, ids, lengths));
-        var logits = executor.Linear(hidden, model.Head);
-        tensors.Add(new TensorToWrite("logits", DType.F32, [rows, columns, vocabulary], logits.Address));
+        var logits = executor.Logits(hidden, model.Head);
+        tensors.Add(new TensorToWrite("logits", DType.F32, [rows, columns, vocabulary], logits.Address) { Memory = device.Memory });
         if (!withGradients)
         {
             SafetensorsWriter.Write(output, tensors);
@@ -62,13 +62,17 @@ internal static class LogitsCommand
         using var optimizer = new Optimizer(device, model.Parameters);
         using var objective = new Objective(device, model, ObjectiveWeights.LanguageModelling);
         var loss = objective.Accumulate(batch, batch.WeightSum);
-        float* lossValue = arena.Floats(1);
-        *lossValue = (float)loss.CrossEntropy;
-        tensors.Add(new TensorToWrite("loss", DType.F32, [1], (nint)lossValue));
+        nint lossValue = arena.Allocate(sizeof(float));
+        device.Upload<float>([(float)loss.CrossEntropy], lossValue);
+        tensors.Add(new TensorToWrite("loss", DType.F32, [1], lossValue) { Memory = device.Memory });
         foreach (var slice in WeightMap.Slices(model))
         {
-            nint gradient = (nint)(slice.Parameter.Gradient + ((long)slice.RowStart * slice.Parameter.Columns));
-            tensors.Add(new TensorToWrite("grad." + slice.Name, DType.F32, slice.Shape, gradient));
+            var gradient = slice.Parameter.Gradient + ((long)slice.RowStart * slice.Parameter.Columns);
+            tensors.Add(new TensorToWrite("grad." + slice.Name, DType.F32, slice.Shape, gradient.Address)
+            {
+                Source = gradient.Type,
+                Memory = device.Memory,
+            });
         }
 
         SafetensorsWriter.Write(output, tensors);

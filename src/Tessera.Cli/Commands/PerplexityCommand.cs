@@ -49,7 +49,7 @@ internal static class PerplexityCommand
         }
 
         using var device = Tessera.Devices.Device.Open(result.GetValue(options.Device)!, threads);
-        using var model = source.Load(SharedOptions.ParseDataType(result.GetValue(options.DataType)!));
+        using var model = source.Load(SharedOptions.ParseDataType(result.GetValue(options.DataType)!), device);
         using var scorer = new LikelihoodScorer(device, model, window, stride);
         using var progress = new ProgressReporter(
             Console.Error, new ProgressOptions { Label = "perplexity", Unit = "tokens", Total = documents.Sum(d => d.Ids.Length - 1L) });

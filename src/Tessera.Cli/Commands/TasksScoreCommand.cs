@@ -35,7 +35,7 @@ internal static class TasksScoreCommand
             var storage = SharedOptions.ParseDataType(result.GetValue(type)!);
             var tokenizer = source.RequireTokenizer("tasks score");
             using var opened = Tessera.Devices.Device.Open(result.GetValue(device)!, workers);
-            using var decoder = source.Load(storage);
+            using var decoder = source.Load(storage, opened);
             using var generator = new Generator(opened, decoder, EngineSettings.Throughput with { CacheType = SharedOptions.CacheType(storage) });
             using var log = result.GetValue(samples) is { } path ? new StreamWriter(path) : null;
             using var progress = new ProgressReporter(Console.Error, new ProgressOptions { Label = "tasks", Unit = "problems", Total = wanted });

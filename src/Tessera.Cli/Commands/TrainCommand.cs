@@ -61,8 +61,8 @@ internal static class TrainCommand
         var tokenizer = model.RequireTokenizer("training");
         TrainingMemory.Check(
             device, model.Configuration, settings, weights, teacherFolder is null ? null : ModelSource.Open(teacherFolder).Configuration, layerMap);
-        using var student = ModelFolder.Load(source, DType.F32);
-        using var teacher = teacherFolder is null ? null : ModelFolder.Load(teacherFolder, DType.F32);
+        using var student = ModelFolder.Load(source, DType.F32, device);
+        using var teacher = teacherFolder is null ? null : ModelFolder.Load(teacherFolder, DType.F32, device);
         var shape = new TrainingShape(settings.BatchTokens, settings.MaxLength, Math.Max(0, result.GetValue(options.ValidationTokens)));
         var data = plan.Data(new TrainingContext(model, tokenizer, shape, result.GetValue(options.Seed)));
         using var trainer = new Trainer(device, student, settings, weights, data.Documents, teacher, layerMap);

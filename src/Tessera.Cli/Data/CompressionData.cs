@@ -71,7 +71,7 @@ internal static class CompressionData
             throw new ArgumentException("give either --text FILE… or --tasks all|NAMES to calibrate on");
         }
 
-        var parent = ModelFolder.Load(folder, DType.F32);
+        var parent = ModelFolder.Load(folder, DType.F32, device);
         try
         {
             var streams = options.Tasks is null ? FromText(parent, tokenizer, options) : FromTasks(parent, tokenizer, options);

@@ -71,14 +71,17 @@ internal sealed class ModelSource
             : throw new ArgumentException($"model '{name}': expected a folder, a .gguf file, hf:org/name, a config.json or random:CONFIG.json");
     }
 
-    public Decoder Load(DType type)
+    /// <summary>The weights.</summary>
+    /// <param name="type">Storage of matrices.</param>
+    /// <param name="device">Whose memory takes them; null for the processor's.</param>
+    public Decoder Load(DType type, Device? device = null)
     {
         if (!IsRandom)
         {
-            return ModelFolder.Load(Folder, type);
+            return ModelFolder.Load(Folder, type, device);
         }
 
-        var model = Decoder.Allocate(Configuration, type);
+        var model = Decoder.Allocate(Configuration, type, device);
         ModelInitializer.Fill(model, RandomSeed);
         return model;
     }

@@ -23,7 +23,7 @@ public sealed unsafe class BatchEngine : IDisposable
     private readonly Scheduler _scheduler;
     private readonly KeyValueCache _cache;
     private readonly PackedWeights _packed;
-    private readonly Arena _arena = new("generation");
+    private readonly Arena _arena;
     private readonly Dictionary<long, EngineSequence> _sequences = [];
     private readonly List<TokenEvent> _cancelled = [];
     private readonly int _slots;
@@ -47,8 +47,10 @@ public sealed unsafe class BatchEngine : IDisposable
         Capacity = (int)Math.Min(model.Configuration.MaxPositions, (long)pages * KeyValueCache.PagePositions);
         _scheduler = new Scheduler(
             settings.MaxRunning, settings.StepTokens, settings.ChunkTokens, pages, KeyValueCache.PagePositions);
-        _cache = KeyValueCache.Shared(model.Configuration, settings.MaxRunning, Capacity, pages, settings.CacheType);
-        _packed = new PackedWeights(model.Multipliers, settings.PackedWeightBytes);
+        _arena = device.CreateArena("generation");
+        _cache = KeyValueCache.Shared(
+            model.Configuration, settings.MaxRunning, Capacity, pages, settings.CacheType, device.Memory);
+        _packed = new PackedWeights(model.Multipliers, device.ReadsPackedWeights ? settings.PackedWeightBytes : 0);
     }
 
     /// <summary>Most positions of a sequence: the model's, or what all pages hold.</summary>
@@ -110,16 +112,9 @@ public sealed unsafe class BatchEngine : IDisposable
         var logits = Forward(parts);
         Scheduler.Complete(parts);
         _steps++;
-        int row = 0;
-        foreach (var part in parts)
+        if (logits.Exists)
         {
-            var sequence = _sequences[part.Sequence.Id];
-            if (part.Sequence.Computed < part.Sequence.Tokens)
-            {
-                continue;
-            }
-
-            events.Add(Choose(sequence, logits.Data + ((long)row++ * logits.Columns), logits.Columns));
+            _arena.Memory.Read(logits.Address, logits.Bytes, rows => Choose(parts, (float*)rows, logits.Columns, events));
         }
 
         return events;
@@ -171,15 +166,20 @@ public sealed unsafe class BatchEngine : IDisposable
             return default;
         }
 
-        var last = executor.Allocate(choosing.Count, hidden.Columns);
-        for (int i = 0; i < choosing.Count; i++)
-        {
-            NativeMemory.Copy(
-                hidden.Data + ((long)choosing[i] * hidden.Columns), last.Data + ((long)i * hidden.Columns),
-                (nuint)hidden.Columns * sizeof(float));
-        }
+        return executor.Logits(executor.Gather(hidden, CollectionsMarshal.AsSpan(choosing)), _model.Head);
+    }
 
-        return executor.Linear(last, _model.Head);
+    /// <summary>Chooses a token for every sequence that is computed to its end; their logits follow each other.</summary>
+    private void Choose(List<StepPart> parts, float* logits, int vocabulary, List<TokenEvent> events)
+    {
+        foreach (var part in parts)
+        {
+            if (part.Sequence.Computed == part.Sequence.Tokens)
+            {
+                events.Add(Choose(_sequences[part.Sequence.Id], logits, vocabulary));
+                logits += vocabulary;
+            }
+        }
     }
 
     private TokenEvent Choose(EngineSequence sequence, float* logits, int vocabulary)

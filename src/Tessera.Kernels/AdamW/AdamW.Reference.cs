@@ -1,8 +1,10 @@
+using Tessera.Devices;
+
 namespace Tessera.Kernels;
 
 public static unsafe partial class AdamW
 {
-    /// <summary>The formula of <see cref="Step"/> in double.</summary>
+    /// <summary>The formula of <see cref="Step(Device, ReadOnlySpan{AdamWTensor}, in AdamWSettings)"/> in double.</summary>
     public static void ReferenceStep(
         Span<double> parameter, ReadOnlySpan<double> gradient, Span<double> firstMoment, Span<double> secondMoment,
         in AdamWSettings settings)

@@ -6,7 +6,7 @@ namespace Tessera.Kernels;
 /// <remarks>
 /// g' = scale·g; m += (1 − β1)(g' − m); v = β2·v + (1 − β2)·g'²;
 /// p = (1 − lr·λ)·p − lr / (1 − β1^t) · m / (√v / √(1 − β2^t) + ε).
-/// Shapes: all [count] f32, dense. Scalars are computed in double, once a call.
+/// Shapes: all [count] f32, dense; a working copy is bf16 and gets the rounding of the new p to nearest. Scalars are computed in double, once a call.
 /// Error: relative L2 of moments and of the change of p at most 1e-6 beside the rounding of p itself.
 /// Determinism: bitwise, independent of thread count; every element for itself.
 /// Cost: 28 bytes per element.
@@ -14,7 +14,22 @@ namespace Tessera.Kernels;
 /// </remarks>
 public static unsafe partial class AdamW
 {
-    /// <summary>One step.</summary>
+    /// <summary>One step of several tensors.</summary>
+    /// <param name="device">Where to run.</param>
+    /// <param name="tensors">The parameters with their gradients and moments.</param>
+    /// <param name="settings">The numbers of this step.</param>
+    /// <exception cref="ArgumentException">The step is below 1 or a decay is outside [0, 1).</exception>
+    public static void Step(Device device, ReadOnlySpan<AdamWTensor> tensors, in AdamWSettings settings)
+    {
+        using var scope = CpuDevice.Enter(device);
+        Check(settings);
+        foreach (ref readonly var tensor in tensors)
+        {
+            Step(scope.Processor, tensor, settings);
+        }
+    }
+
+    /// <summary>One step of one tensor.</summary>
     /// <param name="device">Where to run.</param>
     /// <param name="parameter">[count], updated.</param>
     /// <param name="gradient">[count], read only.</param>
@@ -24,30 +39,47 @@ public static unsafe partial class AdamW
     /// <param name="settings">The numbers of this step.</param>
     /// <exception cref="ArgumentException">The step is below 1 or a decay is outside [0, 1).</exception>
     public static void Step(
-        Device device, float* parameter, float* gradient, float* firstMoment, float* secondMoment, long count, in AdamWSettings settings)
+        Device device, Elements parameter, Elements gradient, Elements firstMoment, Elements secondMoment, long count,
+        in AdamWSettings settings)
     {
-        var cpu = CpuDevice.From(device);
-        ArgumentOutOfRangeException.ThrowIfNegative(count);
-        Check(settings);
+        var tensor = new AdamWTensor
+        {
+            Parameter = parameter,
+            Gradient = gradient,
+            FirstMoment = firstMoment,
+            SecondMoment = secondMoment,
+            Count = count,
+            Decays = true,
+        };
+        Step(device, [tensor], settings);
+    }
+
+    private static void Step(CpuDevice cpu, in AdamWTensor tensor, in AdamWSettings settings)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(tensor.Count);
         double correction1 = 1.0 - Math.Pow(settings.Beta1, settings.Step);
         double correction2 = 1.0 - Math.Pow(settings.Beta2, settings.Step);
         var arguments = new Arguments
         {
-            Parameter = parameter,
-            Gradient = gradient,
-            First = firstMoment,
-            Second = secondMoment,
-            Count = count,
+            Parameter = tensor.Parameter.Floats,
+            Gradient = tensor.Gradient.Floats,
+            First = tensor.FirstMoment.Floats,
+            Second = tensor.SecondMoment.Floats,
+            Count = tensor.Count,
             GradientScale = (float)settings.GradientScale,
             OneMinusBeta1 = (float)(1.0 - settings.Beta1),
             Beta2 = (float)settings.Beta2,
             OneMinusBeta2 = (float)(1.0 - settings.Beta2),
-            Decay = (float)(settings.LearningRate * settings.WeightDecay),
+            Decay = (float)(settings.LearningRate * (tensor.Decays ? settings.WeightDecay : 0)),
             StepSize = (float)(settings.LearningRate / correction1),
             RootScale = (float)(1.0 / Math.Sqrt(correction2)),
             Epsilon = (float)settings.Epsilon,
         };
-        RowLaunch.Run(cpu, &Body, &arguments, count);
+        RowLaunch.Run(cpu, &Body, &arguments, tensor.Count);
+        if (tensor.Working.Exists)
+        {
+            Conversion.ToBf16(cpu, arguments.Parameter, (ushort*)tensor.Working.Address, tensor.Count);
+        }
     }
 
     private static void Check(in AdamWSettings settings)

@@ -24,6 +24,9 @@ public readonly record struct AdamWSettings
     /// <summary>Multiplies the gradient before anything else: the clip factor, or one over a loss scale.</summary>
     public double GradientScale { get; init; } = 1.0;
 
+    /// <summary>Seed of the stochastic rounding of masters in bf16; others do without.</summary>
+    public ulong Seed { get; init; }
+
     /// <summary>Settings with PyTorch's defaults.</summary>
     public AdamWSettings()
     {

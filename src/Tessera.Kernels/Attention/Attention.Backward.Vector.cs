@@ -18,8 +18,8 @@ public static unsafe partial class Attention
         int chunk = Math.Min(call->Schedule.LongestItem, Math.Max(1, RowsPerUnit / group));
         call->ChunkQueries = chunk;
         call->Rows = (long)chunk * group;
-        call->Keys = call->Schedule.LongestItem;
-        call->ScratchFloats = (call->Rows * ((3 * padded) + 32)) + (call->Keys * 2 * padded)
+        call->LongestKeys = call->Schedule.LongestItem;
+        call->ScratchFloats = (call->Rows * ((3 * padded) + 32)) + (call->LongestKeys * 2 * padded)
             + (4L * KeyTile * padded) + (2 * RowsPerGroup * KeyTile);
         long work = call->Schedule.Pairs * group * call->Shape.HeadDim;
         bool alone = call->Schedule.Count < 2 || work < WorkOfOneThread;
@@ -47,8 +47,8 @@ public static unsafe partial class Attention
         tiles.LogSums = tiles.GradQueries + (call->Rows * padded);
         tiles.Deltas = tiles.LogSums + (call->Rows * 16);
         tiles.GradKeys = tiles.Deltas + (call->Rows * 16);
-        tiles.GradValues = tiles.GradKeys + (call->Keys * padded);
-        tiles.KeyRows = tiles.GradValues + (call->Keys * padded);
+        tiles.GradValues = tiles.GradKeys + (call->LongestKeys * padded);
+        tiles.KeyRows = tiles.GradValues + (call->LongestKeys * padded);
         tiles.ValueRows = tiles.KeyRows + (KeyTile * padded);
         tiles.KeysTransposed = tiles.ValueRows + (KeyTile * padded);
         tiles.ValuesTransposed = tiles.KeysTransposed + (KeyTile * padded);
@@ -106,7 +106,7 @@ public static unsafe partial class Attention
         for (int tile = FirstTile(call->Shape, first); tile < keys; tile += KeyTile)
         {
             int count = Math.Min(KeyTile, keys - tile);
-            BackwardPack(call, segment, (tile * call->KeyValueStride) + ((long)kvHead * headDim), count, tiles);
+            BackwardPack(call, (segment.RowOf(tile) * call->KeyValueStride) + ((long)kvHead * headDim), count, tiles);
             int start = Math.Max(0, tile - first) * group;
             int end = QueriesSeeing(tile, count, first, queries, window) * group;
             for (int row = start; row < end; row += RowsPerGroup)
@@ -120,12 +120,11 @@ public static unsafe partial class Attention
         AttentionTiles.StoreHeads(tiles->GradQueries, padded, queries, group, headDim, &scale, 0, target, call->GradStride);
     }
 
-    private static void BackwardPack(BackwardCall* call, in AttentionSegment segment, long offset, int count, BackwardTiles* tiles)
+    private static void BackwardPack(BackwardCall* call, long offset, int count, BackwardTiles* tiles)
     {
         int headDim = call->Shape.HeadDim, padded = Padded(headDim);
-        nint bytes = (nint)(offset * sizeof(float));
-        AttentionTiles.Load(segment.Keys + bytes, DType.F32, call->KeyValueStride, count, headDim, padded, tiles->KeyRows);
-        AttentionTiles.Load(segment.Values + bytes, DType.F32, call->KeyValueStride, count, headDim, padded, tiles->ValueRows);
+        AttentionTiles.Load((nint)(call->Keys + offset), DType.F32, call->KeyValueStride, count, headDim, padded, tiles->KeyRows);
+        AttentionTiles.Load((nint)(call->Values + offset), DType.F32, call->KeyValueStride, count, headDim, padded, tiles->ValueRows);
         AttentionTiles.Transpose((nint)tiles->KeyRows, DType.F32, padded, count, padded, tiles->KeysTransposed);
         AttentionTiles.Transpose((nint)tiles->ValueRows, DType.F32, padded, count, padded, tiles->ValuesTransposed);
     }
@@ -288,6 +287,8 @@ public static unsafe partial class Attention
         public float* Queries;
         public long QueryStride;
         public AttentionSegment* Segments;
+        public float* Keys;
+        public float* Values;
         public long KeyValueStride;
         public float* Output;
         public float* GradOutput;
@@ -301,7 +302,7 @@ public static unsafe partial class Attention
         public float* Scratch;
         public long ScratchFloats;
         public long Rows;
-        public long Keys;
+        public long LongestKeys;
         public int ChunkQueries;
     }
 }

@@ -56,6 +56,8 @@ public static unsafe partial class Attention
         {
             float* queries = RowBench.Filled(arena, (long)sequences * queryWidth, 1);
             float* output = arena.Floats((long)sequences * queryWidth);
+            var keyStore = new Elements(RowBench.Filled(arena, sequences * cached, type, 2), type);
+            var valueStore = new Elements(RowBench.Filled(arena, sequences * cached, type, 3), type);
             var segments = (AttentionSegment*)arena.Allocate((long)sequences * sizeof(AttentionSegment));
             for (int s = 0; s < sequences; s++)
             {
@@ -64,12 +66,13 @@ public static unsafe partial class Attention
                     QueryStart = s,
                     QueryCount = 1,
                     KeyCount = keys,
-                    Keys = RowBench.Filled(arena, cached, type, 2),
-                    Values = RowBench.Filled(arena, cached, type, 3),
+                    KeyStart = (long)s * keys,
                 };
             }
 
-            return () => Forward(device, shape, queries, queryWidth, segments, sequences, type, width, output, queryWidth, null);
+            var bounds = new AttentionBounds(sequences, sequences, 1, keys);
+            return () => Forward(
+                device, shape, queries, queryWidth, segments, bounds, keyStore, valueStore, width, output, queryWidth, null);
         });
     }
 
@@ -77,7 +80,7 @@ public static unsafe partial class Attention
     private sealed class BenchBuffers
     {
         private readonly AttentionShape _shape;
-        private readonly int _documents;
+        private readonly AttentionBounds _bounds;
         private readonly float* _packed;
         private readonly float* _gradPacked;
         private readonly float* _output;
@@ -89,7 +92,7 @@ public static unsafe partial class Attention
         {
             long tokens = (long)documents * length;
             _shape = shape;
-            _documents = documents;
+            _bounds = new AttentionBounds(documents, (int)tokens, length, length);
             _packed = RowBench.Filled(arena, tokens * shape.PackedWidth, 1);
             _gradPacked = RowBench.Filled(arena, tokens * shape.PackedWidth, 2);
             _output = RowBench.Filled(arena, tokens * shape.Heads * shape.HeadDim, 3);
@@ -98,14 +101,12 @@ public static unsafe partial class Attention
             _segments = (AttentionSegment*)arena.Allocate((long)documents * sizeof(AttentionSegment));
             for (int d = 0; d < documents; d++)
             {
-                float* keys = _packed + ((long)d * length * shape.PackedWidth) + (shape.Heads * shape.HeadDim);
                 _segments[d] = new()
                 {
                     QueryStart = d * length,
                     QueryCount = length,
                     KeyCount = length,
-                    Keys = (nint)keys,
-                    Values = (nint)(keys + (shape.KvHeads * shape.HeadDim)),
+                    KeyStart = d * length,
                 };
             }
         }
@@ -117,8 +118,9 @@ public static unsafe partial class Attention
                 _packed,
                 _shape.PackedWidth,
                 _segments,
-                _documents,
-                DType.F32,
+                _bounds,
+                _packed + (_shape.Heads * _shape.HeadDim),
+                _packed + ((_shape.Heads + _shape.KvHeads) * _shape.HeadDim),
                 _shape.PackedWidth,
                 _output,
                 _shape.Heads * _shape.HeadDim,
@@ -133,7 +135,9 @@ public static unsafe partial class Attention
                 _packed,
                 _shape.PackedWidth,
                 _segments,
-                _documents,
+                _bounds,
+                _packed + (_shape.Heads * _shape.HeadDim),
+                _packed + ((_shape.Heads + _shape.KvHeads) * _shape.HeadDim),
                 _shape.PackedWidth,
                 _output,
                 _gradOutput,

@@ -90,7 +90,7 @@ public static unsafe partial class Attention
         {
             int count = Math.Min(KeyTile, keys - tile);
             long offset = (segment.RowOf(tile) * call->KeyValueStride) + keyOffset;
-            ForwardPack(call, segment, offset, count, rows, tiles);
+            ForwardPack(call, offset, count, rows, tiles);
             int start = Math.Max(0, tile - prefix) * group;
             int end = QueriesSeeing(tile, count, prefix, item->QueryCount, window) * group;
             for (int row = start; row < end; row += RowsPerGroup)
@@ -126,7 +126,7 @@ public static unsafe partial class Attention
         }
     }
 
-    private static void ForwardPack(ForwardCall* call, in AttentionSegment segment, long offset, int count, int rows, ForwardTiles* tiles)
+    private static void ForwardPack(ForwardCall* call, long offset, int count, int rows, ForwardTiles* tiles)
     {
         int headDim = call->Shape.HeadDim, padded = Padded(headDim);
         var type = call->KeyValueType;
@@ -135,22 +135,22 @@ public static unsafe partial class Attention
         bool whole = headDim == padded;
         if (whole)
         {
-            AttentionTiles.Transpose(segment.Keys + bytes, type, stride, count, padded, tiles->Transposed);
+            AttentionTiles.Transpose(call->Keys + bytes, type, stride, count, padded, tiles->Transposed);
         }
         else
         {
-            AttentionTiles.Load(segment.Keys + bytes, type, stride, count, headDim, padded, tiles->RowMajor);
+            AttentionTiles.Load(call->Keys + bytes, type, stride, count, headDim, padded, tiles->RowMajor);
             AttentionTiles.Transpose((nint)tiles->RowMajor, DType.F32, padded, count, padded, tiles->Transposed);
         }
 
         if (whole && type == DType.F32 && rows <= RowsReadInPlace)
         {
-            tiles->ValueRows = (float*)segment.Values + offset;
+            tiles->ValueRows = (float*)call->Values + offset;
             tiles->ValueStride = (nint)stride;
             return;
         }
 
-        AttentionTiles.Load(segment.Values + bytes, type, stride, count, headDim, padded, tiles->Values);
+        AttentionTiles.Load(call->Values + bytes, type, stride, count, headDim, padded, tiles->Values);
         tiles->ValueRows = tiles->Values;
         tiles->ValueStride = padded;
     }
@@ -300,6 +300,8 @@ public static unsafe partial class Attention
         public float* Queries;
         public long QueryStride;
         public AttentionSegment* Segments;
+        public nint Keys;
+        public nint Values;
         public DType KeyValueType;
         public long KeyValueStride;
         public float* Output;

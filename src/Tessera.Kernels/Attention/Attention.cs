@@ -22,9 +22,10 @@ public static unsafe partial class Attention
     /// <param name="shape">Heads and head dimension.</param>
     /// <param name="queries">Rotated queries, [tokens, H·E].</param>
     /// <param name="queryStride">Elements from one query row to the next.</param>
-    /// <param name="segments">The sequences of this step; their rows must not overlap.</param>
-    /// <param name="segmentCount">Number of sequences.</param>
-    /// <param name="keyValueType">f32 or bf16: how keys and values are stored.</param>
+    /// <param name="segments">The sequences of this step, in the device's memory; their rows must not overlap.</param>
+    /// <param name="bounds">What the host knows of them.</param>
+    /// <param name="keys">Row 0 of the keys, [rows, K·E], f32 or bf16.</param>
+    /// <param name="values">Row 0 of the values, stored as the keys are.</param>
     /// <param name="keyValueStride">Elements from one position's keys (or values) to the next.</param>
     /// <param name="output">Assigned in the rows covered, [tokens, H·E]; must not overlap the inputs.</param>
     /// <param name="outputStride">Elements from one output row to the next.</param>
@@ -33,38 +34,44 @@ public static unsafe partial class Attention
     public static void Forward(
         Device device,
         in AttentionShape shape,
-        float* queries,
+        Elements queries,
         long queryStride,
         AttentionSegment* segments,
-        int segmentCount,
-        DType keyValueType,
+        in AttentionBounds bounds,
+        Elements keys,
+        Elements values,
         long keyValueStride,
-        float* output,
+        Elements output,
         long outputStride,
         float* logSumExp)
     {
-        Check(shape, segments, segmentCount);
+        CheckShape(shape, bounds);
         CheckStride(nameof(queryStride), queryStride, (long)shape.Heads * shape.HeadDim);
         CheckStride(nameof(outputStride), outputStride, (long)shape.Heads * shape.HeadDim);
         CheckStride(nameof(keyValueStride), keyValueStride, (long)shape.KvHeads * shape.HeadDim);
-        if (keyValueType is not (DType.F32 or DType.BF16))
+        if (keys.Type != values.Type || keys.Type is not (DType.F32 or DType.BF16))
         {
-            throw new ArgumentException($"attention keys and values are f32 or bf16, not {keyValueType.Label()}");
+            throw new ArgumentException(
+                $"attention keys and values are both f32 or both bf16, not {keys.Type.Label()} and {values.Type.Label()}");
         }
 
+        using var scope = CpuDevice.Enter(device);
+        Check(segments, bounds.Segments);
         var call = new ForwardCall
         {
             Shape = shape,
-            Queries = queries,
+            Queries = queries.Floats,
             QueryStride = queryStride,
             Segments = segments,
-            KeyValueType = keyValueType,
+            Keys = keys.Address,
+            Values = values.Address,
+            KeyValueType = keys.Type,
             KeyValueStride = keyValueStride,
-            Output = output,
+            Output = output.Floats,
             OutputStride = outputStride,
             LogSumExp = logSumExp,
         };
-        RunForward(CpuDevice.From(device), &call, segmentCount);
+        RunForward(scope.Processor, &call, bounds.Segments);
     }
 
     /// <summary>Gradients of queries, keys and values, assigned in the rows covered by the segments.</summary>
@@ -78,8 +85,10 @@ public static unsafe partial class Attention
     /// <param name="shape">Heads and head dimension.</param>
     /// <param name="queries">Rotated queries, [tokens, H·E].</param>
     /// <param name="queryStride">Elements from one query row to the next.</param>
-    /// <param name="segments">The sequences of this step, each with KeyCount = QueryCount and f32 keys and values.</param>
-    /// <param name="segmentCount">Number of sequences.</param>
+    /// <param name="segments">The sequences of this step, in the device's memory, each with KeyCount = QueryCount and no pages.</param>
+    /// <param name="bounds">What the host knows of them.</param>
+    /// <param name="keys">Row 0 of the keys, [rows, K·E], stored as the queries are.</param>
+    /// <param name="values">Row 0 of the values.</param>
     /// <param name="keyValueStride">Elements from one position's keys (or values) to the next.</param>
     /// <param name="output">The forward's output.</param>
     /// <param name="gradOutput">Gradient of the output, laid out like it.</param>
@@ -93,26 +102,30 @@ public static unsafe partial class Attention
     public static void Backward(
         Device device,
         in AttentionShape shape,
-        float* queries,
+        Elements queries,
         long queryStride,
         AttentionSegment* segments,
-        int segmentCount,
+        in AttentionBounds bounds,
+        Elements keys,
+        Elements values,
         long keyValueStride,
-        float* output,
-        float* gradOutput,
+        Elements output,
+        Elements gradOutput,
         long outputStride,
         float* logSumExp,
-        float* gradQueries,
-        float* gradKeys,
-        float* gradValues,
+        Elements gradQueries,
+        Elements gradKeys,
+        Elements gradValues,
         long gradStride)
     {
-        Check(shape, segments, segmentCount);
+        CheckShape(shape, bounds);
         CheckStride(nameof(queryStride), queryStride, (long)shape.Heads * shape.HeadDim);
         CheckStride(nameof(outputStride), outputStride, (long)shape.Heads * shape.HeadDim);
         CheckStride(nameof(keyValueStride), keyValueStride, (long)shape.KvHeads * shape.HeadDim);
         CheckStride(nameof(gradStride), gradStride, (long)shape.Heads * shape.HeadDim);
-        for (int s = 0; s < segmentCount; s++)
+        using var scope = CpuDevice.Enter(device);
+        Check(segments, bounds.Segments);
+        for (int s = 0; s < bounds.Segments; s++)
         {
             if (segments[s].Pages != null)
             {
@@ -130,26 +143,32 @@ public static unsafe partial class Attention
         var call = new BackwardCall
         {
             Shape = shape,
-            Queries = queries,
+            Queries = queries.Floats,
             QueryStride = queryStride,
             Segments = segments,
+            Keys = keys.Floats,
+            Values = values.Floats,
             KeyValueStride = keyValueStride,
-            Output = output,
-            GradOutput = gradOutput,
+            Output = output.Floats,
+            GradOutput = gradOutput.Floats,
             OutputStride = outputStride,
             LogSumExp = logSumExp,
-            GradQueries = gradQueries,
-            GradKeys = gradKeys,
-            GradValues = gradValues,
+            GradQueries = gradQueries.Floats,
+            GradKeys = gradKeys.Floats,
+            GradValues = gradValues.Floats,
             GradStride = gradStride,
         };
-        RunBackward(CpuDevice.From(device), &call, segmentCount);
+        RunBackward(scope.Processor, &call, bounds.Segments);
     }
 
-    private static void Check(in AttentionShape shape, AttentionSegment* segments, int segmentCount)
+    private static void CheckShape(in AttentionShape shape, in AttentionBounds bounds)
     {
         shape.Validate();
-        ArgumentOutOfRangeException.ThrowIfNegative(segmentCount);
+        ArgumentOutOfRangeException.ThrowIfNegative(bounds.Segments);
+    }
+
+    private static void Check(AttentionSegment* segments, int segmentCount)
+    {
         for (int s = 0; s < segmentCount; s++)
         {
             var segment = segments[s];

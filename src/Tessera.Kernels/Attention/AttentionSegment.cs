@@ -2,8 +2,8 @@ namespace Tessera.Kernels;
 
 /// <summary>
 /// One sequence of a step: the step's rows [QueryStart, QueryStart + QueryCount) are the last QueryCount of KeyCount
-/// positions. A packed training document has KeyCount = QueryCount and points into the projection buffer; a decoding
-/// sequence has QueryCount = 1 and points into its cache.
+/// positions. Where its keys and values lie is told in rows, so that one array of segments serves every layer of a step: each
+/// layer has a first row, and a stride, of its own.
 /// </summary>
 public unsafe struct AttentionSegment
 {
@@ -21,19 +21,20 @@ public unsafe struct AttentionSegment
     /// <summary>Positions of the sequence up to and including its last row here.</summary>
     public int KeyCount;
 
-    /// <summary>Address of the keys [K, E] of position 0; with <see cref="Pages"/>, of position 0 of page 0.</summary>
-    public nint Keys;
-
-    /// <summary>Address of the values [K, E] of position 0; with <see cref="Pages"/>, of position 0 of page 0.</summary>
-    public nint Values;
+    /// <summary>
+    /// Row of position 0 where positions lie one behind the other: in a step that keeps nothing, keys and values are columns of the
+    /// projection, and this is <see cref="QueryStart"/>. With <see cref="Pages"/> it is not read.
+    /// </summary>
+    public long KeyStart;
 
     /// <summary>
-    /// Number of the page that holds positions [64·i, 64·i + 64), for every i up to the last key; null where positions lie one
-    /// behind the other.
+    /// Number of the page that holds positions [64·i, 64·i + 64), for every i up to the last key, in the device's memory; null
+    /// where positions lie one behind the other.
     /// </summary>
     public int* Pages;
 
-    /// <summary>Rows from <see cref="Keys"/> to a position's keys; a multiple of 64 stands for a whole page.</summary>
-    internal readonly long RowOf(int position) =>
-        Pages == null ? position : ((long)Pages[position / PagePositions] * PagePositions) + (position % PagePositions);
+    /// <summary>The row that holds a position's keys and values; with pages, a multiple of 64 stands for a whole page.</summary>
+    internal readonly long RowOf(int position) => Pages == null
+        ? KeyStart + position
+        : ((long)Pages[position / PagePositions] * PagePositions) + (position % PagePositions);
 }

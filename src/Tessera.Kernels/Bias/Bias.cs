@@ -18,11 +18,12 @@ public static unsafe partial class Bias
     /// <param name="bias">[width].</param>
     /// <param name="tokens">Rows.</param>
     /// <param name="width">Columns.</param>
-    public static void Forward(Device device, float* y, float* bias, int tokens, int width)
+    public static void Forward(Device device, Elements y, Elements bias, int tokens, int width)
     {
+        using var scope = CpuDevice.Enter(device);
         RowLaunch.CheckSizes(tokens, width);
-        var arguments = new Arguments { Rows = y, Bias = bias, Tokens = tokens, Width = width };
-        RowLaunch.Run(CpuDevice.From(device), &ForwardBody, &arguments, (long)tokens * width);
+        var arguments = new Arguments { Rows = y.Floats, Bias = bias.Floats, Tokens = tokens, Width = width };
+        RowLaunch.Run(scope.Processor, &ForwardBody, &arguments, (long)tokens * width);
     }
 
     /// <summary>gradBias += the sum of gradY's rows.</summary>
@@ -31,16 +32,17 @@ public static unsafe partial class Bias
     /// <param name="gradBias">[width], accumulated.</param>
     /// <param name="tokens">Rows.</param>
     /// <param name="width">Columns.</param>
-    public static void Backward(Device device, float* gradY, float* gradBias, int tokens, int width)
+    public static void Backward(Device device, Elements gradY, Elements gradBias, int tokens, int width)
     {
-        var cpu = CpuDevice.From(device);
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
         RowLaunch.CheckSizes(tokens, width);
         var mark = cpu.Scratch.Mark();
         int blocks = RowLaunch.Blocks(tokens, RowLaunch.BlockTokens);
         var arguments = new Arguments
         {
-            Rows = gradY,
-            Bias = gradBias,
+            Rows = gradY.Floats,
+            Bias = gradBias.Floats,
             Partials = cpu.Scratch.Floats((long)blocks * width),
             Tokens = tokens,
             Width = width,

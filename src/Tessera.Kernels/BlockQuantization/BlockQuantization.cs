@@ -38,7 +38,8 @@ public static unsafe partial class BlockQuantization
     public static void Quantize(Device device, BlockFormat format, float* source, byte* target, long count)
     {
         _ = format.Bytes(count);
-        Run(CpuDevice.From(device), &QuantizeShare, new Job { Format = format, Floats = (nint)source, Blocks = target, Count = count });
+        using var scope = CpuDevice.Enter(device);
+        Run(scope.Processor, &QuantizeShare, new Job { Format = format, Floats = (nint)source, Blocks = target, Count = count });
     }
 
     /// <summary>Widens blocks to f32, exactly, or to bf16 with one rounding to nearest, ties to even.</summary>
@@ -63,7 +64,8 @@ public static unsafe partial class BlockQuantization
             throw new ArgumentException($"blocks widen to f32 or bf16, not to {type.Label()}", nameof(type));
         }
 
-        Run(CpuDevice.From(device), &DequantizeShare, new Job { Format = format, Type = type, Floats = target, Blocks = source, Count = count });
+        using var scope = CpuDevice.Enter(device);
+        Run(scope.Processor, &DequantizeShare, new Job { Format = format, Type = type, Floats = target, Blocks = source, Count = count });
     }
 
     private static void Run(CpuDevice cpu, delegate*<void*, int, int, void> body, Job job)

@@ -18,15 +18,16 @@ public static unsafe partial class ChannelStatistics
     /// <param name="sums">[width], accumulated.</param>
     /// <param name="tokens">Rows.</param>
     /// <param name="width">Columns.</param>
-    public static void AccumulateAbsolute(Device device, float* x, double* sums, int tokens, int width)
+    public static void AccumulateAbsolute(Device device, Elements x, double* sums, int tokens, int width)
     {
-        var cpu = CpuDevice.From(device);
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
         RowLaunch.CheckSizes(tokens, width);
         var mark = cpu.Scratch.Mark();
         int blocks = RowLaunch.Blocks(tokens, RowLaunch.BlockTokens);
         var arguments = new Arguments
         {
-            X = x,
+            X = x.Floats,
             Sums = sums,
             Partials = cpu.Scratch.Floats((long)blocks * width),
             Tokens = tokens,
@@ -44,7 +45,8 @@ public static unsafe partial class ChannelStatistics
     /// <exception cref="ArgumentException">The weight is neither f32 nor bf16.</exception>
     public static void ColumnNorms(Device device, in MatrixView weight, double* norms)
     {
-        var cpu = CpuDevice.From(device);
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
         RowLaunch.CheckSizes(weight.Rows, weight.Columns);
         if (weight.Type is not (DType.F32 or DType.BF16))
         {

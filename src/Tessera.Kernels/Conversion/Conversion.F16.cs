@@ -33,7 +33,8 @@ public static unsafe partial class Conversion
     public static void ToF16(Device device, float* source, ushort* target, long count)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(count);
-        Run(CpuDevice.From(device), &NarrowHalfShare, new Job { Floats = source, Halves = target, Count = count });
+        using var scope = CpuDevice.Enter(device);
+        Run(scope.Processor, &NarrowHalfShare, new Job { Floats = source, Halves = target, Count = count });
     }
 
     /// <summary>Widens binary16 to f32, exactly.</summary>
@@ -46,7 +47,8 @@ public static unsafe partial class Conversion
     public static void FromF16(Device device, ushort* source, float* target, long count)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(count);
-        Run(CpuDevice.From(device), &WidenHalfShare, new Job { Floats = target, Halves = source, Count = count });
+        using var scope = CpuDevice.Enter(device);
+        Run(scope.Processor, &WidenHalfShare, new Job { Floats = target, Halves = source, Count = count });
     }
 
     /// <summary>Turns binary16 into bf16: widened exactly, then rounded once to nearest, ties to even.</summary>
@@ -56,7 +58,8 @@ public static unsafe partial class Conversion
     public static void F16ToBf16(Device device, ushort* source, ushort* target, long count)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(count);
-        Run(CpuDevice.From(device), &HalfToBf16Share, new Job { Halves = source, Target = target, Count = count });
+        using var scope = CpuDevice.Enter(device);
+        Run(scope.Processor, &HalfToBf16Share, new Job { Halves = source, Target = target, Count = count });
     }
 
     private static void NarrowHalfShare(void* context, int worker, int workers)

@@ -27,7 +27,8 @@ public static unsafe partial class Conversion
     public static void ToBf16(Device device, float* source, ushort* target, long count)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(count);
-        Run(CpuDevice.From(device), &RoundShare, new Job { Floats = source, Halves = target, Count = count });
+        using var scope = CpuDevice.Enter(device);
+        Run(scope.Processor, &RoundShare, new Job { Floats = source, Halves = target, Count = count });
     }
 
     /// <summary>Widens to f32, exactly.</summary>
@@ -40,7 +41,8 @@ public static unsafe partial class Conversion
     public static void FromBf16(Device device, ushort* source, float* target, long count)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(count);
-        Run(CpuDevice.From(device), &WidenShare, new Job { Floats = target, Halves = source, Count = count });
+        using var scope = CpuDevice.Enter(device);
+        Run(scope.Processor, &WidenShare, new Job { Floats = target, Halves = source, Count = count });
     }
 
     /// <summary>Copies bytes on all workers, so that the page faults of a mapped source and of fresh memory are shared too.</summary>
@@ -48,7 +50,8 @@ public static unsafe partial class Conversion
     public static void Copy(Device device, byte* source, byte* target, long bytes)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
-        Run(CpuDevice.From(device), &CopyShare, new Job { Halves = (ushort*)source, Target = (ushort*)target, Count = bytes });
+        using var scope = CpuDevice.Enter(device);
+        Run(scope.Processor, &CopyShare, new Job { Halves = (ushort*)source, Target = (ushort*)target, Count = bytes });
     }
 
     private static void Run(CpuDevice cpu, delegate*<void*, int, int, void> body, Job job)

@@ -20,9 +20,10 @@ public static unsafe partial class Embedding
     /// <param name="output">[tokens, width], assigned.</param>
     /// <param name="tokens">Ids.</param>
     /// <exception cref="ArgumentException">An id is outside the table, or the table is of integers without groups.</exception>
-    public static void Forward(Device device, int* ids, in MatrixView table, float* output, int tokens)
+    public static void Forward(Device device, int* ids, in MatrixView table, Elements output, int tokens)
     {
-        var cpu = CpuDevice.From(device);
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
         RowLaunch.CheckSizes(tokens, table.Columns);
         CheckIds(ids, tokens, table.Rows);
         if (table.Type is not (DType.F32 or DType.BF16) && !table.Type.IsGrouped())
@@ -30,7 +31,7 @@ public static unsafe partial class Embedding
             throw new ArgumentException($"the embedding table is {table.Type.Label()}; expected f32, bf16, int8 or int4", nameof(table));
         }
 
-        var arguments = new ForwardArguments { Ids = ids, Table = table, Output = output, Tokens = tokens };
+        var arguments = new ForwardArguments { Ids = ids, Table = table, Output = output.Floats, Tokens = tokens };
         RowLaunch.Run(cpu, &ForwardBody, &arguments, (long)tokens * table.Columns);
     }
 
@@ -43,16 +44,17 @@ public static unsafe partial class Embedding
     /// <param name="vocabulary">Rows of the table.</param>
     /// <param name="width">Columns of the table.</param>
     /// <exception cref="ArgumentException">An id is outside the table.</exception>
-    public static void Backward(Device device, int* ids, float* gradOutput, float* gradTable, int tokens, int vocabulary, int width)
+    public static void Backward(Device device, int* ids, Elements gradOutput, Elements gradTable, int tokens, int vocabulary, int width)
     {
-        var cpu = CpuDevice.From(device);
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
         RowLaunch.CheckSizes(tokens, width);
         CheckIds(ids, tokens, vocabulary);
         var arguments = new BackwardArguments
         {
             Ids = ids,
-            GradOutput = gradOutput,
-            GradTable = gradTable,
+            GradOutput = gradOutput.Floats,
+            GradTable = gradTable.Floats,
             Tokens = tokens,
             Width = width,
         };

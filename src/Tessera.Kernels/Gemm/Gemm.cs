@@ -25,7 +25,7 @@ public static unsafe partial class Gemm
         bool transposeA,
         in MatrixView b,
         bool transposeB,
-        float* c,
+        Elements c,
         long cStride,
         int m,
         int n,
@@ -42,7 +42,8 @@ public static unsafe partial class Gemm
             throw new ArgumentException($"gemm c: a stride of {cStride} is below its {n} columns", nameof(cStride));
         }
 
-        CpuDevice cpu = CpuDevice.From(device);
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
         if (m == 0 || n == 0)
         {
             return;
@@ -50,11 +51,11 @@ public static unsafe partial class Gemm
 
         if (k == 0)
         {
-            ClearUnlessAccumulating(c, cStride, m, n, accumulate);
+            ClearUnlessAccumulating(c.Floats, cStride, m, n, accumulate);
             return;
         }
 
-        RunBlocked(cpu, new Operand(a, !transposeA), new Operand(b, transposeB), null, c, cStride, m, n, k, accumulate);
+        RunBlocked(cpu, new Operand(a, !transposeA), new Operand(b, transposeB), null, c.Floats, cStride, m, n, k, accumulate);
     }
 
     /// <summary>Multiplies a matrix, as stored, by one that was packed before.</summary>
@@ -64,7 +65,7 @@ public static unsafe partial class Gemm
     /// </remarks>
     /// <exception cref="ArgumentException">A view is too small, is neither f32 nor bf16, or a stride is below its row.</exception>
     public static void MultiplyPacked(
-        Device device, in MatrixView a, in PackedMatrix b, float* c, long cStride, int m, bool accumulate)
+        Device device, in MatrixView a, in PackedMatrix b, Elements c, long cStride, int m, bool accumulate)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(m);
         CheckOperand(a, nameof(a), m, b.Sums);
@@ -75,8 +76,9 @@ public static unsafe partial class Gemm
 
         if (m > 0)
         {
+            using var scope = CpuDevice.Enter(device);
             RunBlocked(
-                CpuDevice.From(device), new Operand(a, true), default, (float*)b.Address, c, cStride, m, b.Columns, b.Sums, accumulate);
+                scope.Processor, new Operand(a, true), default, (float*)b.Address, c.Floats, cStride, m, b.Columns, b.Sums, accumulate);
         }
     }
 
@@ -98,7 +100,8 @@ public static unsafe partial class Gemm
         CheckOperand(b, nameof(b), transpose ? n : k, transpose ? k : n);
         int ticket = 0;
         var job = new PackJob { B = new Operand(b, transpose), N = n, K = k, Target = target, Ticket = &ticket };
-        CpuDevice.From(device).Workers.Run(&PackRightBody, &job);
+        using var scope = CpuDevice.Enter(device);
+        scope.Processor.Workers.Run(&PackRightBody, &job);
         return new PackedMatrix((nint)target, n, k);
     }
 

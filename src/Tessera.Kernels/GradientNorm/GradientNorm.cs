@@ -10,13 +10,36 @@ namespace Tessera.Kernels;
 /// </remarks>
 public static unsafe partial class GradientNorm
 {
-    /// <summary>Σ x[i]².</summary>
+    /// <summary>sums[i] = Σ x[j]² over tensor i.</summary>
+    /// <param name="device">Where to run.</param>
+    /// <param name="tensors">What to sum over.</param>
+    /// <param name="sums">[tensors], assigned, in the device's memory.</param>
+    public static void SumsOfSquares(Device device, ReadOnlySpan<GradientTensor> tensors, double* sums)
+    {
+        using var scope = CpuDevice.Enter(device);
+        for (int i = 0; i < tensors.Length; i++)
+        {
+            sums[i] = Sum(scope.Processor, tensors[i].Elements.Floats, tensors[i].Count);
+        }
+    }
+
+    /// <summary>Σ x[i]², given to the host.</summary>
     /// <param name="device">Where to run.</param>
     /// <param name="x">[count].</param>
     /// <param name="count">Elements.</param>
-    public static double SumOfSquares(Device device, float* x, long count)
+    public static double SumOfSquares(Device device, Elements x, long count)
     {
-        var cpu = CpuDevice.From(device);
+        var mark = device.Scratch.Mark();
+        double sum = 0;
+        double* result = (double*)device.Scratch.Allocate(sizeof(double));
+        SumsOfSquares(device, [new GradientTensor(x, count)], result);
+        device.Download((nint)result, new Span<double>(ref sum));
+        device.Scratch.Release(mark);
+        return sum;
+    }
+
+    private static double Sum(CpuDevice cpu, float* x, long count)
+    {
         ArgumentOutOfRangeException.ThrowIfNegative(count);
         var mark = cpu.Scratch.Mark();
         int blocks = RowLaunch.Blocks(count, RowLaunch.BlockElements);

@@ -1,3 +1,5 @@
+using Tessera.Devices;
+
 namespace Tessera.Kernels;
 
 public static unsafe partial class HiddenLoss
@@ -22,7 +24,7 @@ public static unsafe partial class HiddenLoss
         return norms == 0 ? 1.0 : 1.0 - (dot / norms);
     }
 
-    /// <summary>The formula of <see cref="NormalisedMse"/> in double; the gradient of the loss itself is assigned.</summary>
+    /// <summary>The formula of <see cref="NormalisedMse(Device, Elements, Elements, Elements, int, int, float)"/> in double; the gradient of the loss itself is assigned.</summary>
     public static double ReferenceNormalisedMse(ReadOnlySpan<double> student, ReadOnlySpan<double> teacher, Span<double> gradient)
     {
         double difference = 0, norm = 0;

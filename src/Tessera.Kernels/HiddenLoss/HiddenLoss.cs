@@ -25,18 +25,19 @@ public static unsafe partial class HiddenLoss
     /// <param name="width">Columns.</param>
     /// <param name="gradientScale">Multiplies every gradient.</param>
     public static void Cosine(
-        Device device, float* student, float* teacher, float* tokenWeights, float* tokenLoss, float* gradStudent,
+        Device device, Elements student, Elements teacher, float* tokenWeights, float* tokenLoss, Elements gradStudent,
         int tokens, int width, float gradientScale)
     {
-        var cpu = CpuDevice.From(device);
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
         RowLaunch.CheckSizes(tokens, width);
         var arguments = new CosineArguments
         {
-            Student = student,
-            Teacher = teacher,
+            Student = student.Floats,
+            Teacher = teacher.Floats,
             Weights = tokenWeights,
             Loss = tokenLoss,
-            Gradient = gradStudent,
+            Gradient = gradStudent.Floats,
             Tokens = tokens,
             Width = width,
             Scale = gradientScale,
@@ -52,22 +53,25 @@ public static unsafe partial class HiddenLoss
     /// <param name="tokens">Rows.</param>
     /// <param name="width">Columns.</param>
     /// <param name="gradientScale">Multiplies every gradient.</param>
-    /// <returns>
-    /// The loss. A teacher of zeros has none: the result is 0 for a student of zeros and +Infinity otherwise, and the gradient is 0.
-    /// </returns>
-    public static double NormalisedMse(
-        Device device, float* student, float* teacher, float* gradStudent, int tokens, int width, float gradientScale)
+    /// <param name="loss">
+    /// Assigned in the device's memory, or null. A teacher of zeros has no loss: the result is 0 for a student of zeros and +Infinity
+    /// otherwise, and the gradient is 0.
+    /// </param>
+    public static void NormalisedMse(
+        Device device, Elements student, Elements teacher, Elements gradStudent, int tokens, int width, float gradientScale,
+        double* loss)
     {
-        var cpu = CpuDevice.From(device);
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
         RowLaunch.CheckSizes(tokens, width);
         long count = (long)tokens * width;
         int blocks = RowLaunch.Blocks(count, RowLaunch.BlockElements);
         var mark = cpu.Scratch.Mark();
         var arguments = new SquareArguments
         {
-            Student = student,
-            Teacher = teacher,
-            Gradient = gradStudent,
+            Student = student.Floats,
+            Teacher = teacher.Floats,
+            Gradient = gradStudent.Floats,
             Count = count,
             Blocks = blocks,
             Differences = (double*)cpu.Scratch.Allocate((long)blocks * sizeof(double)),
@@ -82,13 +86,29 @@ public static unsafe partial class HiddenLoss
         }
 
         cpu.Scratch.Release(mark);
-        if (gradStudent is not null)
+        if (gradStudent.Exists)
         {
             arguments.Factor = norm == 0 ? 0f : (float)(2.0 * gradientScale / norm);
             RowLaunch.Run(cpu, &SquareGradientBody, &arguments, count);
         }
 
-        return difference == 0 ? 0.0 : difference / norm;
+        if (loss is not null)
+        {
+            *loss = difference == 0 ? 0.0 : difference / norm;
+        }
+    }
+
+    /// <summary>As the other, with the loss given to the host.</summary>
+    public static double NormalisedMse(
+        Device device, Elements student, Elements teacher, Elements gradStudent, int tokens, int width, float gradientScale)
+    {
+        var mark = device.Scratch.Mark();
+        double* result = (double*)device.Scratch.Allocate(sizeof(double));
+        NormalisedMse(device, student, teacher, gradStudent, tokens, width, gradientScale, result);
+        double loss = 0;
+        device.Download((nint)result, new Span<double>(ref loss));
+        device.Scratch.Release(mark);
+        return loss;
     }
 
     private struct CosineArguments

@@ -18,10 +18,13 @@ public static unsafe partial class KeyValueStore
             cases.Add(new BenchCase("row", $"kv-append {Count}x{Width}", type.Label(), BenchCeiling.StreamCopy, bytes, arena =>
             {
                 float* source = RowBench.Filled(arena, RowBench.Elements, 1);
-                nint keys = RowBench.Filled(arena, RowBench.Elements / 2, type, 2);
-                nint values = RowBench.Filled(arena, RowBench.Elements / 2, type, 3);
+                var keys = new Elements(RowBench.Filled(arena, RowBench.Elements / 2, type, 2), type);
+                var values = new Elements(RowBench.Filled(arena, RowBench.Elements / 2, type, 3), type);
+                var segment = (AttentionSegment*)arena.Allocate(sizeof(AttentionSegment));
+                *segment = new AttentionSegment { QueryCount = Count, KeyCount = Count };
+                var bounds = new AttentionBounds(1, Count, Count, Count);
                 return () => Append(
-                    device, source, source + (RowBench.Elements / 2), Width, Count, type, keys, values, Width, Width);
+                    device, source, source + (RowBench.Elements / 2), Width, segment, bounds, keys, values, Width, Width);
             }));
         }
 

@@ -10,17 +10,26 @@ public static unsafe partial class KeyValueStore
     private static void AppendWorker(void* context, int worker, int workers)
     {
         var call = (AppendCall*)context;
-        var (start, end) = WorkerPool.Share(call->Count, worker, workers);
+        var (start, end) = WorkerPool.Share(call->Tokens, worker, workers);
         int bytes = call->Type.Bytes();
-        nint stride = (nint)(call->DestinationStride * bytes);
+        nint stride = (nint)(call->StoreStride * bytes);
         bool pastCaches = stride % 64 == 0 && call->Width % 32 == 0
-            && VectorMath.WritesPastCaches((void*)call->KeyDestination, (long)call->Count * call->Width * bytes)
-            && call->ValueDestination % 64 == 0;
-        for (int i = start; i < end; i++)
+            && VectorMath.WritesPastCaches((void*)call->KeyStore, call->Tokens * call->Width * bytes)
+            && call->ValueStore % 64 == 0;
+        long before = 0;
+        for (int s = 0; s < call->SegmentCount && before < end; s++)
         {
-            nint offset = i * stride;
-            CopyRow(call->Keys + (i * call->SourceStride), call->Type, call->KeyDestination + offset, call->Width, pastCaches);
-            CopyRow(call->Values + (i * call->SourceStride), call->Type, call->ValueDestination + offset, call->Width, pastCaches);
+            var segment = call->Segments[s];
+            int past = segment.KeyCount - segment.QueryCount, last = (int)Math.Min(segment.QueryCount, end - before);
+            for (int i = (int)Math.Max(0, start - before); i < last; i++)
+            {
+                long source = (segment.QueryStart + (long)i) * call->SourceStride;
+                nint offset = (nint)segment.RowOf(past + i) * stride;
+                CopyRow(call->Keys + source, call->Type, call->KeyStore + offset, call->Width, pastCaches);
+                CopyRow(call->Values + source, call->Type, call->ValueStore + offset, call->Width, pastCaches);
+            }
+
+            before += segment.QueryCount;
         }
     }
 

@@ -32,10 +32,10 @@ public static unsafe partial class Linear
     /// <exception cref="ArgumentException">A stride is below its row or the weight is of integers without groups.</exception>
     public static void Forward(
         Device device,
-        float* input,
+        Elements input,
         long inputStride,
         in MatrixView weight,
-        float* output,
+        Elements output,
         long outputStride,
         int tokens,
         bool accumulate,
@@ -52,11 +52,12 @@ public static unsafe partial class Linear
 
         if (!ReadsPacked(tokens, invariant) && tokens > 0 && weight.Rows > 0 && weight.Columns > 0)
         {
-            Stream(CpuDevice.From(device), input, inputStride, weight, output, outputStride, tokens, accumulate);
+            using var scope = CpuDevice.Enter(device);
+            Stream(scope.Processor, input.Floats, inputStride, weight, output.Floats, outputStride, tokens, accumulate);
             return;
         }
 
-        var x = new MatrixView((nint)input, DType.F32, tokens, weight.Columns, inputStride);
+        var x = new MatrixView((nint)input.Floats, DType.F32, tokens, weight.Columns, inputStride);
         if (packed.Exists)
         {
             CheckPacked(packed, weight);
@@ -79,10 +80,10 @@ public static unsafe partial class Linear
     /// <exception cref="ArgumentException">A stride is below its row or the weight is neither f32 nor bf16.</exception>
     public static void BackwardInput(
         Device device,
-        float* gradOutput,
+        Elements gradOutput,
         long gradOutputStride,
         in MatrixView weight,
-        float* gradInput,
+        Elements gradInput,
         long gradInputStride,
         int tokens,
         bool accumulate)
@@ -94,7 +95,7 @@ public static unsafe partial class Linear
             throw new ArgumentException($"linear weight: {weight.Type.Label()} is for inference, there are no gradients through it", nameof(weight));
         }
 
-        var dy = new MatrixView((nint)gradOutput, DType.F32, tokens, weight.Rows, gradOutputStride);
+        var dy = new MatrixView((nint)gradOutput.Floats, DType.F32, tokens, weight.Rows, gradOutputStride);
         Gemm.Multiply(
             device, dy, false, weight, false, gradInput, gradInputStride, tokens, weight.Columns, weight.Rows, accumulate);
     }
@@ -108,11 +109,11 @@ public static unsafe partial class Linear
     /// <exception cref="ArgumentException">A stride is below its row.</exception>
     public static void BackwardWeight(
         Device device,
-        float* input,
+        Elements input,
         long inputStride,
-        float* gradOutput,
+        Elements gradOutput,
         long gradOutputStride,
-        float* gradWeight,
+        Elements gradWeight,
         int tokens,
         int outputs,
         int inputs,
@@ -120,8 +121,8 @@ public static unsafe partial class Linear
     {
         CheckStride(inputStride, inputs, tokens, "input");
         CheckStride(gradOutputStride, outputs, tokens, "gradOutput");
-        var dy = new MatrixView((nint)gradOutput, DType.F32, tokens, outputs, gradOutputStride);
-        var x = new MatrixView((nint)input, DType.F32, tokens, inputs, inputStride);
+        var dy = new MatrixView((nint)gradOutput.Floats, DType.F32, tokens, outputs, gradOutputStride);
+        var x = new MatrixView((nint)input.Floats, DType.F32, tokens, inputs, inputStride);
         Gemm.Multiply(device, dy, true, x, false, gradWeight, inputs, outputs, inputs, tokens, accumulate);
     }
 

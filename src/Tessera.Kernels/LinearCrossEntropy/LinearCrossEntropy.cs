@@ -47,11 +47,12 @@ public static unsafe partial class LinearCrossEntropy
     /// <param name="budgetBytes">Bytes for logits; the bits of <paramref name="gradHead"/> depend on it.</param>
     /// <exception cref="ArgumentException">A target with weight is outside the vocabulary, or the head is too small.</exception>
     public static void Run(
-        Device device, float* hidden, in MatrixView head, int* targets, float* tokenWeights, float* tokenLoss, float* gradHidden,
-        float* gradHead, int tokens, int width, int vocabulary, float gradientScale,
+        Device device, Elements hidden, in MatrixView head, int* targets, float* tokenWeights, float* tokenLoss, Elements gradHidden,
+        Elements gradHead, int tokens, int width, int vocabulary, float gradientScale,
         long budgetBytes = LogitsBudgetBytes)
     {
-        var cpu = CpuDevice.From(device);
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
         RowLaunch.CheckSizes(tokens, width);
         CheckHead(head, nameof(head), vocabulary, width);
         CheckTargets(targets, tokenWeights, tokens, vocabulary);
@@ -61,14 +62,14 @@ public static unsafe partial class LinearCrossEntropy
         for (int first = 0; first < tokens; first += chunk)
         {
             int count = Math.Min(chunk, tokens - first);
-            float* gradChunk = gradHidden is null ? null : gradHidden + ((long)first * width);
+            var gradChunk = gradHidden + ((long)first * width);
             if (!HasWeight(tokenWeights + first, count))
             {
                 SkipChunk(tokenLoss + first, count, gradChunk, (long)count * width);
                 continue;
             }
 
-            var input = new MatrixView((nint)(hidden + ((long)first * width)), DType.F32, count, width);
+            var input = MatrixView.Of(hidden + ((long)first * width), count, width);
             Logits(device, input, head, logits, vocabulary);
             var arguments = new Arguments
             {
@@ -79,7 +80,7 @@ public static unsafe partial class LinearCrossEntropy
                 Tokens = count,
                 Vocabulary = vocabulary,
                 Scale = gradientScale,
-                WithGradient = gradHidden is not null || gradHead is not null,
+                WithGradient = gradHidden.Exists || gradHead.Exists,
             };
             RowLaunch.Run(cpu, &Body, &arguments, (long)count * vocabulary);
             Gradients(device, logits, input, head, gradChunk, false, gradHead, vocabulary);
@@ -91,22 +92,22 @@ public static unsafe partial class LinearCrossEntropy
     /// <summary>logits = input·headᵀ for a head of any storage, with the bits that a token has in every chunk.</summary>
     internal static void Logits(Device device, in MatrixView input, in MatrixView head, float* logits, int vocabulary) =>
         Linear.Forward(
-            device, input.Floats, input.Stride, head with { Rows = vocabulary }, logits, vocabulary, input.Rows, accumulate: false,
+            device, input.Elements, input.Stride, head with { Rows = vocabulary }, logits, vocabulary, input.Rows, accumulate: false,
             invariant: true);
 
     /// <summary>The two products behind the gradient of a chunk's logits.</summary>
     internal static void Gradients(
-        Device device, float* gradLogits, in MatrixView input, in MatrixView head, float* gradHidden, bool accumulateGradHidden,
-        float* gradHead, int vocabulary)
+        Device device, float* gradLogits, in MatrixView input, in MatrixView head, Elements gradHidden, bool accumulateGradHidden,
+        Elements gradHead, int vocabulary)
     {
         int count = input.Rows, width = input.Columns;
         var gradient = new MatrixView((nint)gradLogits, DType.F32, count, vocabulary);
-        if (gradHidden is not null)
+        if (gradHidden.Exists)
         {
             Gemm.Multiply(device, gradient, false, head, false, gradHidden, width, count, width, vocabulary, accumulateGradHidden);
         }
 
-        if (gradHead is not null)
+        if (gradHead.Exists)
         {
             Gemm.Multiply(device, gradient, true, input, false, gradHead, width, vocabulary, width, count, true);
         }
@@ -126,12 +127,12 @@ public static unsafe partial class LinearCrossEntropy
     internal static bool HasWeight(float* weights, int count) => new ReadOnlySpan<float>(weights, count).ContainsAnyExcept(0f);
 
     /// <summary>The results of a chunk whose tokens are all left out.</summary>
-    internal static void SkipChunk(float* tokenLoss, int count, float* gradHidden, long elements)
+    internal static void SkipChunk(float* tokenLoss, int count, Elements gradHidden, long elements)
     {
         new Span<float>(tokenLoss, count).Clear();
-        if (gradHidden is not null)
+        if (gradHidden.Exists)
         {
-            System.Runtime.InteropServices.NativeMemory.Clear(gradHidden, (nuint)elements * sizeof(float));
+            System.Runtime.InteropServices.NativeMemory.Clear(gradHidden.Floats, (nuint)elements * sizeof(float));
         }
     }
 
@@ -146,10 +147,14 @@ public static unsafe partial class LinearCrossEntropy
         }
     }
 
-    /// <summary>Fails unless every target with weight is an entry of the vocabulary.</summary>
-    internal static void CheckTargets(int* targets, float* weights, int tokens, int vocabulary)
+    /// <summary>
+    /// Fails unless every target with weight is an entry of the vocabulary: for callers, who see them before they go to a device
+    /// that could not say so.
+    /// </summary>
+    /// <exception cref="ArgumentException">One is not.</exception>
+    public static void CheckTargets(ReadOnlySpan<int> targets, ReadOnlySpan<float> weights, int vocabulary)
     {
-        for (int t = 0; t < tokens; t++)
+        for (int t = 0; t < targets.Length; t++)
         {
             if (weights[t] != 0 && (uint)targets[t] >= (uint)vocabulary)
             {
@@ -158,6 +163,9 @@ public static unsafe partial class LinearCrossEntropy
             }
         }
     }
+
+    internal static void CheckTargets(int* targets, float* weights, int tokens, int vocabulary) =>
+        CheckTargets(new ReadOnlySpan<int>(targets, tokens), new ReadOnlySpan<float>(weights, tokens), vocabulary);
 
     private struct Arguments
     {

@@ -41,12 +41,13 @@ public static unsafe partial class LinearKl
     /// <param name="budgetBytes">Bytes for both models' logits; the bits of <paramref name="gradHead"/> depend on it.</param>
     /// <exception cref="ArgumentException">A head is too small or the temperature is not positive.</exception>
     public static void Run(
-        Device device, float* studentHidden, in MatrixView studentHead, float* teacherHidden, in MatrixView teacherHead,
-        float* tokenWeights, float temperature, float* tokenLoss, float* gradHidden, bool accumulateGradHidden, float* gradHead,
+        Device device, Elements studentHidden, in MatrixView studentHead, Elements teacherHidden, in MatrixView teacherHead,
+        float* tokenWeights, float temperature, float* tokenLoss, Elements gradHidden, bool accumulateGradHidden, Elements gradHead,
         int tokens, int studentWidth, int teacherWidth, int vocabulary, float gradientScale,
         long budgetBytes = LinearCrossEntropy.LogitsBudgetBytes)
     {
-        var cpu = CpuDevice.From(device);
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
         RowLaunch.CheckSizes(tokens, studentWidth);
         RowLaunch.CheckSizes(tokens, teacherWidth);
         LinearCrossEntropy.CheckHead(studentHead, nameof(studentHead), vocabulary, studentWidth);
@@ -63,16 +64,16 @@ public static unsafe partial class LinearKl
         for (int first = 0; first < tokens; first += chunk)
         {
             int count = Math.Min(chunk, tokens - first);
-            float* gradChunk = gradHidden is null ? null : gradHidden + ((long)first * studentWidth);
+            var gradChunk = gradHidden + ((long)first * studentWidth);
             if (!LinearCrossEntropy.HasWeight(tokenWeights + first, count))
             {
                 LinearCrossEntropy.SkipChunk(
-                    tokenLoss + first, count, accumulateGradHidden ? null : gradChunk, (long)count * studentWidth);
+                    tokenLoss + first, count, accumulateGradHidden ? default : gradChunk, (long)count * studentWidth);
                 continue;
             }
 
-            var input = new MatrixView((nint)(studentHidden + ((long)first * studentWidth)), DType.F32, count, studentWidth);
-            var guide = new MatrixView((nint)(teacherHidden + ((long)first * teacherWidth)), DType.F32, count, teacherWidth);
+            var input = MatrixView.Of(studentHidden + ((long)first * studentWidth), count, studentWidth);
+            var guide = MatrixView.Of(teacherHidden + ((long)first * teacherWidth), count, teacherWidth);
             LinearCrossEntropy.Logits(device, input, studentHead, student, vocabulary);
             LinearCrossEntropy.Logits(device, guide, teacherHead, teacher, vocabulary);
             var arguments = new Arguments

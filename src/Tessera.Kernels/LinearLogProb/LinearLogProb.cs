@@ -32,10 +32,11 @@ public static unsafe partial class LinearLogProb
     /// <param name="budgetBytes">Bytes for logits.</param>
     /// <exception cref="ArgumentException">A target is outside the vocabulary, the head is too small, or τ is not positive.</exception>
     public static void Run(
-        Device device, float* hidden, in MatrixView head, int* targets, float* tokenWeights, float temperature, float* logProb,
+        Device device, Elements hidden, in MatrixView head, int* targets, float* tokenWeights, float temperature, float* logProb,
         float* entropy, int tokens, int width, int vocabulary, long budgetBytes = LinearCrossEntropy.LogitsBudgetBytes)
     {
-        var cpu = CpuDevice.From(device);
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
         RowLaunch.CheckSizes(tokens, width);
         LinearCrossEntropy.CheckHead(head, nameof(head), vocabulary, width);
         LinearCrossEntropy.CheckTargets(targets, tokenWeights, tokens, vocabulary);
@@ -53,7 +54,7 @@ public static unsafe partial class LinearLogProb
                 continue;
             }
 
-            var input = new MatrixView((nint)(hidden + ((long)first * width)), DType.F32, count, width);
+            var input = MatrixView.Of(hidden + ((long)first * width), count, width);
             LinearCrossEntropy.Logits(device, input, head, logits, vocabulary);
             var arguments = new Arguments
             {

@@ -41,11 +41,12 @@ public static unsafe partial class LinearPolicy
     /// A target with weight is outside the vocabulary, the head is too small, a setting makes no sense, or β has no reference.
     /// </exception>
     public static void Run(
-        Device device, float* hidden, in MatrixView head, in PolicyTokens tokens, PolicySettings settings, in PolicyResults results,
-        float* gradHidden, float* gradHead, int count, int width, int vocabulary, float gradientScale,
+        Device device, Elements hidden, in MatrixView head, in PolicyTokens tokens, PolicySettings settings, in PolicyResults results,
+        Elements gradHidden, Elements gradHead, int count, int width, int vocabulary, float gradientScale,
         long budgetBytes = LinearCrossEntropy.LogitsBudgetBytes)
     {
-        var cpu = CpuDevice.From(device);
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
         RowLaunch.CheckSizes(count, width);
         LinearCrossEntropy.CheckHead(head, nameof(head), vocabulary, width);
         LinearCrossEntropy.CheckTargets(tokens.Targets, tokens.Weights, count, vocabulary);
@@ -62,7 +63,7 @@ public static unsafe partial class LinearPolicy
         for (int first = 0; first < count; first += chunk)
         {
             int rows = Math.Min(chunk, count - first);
-            float* gradChunk = gradHidden is null ? null : gradHidden + ((long)first * width);
+            var gradChunk = gradHidden + ((long)first * width);
             var chunkResults = results.From(first);
             if (!LinearCrossEntropy.HasWeight(tokens.Weights + first, rows))
             {
@@ -70,7 +71,7 @@ public static unsafe partial class LinearPolicy
                 continue;
             }
 
-            var input = new MatrixView((nint)(hidden + ((long)first * width)), DType.F32, rows, width);
+            var input = MatrixView.Of(hidden + ((long)first * width), rows, width);
             LinearCrossEntropy.Logits(device, input, head, logits, vocabulary);
             var arguments = new Arguments
             {
@@ -82,7 +83,7 @@ public static unsafe partial class LinearPolicy
                 Vocabulary = vocabulary,
                 Factor = 1f / settings.Temperature,
                 Scale = gradientScale,
-                WithGradient = gradHidden is not null || gradHead is not null,
+                WithGradient = gradHidden.Exists || gradHead.Exists,
             };
             RowLaunch.Run(cpu, &Body, &arguments, (long)rows * vocabulary);
             LinearCrossEntropy.Gradients(device, logits, input, head, gradChunk, false, gradHead, vocabulary);
@@ -91,16 +92,16 @@ public static unsafe partial class LinearPolicy
         cpu.Scratch.Release(mark);
     }
 
-    private static void Skip(in PolicyResults results, float* gradHidden, int rows, int width)
+    private static void Skip(in PolicyResults results, Elements gradHidden, int rows, int width)
     {
         for (int t = 0; t < rows; t++)
         {
             results.Clear(t);
         }
 
-        if (gradHidden is not null)
+        if (gradHidden.Exists)
         {
-            System.Runtime.InteropServices.NativeMemory.Clear(gradHidden, (nuint)((long)rows * width * sizeof(float)));
+            System.Runtime.InteropServices.NativeMemory.Clear(gradHidden.Floats, (nuint)((long)rows * width * sizeof(float)));
         }
     }
 

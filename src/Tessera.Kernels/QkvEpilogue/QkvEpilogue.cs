@@ -30,17 +30,18 @@ public static unsafe partial class QkvEpilogue
     /// <param name="inverseRms">Assigned s, or null; both are there or none.</param>
     /// <exception cref="ArgumentException">Shape, gains or table do not fit, or a position is not covered by the table.</exception>
     public static void Forward(
-        Device device, in AttentionShape shape, float* qkv, in QkvWeights weights, int* positions, int tokens, RopeTable table,
-        float* normInput, float* inverseRms)
+        Device device, in AttentionShape shape, Elements qkv, in QkvWeights weights, int* positions, int tokens, RopeTable table,
+        Elements normInput, float* inverseRms)
     {
+        using var scope = CpuDevice.Enter(device);
         Check(shape, weights, positions, tokens, table);
-        if ((normInput is null) != (inverseRms is null))
+        if (!normInput.Exists != (inverseRms is null))
         {
             throw new ArgumentException("qkv epilogue: the norm's input is saved together with its statistics, or neither is");
         }
 
         var call = Call(shape, qkv, weights, positions, tokens, table, normInput, inverseRms);
-        RowLaunch.Run(CpuDevice.From(device), &ForwardBody, &call, (long)tokens * shape.PackedWidth);
+        RowLaunch.Run(scope.Processor, &ForwardBody, &call, (long)tokens * shape.PackedWidth);
     }
 
     /// <summary>Turns the gradient of the finished projection into that of the bare one, in place, and adds up the weights' gradients.</summary>
@@ -60,20 +61,21 @@ public static unsafe partial class QkvEpilogue
     /// <param name="inverseRms">From the forward; null without gains.</param>
     /// <exception cref="ArgumentException">Shape, gains, saved values or table do not fit.</exception>
     public static void Backward(
-        Device device, in AttentionShape shape, float* gradQkv, in QkvWeights weights, in QkvWeights gradients, int* positions,
-        int tokens, RopeTable table, float* normInput, float* inverseRms)
+        Device device, in AttentionShape shape, Elements gradQkv, in QkvWeights weights, in QkvWeights gradients, int* positions,
+        int tokens, RopeTable table, Elements normInput, float* inverseRms)
     {
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
         Check(shape, weights, positions, tokens, table);
-        if (weights.QueryGain is not null && (normInput is null || inverseRms is null))
+        if (weights.QueryGain.Exists && (!normInput.Exists || inverseRms is null))
         {
             throw new ArgumentException("qkv epilogue: the backward of the norm needs its saved input and statistics");
         }
 
-        var cpu = CpuDevice.From(device);
         var mark = cpu.Scratch.Mark();
         var call = Call(shape, gradQkv, weights, positions, tokens, table, normInput, inverseRms);
         int blocks = RowLaunch.Blocks(tokens, RowLaunch.BlockTokens);
-        bool sums = weights.QueryGain is not null && (gradients.QueryGain is not null || gradients.KeyGain is not null);
+        bool sums = weights.QueryGain.Exists && (gradients.QueryGain.Exists || gradients.KeyGain.Exists);
         call.Partials = sums ? cpu.Scratch.Floats(2L * blocks * shape.HeadDim) : null;
         RowLaunch.Run(cpu, &BackwardBody, &call, (long)tokens * shape.PackedWidth);
         for (int block = 0; sums && block < blocks; block++)
@@ -84,17 +86,17 @@ public static unsafe partial class QkvEpilogue
         }
 
         cpu.Scratch.Release(mark);
-        if (gradients.Bias is not null)
+        if (gradients.Bias.Exists)
         {
             Bias.Backward(device, gradQkv, gradients.Bias, tokens, shape.PackedWidth);
         }
     }
 
-    private static void Accumulate(float* gradient, float* partial, int count)
+    private static void Accumulate(Elements gradient, float* partial, int count)
     {
-        if (gradient is not null)
+        if (gradient.Exists)
         {
-            Bias.AddInto(gradient, partial, count);
+            Bias.AddInto(gradient.Floats, partial, count);
         }
     }
 
@@ -107,7 +109,7 @@ public static unsafe partial class QkvEpilogue
             throw new ArgumentException($"qkv epilogue: heads of {shape.HeadDim} elements with a table for {table.HeadDim}");
         }
 
-        if ((weights.QueryGain is null) != (weights.KeyGain is null))
+        if (weights.QueryGain.Exists != weights.KeyGain.Exists)
         {
             throw new ArgumentException("qkv epilogue: queries and keys are normalised together, but one gain is missing");
         }
@@ -116,25 +118,39 @@ public static unsafe partial class QkvEpilogue
     }
 
     private static EpilogueCall Call(
-        in AttentionShape shape, float* rows, in QkvWeights weights, int* positions, int tokens, RopeTable table, float* normInput,
+        in AttentionShape shape, Elements rows, in QkvWeights weights, int* positions, int tokens, RopeTable table, Elements normInput,
         float* inverseRms) => new()
         {
             Shape = shape,
-            Rows = rows,
-            Weights = weights,
+            Rows = rows.Floats,
+            Weights = new WeightPointers
+            {
+                Bias = weights.Bias.Floats,
+                QueryGain = weights.QueryGain.Floats,
+                KeyGain = weights.KeyGain.Floats,
+                Epsilon = weights.Epsilon,
+            },
             Positions = positions,
             Tokens = tokens,
             Cosines = table.Cosines,
             Sines = table.Sines,
-            NormInput = normInput,
+            NormInput = normInput.Floats,
             InverseRms = inverseRms,
         };
+
+    private struct WeightPointers
+    {
+        public float* Bias;
+        public float* QueryGain;
+        public float* KeyGain;
+        public float Epsilon;
+    }
 
     private struct EpilogueCall
     {
         public AttentionShape Shape;
         public float* Rows;
-        public QkvWeights Weights;
+        public WeightPointers Weights;
         public int* Positions;
         public int Tokens;
         public float* Cosines;

@@ -34,7 +34,8 @@ public static unsafe partial class GroupedMatrix
             RowBytes = rowBytes,
             FirstBad = Transfer.Fine,
         };
-        RowLaunch.Run(CpuDevice.From(device), &MoveShare, &transfer, (long)rows * matrix.Columns);
+        using var scope = CpuDevice.Enter(device);
+        RowLaunch.Run(scope.Processor, &MoveShare, &transfer, (long)rows * matrix.Columns);
         return transfer.FirstBad;
     }
 

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using Tessera.Devices;
 
@@ -33,13 +32,13 @@ public static unsafe partial class GroupedMatrix
     public static float LargestMagnitude(DType type) => type == DType.Int8 ? 65504f * 127 : 65504f * 8;
 
     /// <summary>Gives the rows that pad the last tile scale 0; call it once before storing.</summary>
-    public static void ClearLastTile(in MatrixView matrix)
+    public static void ClearLastTile(DeviceMemory memory, in MatrixView matrix)
     {
         CheckType(matrix);
         if (matrix.Rows % TileRows != 0)
         {
             long tileBytes = (long)Groups(matrix.Columns) * matrix.Type.TileGroupBytes();
-            NativeMemory.Clear((byte*)matrix.Address + (matrix.Rows / TileRows * tileBytes), (nuint)tileBytes);
+            memory.Clear(matrix.Address + (nint)(matrix.Rows / TileRows * tileBytes), tileBytes);
         }
     }
 

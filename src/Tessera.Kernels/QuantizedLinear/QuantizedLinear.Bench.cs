@@ -41,7 +41,7 @@ public static unsafe partial class QuantizedLinear
     {
         var (tokens, outputs, inputs) = shape;
         var weight = new MatrixView(arena.Allocate(type.MatrixBytes(outputs, inputs)), type, outputs, inputs);
-        GroupedMatrix.ClearLastTile(weight);
+        GroupedMatrix.ClearLastTile(HostMemory.Instance, weight);
         float* row = RowBench.Filled(arena, inputs, 1);
         for (int o = 0; o < outputs; o++)
         {

@@ -33,7 +33,7 @@ public static unsafe partial class QuantizedLinear
     /// <param name="accumulate">Whether the product is added to the output or replaces it.</param>
     /// <exception cref="ArgumentException">A stride is below its row, or the weight is neither int8 nor int4.</exception>
     public static void Forward(
-        Device device, float* input, long inputStride, in MatrixView weight, float* output, long outputStride, int tokens,
+        Device device, Elements input, long inputStride, in MatrixView weight, Elements output, long outputStride, int tokens,
         bool accumulate)
     {
         if (!weight.Type.IsGrouped())
@@ -43,10 +43,11 @@ public static unsafe partial class QuantizedLinear
 
         Linear.CheckStride(inputStride, weight.Columns, tokens, "input");
         Linear.CheckStride(outputStride, weight.Rows, tokens, "output");
-        CpuDevice cpu = CpuDevice.From(device);
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
         if (tokens > 0 && weight.Rows > 0)
         {
-            Launch(cpu, input, inputStride, weight, output, outputStride, tokens, accumulate);
+            Launch(cpu, input.Floats, inputStride, weight, output.Floats, outputStride, tokens, accumulate);
         }
     }
 }

@@ -24,15 +24,16 @@ public static unsafe partial class RmsNorm
     /// <param name="width">Columns.</param>
     /// <param name="epsilon">Added to the mean square.</param>
     public static void Forward(
-        Device device, float* x, float* gain, float* y, float* inverseRms, int tokens, int width, float epsilon)
+        Device device, Elements x, Elements gain, Elements y, float* inverseRms, int tokens, int width, float epsilon)
     {
-        var cpu = CpuDevice.From(device);
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
         RowLaunch.CheckSizes(tokens, width);
         var arguments = new ForwardArguments
         {
-            X = x,
-            Gain = gain,
-            Y = y,
+            X = x.Floats,
+            Gain = gain.Floats,
+            Y = y.Floats,
             InverseRms = inverseRms,
             Tokens = tokens,
             Width = width,
@@ -53,25 +54,26 @@ public static unsafe partial class RmsNorm
     /// <param name="width">Columns.</param>
     /// <param name="epsilon">Added to the mean square.</param>
     public static void AddForward(
-        Device device, float* residual, float* branch, float* updatedResidual, float* gain, float* y, float* inverseRms,
-        int tokens, int width, float epsilon)
+        Device device, Elements residual, Elements branch, Elements updatedResidual, Elements gain, Elements y,
+        float* inverseRms, int tokens, int width, float epsilon)
     {
-        var cpu = CpuDevice.From(device);
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
         RowLaunch.CheckSizes(tokens, width);
         var arguments = new ForwardArguments
         {
-            X = residual,
-            Branch = branch,
-            Updated = updatedResidual,
-            Gain = gain,
-            Y = y,
+            X = residual.Floats,
+            Branch = branch.Floats,
+            Updated = updatedResidual.Floats,
+            Gain = gain.Floats,
+            Y = y.Floats,
             InverseRms = inverseRms,
             Tokens = tokens,
             Width = width,
             Epsilon = epsilon,
         };
         var mark = cpu.Scratch.Mark();
-        if (updatedResidual != residual && updatedResidual != branch && VectorMath.WritesPastCaches(updatedResidual, tokens, width))
+        if (updatedResidual != residual && updatedResidual != branch && VectorMath.WritesPastCaches(updatedResidual.Floats, tokens, width))
         {
             arguments.Near = cpu.Scratch.Floats(2L * width * cpu.Workers.Count);
         }
@@ -94,28 +96,29 @@ public static unsafe partial class RmsNorm
     /// <param name="tokens">Rows.</param>
     /// <param name="width">Columns.</param>
     public static void Backward(
-        Device device, float* gradY, float* x, float* inverseRms, float* gain, float* gradX, bool accumulate, float* gradGain,
-        int tokens, int width)
+        Device device, Elements gradY, Elements x, float* inverseRms, Elements gain, Elements gradX, bool accumulate,
+        Elements gradGain, int tokens, int width)
     {
-        var cpu = CpuDevice.From(device);
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
         RowLaunch.CheckSizes(tokens, width);
         var mark = cpu.Scratch.Mark();
         int blocks = RowLaunch.Blocks(tokens, RowLaunch.BlockTokens);
         var arguments = new BackwardArguments
         {
-            GradY = gradY,
-            X = x,
+            GradY = gradY.Floats,
+            X = x.Floats,
             InverseRms = inverseRms,
-            Gain = gain,
-            GradX = gradX,
+            Gain = gain.Floats,
+            GradX = gradX.Floats,
             Accumulate = accumulate,
-            GradGain = gradGain,
-            Partials = gradGain is null ? null : cpu.Scratch.Floats((long)blocks * width),
+            GradGain = gradGain.Floats,
+            Partials = gradGain.Exists ? cpu.Scratch.Floats((long)blocks * width) : null,
             Tokens = tokens,
             Width = width,
         };
         RowLaunch.Run(cpu, &BackwardBody, &arguments, (long)tokens * width);
-        if (gradGain is not null)
+        if (gradGain.Exists)
         {
             RowLaunch.Run(cpu, &GainBody, &arguments, (long)blocks * width);
         }

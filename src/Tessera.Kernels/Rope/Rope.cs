@@ -26,13 +26,13 @@ public static unsafe partial class Rope
     /// <param name="table">Cosines and sines.</param>
     /// <exception cref="ArgumentException">Sizes do not fit, or a position is not covered by the table.</exception>
     public static void Forward(
-        Device device, float* qkv, long stride, int headsToRotate, int headDim, int* positions, int tokens, RopeTable table) =>
+        Device device, Elements qkv, long stride, int headsToRotate, int headDim, int* positions, int tokens, RopeTable table) =>
         Rotate(device, qkv, stride, headsToRotate, headDim, positions, tokens, table, 1f);
 
     /// <summary>Turns gradients of rotated heads into gradients of unrotated ones, in place: the rotation by −θ.</summary>
     /// <inheritdoc cref="Forward" />
     public static void Backward(
-        Device device, float* qkv, long stride, int headsToRotate, int headDim, int* positions, int tokens, RopeTable table) =>
+        Device device, Elements qkv, long stride, int headsToRotate, int headDim, int* positions, int tokens, RopeTable table) =>
         Rotate(device, qkv, stride, headsToRotate, headDim, positions, tokens, table, -1f);
 
     /// <summary>Refuses positions that the table does not cover.</summary>
@@ -49,8 +49,9 @@ public static unsafe partial class Rope
     }
 
     private static void Rotate(
-        Device device, float* qkv, long stride, int heads, int headDim, int* positions, int tokens, RopeTable table, float direction)
+        Device device, Elements qkv, long stride, int heads, int headDim, int* positions, int tokens, RopeTable table, float direction)
     {
+        using var scope = CpuDevice.Enter(device);
         if (headDim != table.HeadDim)
         {
             throw new ArgumentException($"rope: heads of {headDim} elements with a table for {table.HeadDim}", nameof(headDim));
@@ -64,7 +65,7 @@ public static unsafe partial class Rope
         CheckPositions(positions, tokens, table);
         var call = new RotateCall
         {
-            Rows = qkv,
+            Rows = qkv.Floats,
             Stride = stride,
             Heads = heads,
             Half = headDim / 2,
@@ -74,14 +75,13 @@ public static unsafe partial class Rope
             Sines = table.Sines,
             Direction = direction,
         };
-        var workers = CpuDevice.From(device).Workers;
         if ((long)tokens * heads * headDim < ElementsOfOneThread)
         {
             RotateWorker(&call, 0, 1);
         }
         else
         {
-            workers.Run(&RotateWorker, &call);
+            scope.Processor.Workers.Run(&RotateWorker, &call);
         }
     }
 

@@ -17,14 +17,19 @@ public sealed unsafe class RopeTable : IDisposable
     private readonly Arena _arena;
 
     /// <summary>Builds the table for positions [0, maxPositions).</summary>
+    /// <param name="headDim">Elements E of one head.</param>
+    /// <param name="theta">Base of the frequencies.</param>
+    /// <param name="scaling">Of the frequencies, or null.</param>
+    /// <param name="maxPositions">Positions to cover at first.</param>
+    /// <param name="memory">Where the table lies; null for the processor's.</param>
     /// <exception cref="ArgumentException">Head dimension, theta, scaling or the number of positions is unusable.</exception>
-    public RopeTable(int headDim, double theta, RopeScaling? scaling, int maxPositions)
+    public RopeTable(int headDim, double theta, RopeScaling? scaling, int maxPositions, DeviceMemory? memory = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(maxPositions);
         _frequencies = [.. InverseFrequencies(headDim, theta, scaling).Select(f => (float)f)];
         _amplitude = scaling?.Amplitude ?? 1;
         _limit = scaling?.PositionLimit ?? int.MaxValue;
-        _arena = new Arena("rope table");
+        _arena = new Arena("rope table", memory ?? HostMemory.Instance);
         HeadDim = headDim;
         EnsurePositions(Math.Max(1, maxPositions));
     }
@@ -86,11 +91,25 @@ public sealed unsafe class RopeTable : IDisposable
             throw new ArgumentException($"rope: {positions} positions, the model's dynamic scaling is supported up to {_limit}");
         }
 
-        int target = (int)Math.Min(_limit, Math.Max(positions, 2L * Positions));
+        Grow((int)Math.Min(_limit, Math.Max(positions, 2L * Positions)));
+    }
+
+    private void Grow(int target)
+    {
         int half = HeadDim / 2;
-        float* cosines = _arena.Floats((long)target * half);
-        float* sines = _arena.Floats((long)target * half);
-        for (int p = 0; p < target; p++)
+        long bytes = (long)target * half * sizeof(float);
+        nint cosines = _arena.Allocate(bytes), sines = _arena.Allocate(bytes);
+        _arena.Memory.Write(cosines, bytes, cosinesOnHost =>
+            _arena.Memory.Write(sines, bytes, sinesOnHost => Fill((float*)cosinesOnHost, (float*)sinesOnHost, target)));
+        Cosines = (float*)cosines;
+        Sines = (float*)sines;
+        Positions = target;
+    }
+
+    private void Fill(float* cosines, float* sines, int positions)
+    {
+        int half = HeadDim / 2;
+        for (int p = 0; p < positions; p++)
         {
             for (int j = 0; j < half; j++)
             {
@@ -100,10 +119,6 @@ public sealed unsafe class RopeTable : IDisposable
                 sines[((long)p * half) + j] = (float)(sine * _amplitude);
             }
         }
-
-        Cosines = cosines;
-        Sines = sines;
-        Positions = target;
     }
 
     /// <inheritdoc />

@@ -20,11 +20,12 @@ public static unsafe partial class SwiGlu
     /// <param name="h">[tokens, width], assigned.</param>
     /// <param name="tokens">Rows.</param>
     /// <param name="width">Columns of h.</param>
-    public static void Forward(Device device, float* gateUp, float* h, int tokens, int width)
+    public static void Forward(Device device, Elements gateUp, Elements h, int tokens, int width)
     {
-        var cpu = CpuDevice.From(device);
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
         RowLaunch.CheckSizes(tokens, width);
-        var arguments = new Arguments { GateUp = gateUp, H = h, Tokens = tokens, Width = width };
+        var arguments = new Arguments { GateUp = gateUp.Floats, H = h.Floats, Tokens = tokens, Width = width };
         RowLaunch.Run(cpu, &ForwardBody, &arguments, (long)tokens * width);
     }
 
@@ -35,11 +36,19 @@ public static unsafe partial class SwiGlu
     /// <param name="gradGateUp">[tokens, 2·width], assigned; may be <paramref name="gateUp"/>.</param>
     /// <param name="tokens">Rows.</param>
     /// <param name="width">Columns of h.</param>
-    public static void Backward(Device device, float* gateUp, float* gradH, float* gradGateUp, int tokens, int width)
+    public static void Backward(Device device, Elements gateUp, Elements gradH, Elements gradGateUp, int tokens, int width)
     {
-        var cpu = CpuDevice.From(device);
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
         RowLaunch.CheckSizes(tokens, width);
-        var arguments = new Arguments { GateUp = gateUp, H = gradH, GradGateUp = gradGateUp, Tokens = tokens, Width = width };
+        var arguments = new Arguments
+        {
+            GateUp = gateUp.Floats,
+            H = gradH.Floats,
+            GradGateUp = gradGateUp.Floats,
+            Tokens = tokens,
+            Width = width,
+        };
         RowLaunch.Run(cpu, &BackwardBody, &arguments, (long)tokens * width);
     }
 

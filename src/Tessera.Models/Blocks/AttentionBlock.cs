@@ -1,4 +1,3 @@
-using Tessera.Devices;
 using Tessera.Kernels;
 using Tessera.Tensors;
 
@@ -84,87 +83,20 @@ public sealed unsafe class AttentionBlock(
             qkv = executor.FinishQkv(qkv, shape, Qkv, step.Positions, rope);
         }
 
-        var spans = step.Spans;
-        var segments = (AttentionSegment*)executor.Arena.Allocate(spans.Length * sizeof(AttentionSegment));
         var attended = cache is null
-            ? AttendWithin(executor, qkv, spans, segments)
-            : AttendCached(executor, qkv, spans, segments, cache, layer);
+            ? executor.Attention(qkv, shape, step.Segments, step.Bounds)
+            : AttendCached(executor, qkv, cache, layer);
         var result = executor.Linear(attended, output, destination);
         return OutputBias is null ? result : executor.AddBias(result, OutputBias);
     }
 
-    private Tensor AttendWithin(
-        Executor executor, Tensor qkv, ReadOnlySpan<SequenceSpan> spans, AttentionSegment* segments)
+    private Tensor AttendCached(Executor executor, Tensor qkv, KeyValueCache cache, int layer)
     {
-        int keyOffset = shape.Heads * shape.HeadDim;
-        int valueOffset = keyOffset + (shape.KvHeads * shape.HeadDim);
-        for (int i = 0; i < spans.Length; i++)
-        {
-            if (spans[i].Past != 0)
-            {
-                throw new InvalidOperationException($"a sequence continues at position {spans[i].Past} but there is no cache");
-            }
-
-            float* first = qkv.Data + ((long)spans[i].Start * qkv.Columns);
-            segments[i] = new AttentionSegment
-            {
-                QueryStart = spans[i].Start,
-                QueryCount = spans[i].Count,
-                KeyCount = spans[i].Count,
-                Keys = (nint)(first + keyOffset),
-                Values = (nint)(first + valueOffset),
-            };
-        }
-
-        return executor.Attention(qkv, shape, segments, spans.Length, DType.F32, qkv.Columns);
-    }
-
-    private Tensor AttendCached(
-        Executor executor, Tensor qkv, ReadOnlySpan<SequenceSpan> spans, AttentionSegment* segments, KeyValueCache cache, int layer)
-    {
-        if (executor.Tape is not null)
-        {
-            throw new InvalidOperationException("a step over a cache cannot be recorded: gradients end at the cache's border");
-        }
-
-        int keyOffset = shape.Heads * shape.HeadDim;
-        int width = shape.KvHeads * shape.HeadDim;
-        for (int i = 0; i < spans.Length; i++)
-        {
-            var span = spans[i];
-            cache.EnsureRoom(span.Slot, span.Count);
-            var (keys, values, _, pages) = cache.Store(layer, span.Slot);
-            float* first = qkv.Data + ((long)span.Start * qkv.Columns) + keyOffset;
-            Store(executor.Device, first, qkv.Columns, span, cache.Type, keys, values, (int*)pages, width);
-            segments[i] = new AttentionSegment
-            {
-                QueryStart = span.Start,
-                QueryCount = span.Count,
-                KeyCount = span.Past + span.Count,
-                Keys = keys,
-                Values = values,
-                Pages = (int*)pages,
-            };
-        }
-
-        return executor.Attention(qkv, shape, segments, spans.Length, cache.Type, width);
-    }
-
-    /// <summary>Writes a span's keys and values into its sequence's pages.</summary>
-    private static void Store(
-        Device device, float* keys, long stride, SequenceSpan span, DType type, nint keyBase, nint valueBase, int* pages, int width)
-    {
-        const int PagePositions = KeyValueCache.PagePositions;
-        for (int done = 0; done < span.Count;)
-        {
-            int position = span.Past + done;
-            int count = Math.Min(PagePositions - (position % PagePositions), span.Count - done);
-            long row = ((long)pages[position / PagePositions] * PagePositions) + (position % PagePositions);
-            nint offset = (nint)(row * width * type.Bytes());
-            float* source = keys + (done * stride);
-            KeyValueStore.Append(
-                device, source, source + width, stride, count, type, keyBase + offset, valueBase + offset, width, width);
-            done += count;
-        }
+        int queries = shape.Heads * shape.HeadDim, width = shape.KvHeads * shape.HeadDim;
+        var (keys, values) = cache.Store(layer);
+        var newKeys = qkv.Data + queries;
+        KeyValueStore.Append(
+            executor.Device, newKeys, newKeys + width, qkv.Columns, cache.Segments, cache.Bounds, keys, values, width, width);
+        return executor.CachedAttention(qkv, shape, cache.Segments, cache.Bounds, keys, values);
     }
 }

@@ -17,16 +17,25 @@ public sealed unsafe class KeyValueCache : IDisposable
     /// <summary>Positions of one page.</summary>
     public const int PagePositions = AttentionSegment.PagePositions;
 
-    private readonly Arena _arena = new("key-value cache");
+    private readonly Arena _arena;
     private readonly LayerStore[] _layers;
     private readonly int[] _lengths;
     private readonly int[] _pages;
-    private readonly int* _tables;
+    private readonly int[] _uploadedPages;
+    private readonly int[] _tables;
+    private readonly int* _deviceTables;
     private readonly int _pagesPerSequence;
+    private AttentionSegment[] _segments = [];
 
     /// <summary>Takes room for <paramref name="sequences"/> × <paramref name="capacity"/> positions, pages assigned.</summary>
-    public KeyValueCache(ModelConfiguration configuration, int sequences, int capacity, DType type)
-        : this(configuration, sequences, capacity, checked(PagesOf(capacity) * sequences), type)
+    /// <param name="configuration">The model.</param>
+    /// <param name="sequences">Sequences at the same time.</param>
+    /// <param name="capacity">Most positions of a sequence.</param>
+    /// <param name="type">f32 or bf16.</param>
+    /// <param name="memory">Where it lies; null for the processor's memory.</param>
+    public KeyValueCache(
+        ModelConfiguration configuration, int sequences, int capacity, DType type, DeviceMemory? memory = null)
+        : this(configuration, sequences, capacity, checked(PagesOf(capacity) * sequences), type, memory)
     {
         for (int slot = 0; slot < sequences; slot++)
         {
@@ -37,18 +46,22 @@ public sealed unsafe class KeyValueCache : IDisposable
         }
     }
 
-    private KeyValueCache(ModelConfiguration configuration, int sequences, int capacity, int pages, DType type)
+    private KeyValueCache(
+        ModelConfiguration configuration, int sequences, int capacity, int pages, DType type, DeviceMemory? memory)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(sequences, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(pages, 1);
+        _arena = new Arena("key-value cache", memory ?? HostMemory.Instance);
         Type = type;
         Capacity = capacity;
         TotalPages = pages;
         _lengths = new int[sequences];
         _pages = new int[sequences];
         _pagesPerSequence = PagesOf(capacity);
-        _tables = (int*)_arena.Allocate((long)sequences * _pagesPerSequence * sizeof(int));
+        _uploadedPages = new int[sequences];
+        _tables = new int[checked(sequences * _pagesPerSequence)];
+        _deviceTables = (int*)_arena.Allocate((long)_tables.Length * sizeof(int));
         _layers = new LayerStore[configuration.Layers.Length];
         for (int i = 0; i < _layers.Length; i++)
         {
@@ -83,8 +96,10 @@ public sealed unsafe class KeyValueCache : IDisposable
     /// <param name="capacity">Most positions of a sequence.</param>
     /// <param name="pages">Pages for all of them together.</param>
     /// <param name="type">f32 or bf16.</param>
-    public static KeyValueCache Shared(ModelConfiguration configuration, int sequences, int capacity, int pages, DType type) =>
-        new(configuration, sequences, capacity, pages, type);
+    /// <param name="memory">Where it lies; null for the processor's memory.</param>
+    public static KeyValueCache Shared(
+        ModelConfiguration configuration, int sequences, int capacity, int pages, DType type, DeviceMemory? memory = null) =>
+        new(configuration, sequences, capacity, pages, type, memory);
 
     /// <summary>Pages that so many positions need.</summary>
     public static int PagesOf(int positions) => (int)(((long)positions + PagePositions - 1) / PagePositions);
@@ -107,7 +122,7 @@ public sealed unsafe class KeyValueCache : IDisposable
                 $"sequence {slot} has {_pages[slot]} of {_pagesPerSequence} pages and cannot take page {page} of {TotalPages}");
         }
 
-        _tables[(slot * (long)_pagesPerSequence) + _pages[slot]++] = page;
+        _tables[(slot * _pagesPerSequence) + _pages[slot]++] = page;
     }
 
     /// <summary>Forgets a sequence and takes its pages away.</summary>
@@ -115,6 +130,7 @@ public sealed unsafe class KeyValueCache : IDisposable
     {
         _lengths[slot] = 0;
         _pages[slot] = 0;
+        _uploadedPages[slot] = 0;
     }
 
     /// <summary>Forgets a sequence's positions from <paramref name="length"/> on; its pages stay.</summary>
@@ -136,6 +152,51 @@ public sealed unsafe class KeyValueCache : IDisposable
     /// <inheritdoc />
     public void Dispose() => _arena.Dispose();
 
+    /// <summary>The sequences of the present step, in the memory of the cache; see <see cref="Prepare"/>.</summary>
+    internal AttentionSegment* Segments { get; private set; }
+
+    /// <summary>What the host knows of them.</summary>
+    internal AttentionBounds Bounds { get; private set; }
+
+    /// <summary>Brings to the device what all layers of a step need to know: which sequences it continues, and where their pages lie.</summary>
+    internal void Prepare(Arena arena, StepBatch step)
+    {
+        var spans = step.Spans;
+        if (_segments.Length < spans.Length)
+        {
+            _segments = new AttentionSegment[spans.Length];
+        }
+
+        for (int i = 0; i < spans.Length; i++)
+        {
+            var span = spans[i];
+            UploadTable(span.Slot);
+            _segments[i] = new AttentionSegment
+            {
+                QueryStart = span.Start,
+                QueryCount = span.Count,
+                KeyCount = span.Past + span.Count,
+                Pages = _deviceTables + (span.Slot * (long)_pagesPerSequence),
+            };
+        }
+
+        var segments = _segments.AsSpan(0, spans.Length);
+        Segments = (AttentionSegment*)arena.Allocate((long)spans.Length * sizeof(AttentionSegment));
+        Bounds = AttentionBounds.Of(segments);
+        arena.Memory.Upload<AttentionSegment>(segments, (nint)Segments);
+    }
+
+    /// <summary>Brings the pages that a sequence has been given since the last time to the device.</summary>
+    private void UploadTable(int slot)
+    {
+        int first = _uploadedPages[slot], count = _pages[slot] - first, start = (slot * _pagesPerSequence) + first;
+        if (count > 0)
+        {
+            _arena.Memory.Upload<int>(_tables.AsSpan(start, count), (nint)(_deviceTables + start));
+            _uploadedPages[slot] += count;
+        }
+    }
+
     internal void EnsureRoom(int slot, int count)
     {
         int room = (int)Math.Min(Capacity, (long)_pages[slot] * PagePositions);
@@ -146,12 +207,9 @@ public sealed unsafe class KeyValueCache : IDisposable
         }
     }
 
-    /// <summary>A layer's addresses of page 0, elements from one position to the next, and a sequence's table of pages.</summary>
-    internal (nint Keys, nint Values, int Width, nint Pages) Store(int layer, int slot)
-    {
-        var store = _layers[layer];
-        return (store.Keys, store.Values, store.Width, (nint)(_tables + (slot * (long)_pagesPerSequence)));
-    }
+    /// <summary>A layer's row 0 of keys and values, position 0 of page 0.</summary>
+    internal (Elements Keys, Elements Values) Store(int layer) =>
+        (new Elements(_layers[layer].Keys, Type), new Elements(_layers[layer].Values, Type));
 
     private readonly record struct LayerStore(nint Keys, nint Values, int Width);
 }

@@ -1,4 +1,5 @@
 using Tessera.Devices;
+using Tessera.Kernels;
 
 namespace Tessera.Models.Blocks;
 
@@ -10,23 +11,41 @@ namespace Tessera.Models.Blocks;
 public readonly record struct SequenceSpan(int Start, int Count, int Past, int Slot);
 
 /// <summary>
-/// One step's tokens: packed documents of a training batch, a prompt, or one new token each of many sequences. Ids and
-/// positions live in an arena, so the tape may keep pointing at them until the arena is reset.
+/// One step's tokens: packed documents of a training batch, a prompt, or one new token each of many sequences. Ids, positions
+/// and segments live in an arena, so the tape may keep pointing at them until the arena is reset; the host keeps copies.
 /// </summary>
 public sealed unsafe class StepBatch
 {
     private SequenceSpan[] _spans = [];
+    private AttentionSegment[] _segments = [];
+    private int[] _ids = [];
+    private int[] _positions = [];
+    private AttentionSegment* _deviceSegments;
+    private AttentionBounds _bounds;
     private int _spanCount;
 
     private StepBatch()
     {
     }
 
-    /// <summary>Token ids, [Tokens].</summary>
+    /// <summary>Token ids, [Tokens], in the arena.</summary>
     public int* Ids { get; private set; }
 
-    /// <summary>Position of each token in its sequence, [Tokens].</summary>
+    /// <summary>Position of each token in its sequence, [Tokens], in the arena.</summary>
     public int* Positions { get; private set; }
+
+    /// <summary>Token ids on the host.</summary>
+    public ReadOnlySpan<int> HostIds => _ids.AsSpan(0, Tokens);
+
+    /// <summary>The sequences for an attention without a cache, in the arena: every token's keys are the step's own.</summary>
+    /// <exception cref="InvalidOperationException">A sequence has a past.</exception>
+    internal AttentionSegment* Segments => _deviceSegments is not null || _spanCount == 0
+        ? _deviceSegments
+        : throw new InvalidOperationException(
+            $"a sequence continues at position {Spans[FirstContinued()].Past} but there is no cache");
+
+    /// <summary>What the host knows of the segments.</summary>
+    internal AttentionBounds Bounds => _bounds;
 
     /// <summary>Rows of the step.</summary>
     public int Tokens { get; private set; }
@@ -79,33 +98,96 @@ public sealed unsafe class StepBatch
     private void Fill(Arena arena, ReadOnlySpan<int> ids)
     {
         Tokens = ids.Length;
-        Ids = (int*)arena.Allocate(ids.Length * sizeof(int));
-        Positions = (int*)arena.Allocate(ids.Length * sizeof(int));
-        ids.CopyTo(new Span<int>(Ids, ids.Length));
+        if (_ids.Length < ids.Length)
+        {
+            (_ids, _positions) = (new int[ids.Length], new int[ids.Length]);
+        }
+
+        ids.CopyTo(_ids);
+        FillPositions();
+        Ids = Uploaded<int>(arena, _ids.AsSpan(0, Tokens));
+        Positions = Uploaded<int>(arena, _positions.AsSpan(0, Tokens));
+        FillSegments(arena);
+    }
+
+    private void FillPositions()
+    {
         int next = 0;
         int limit = 0;
         foreach (var span in Spans)
         {
-            if (span.Start != next || span.Count < 1 || span.Past < 0 || span.Count > ids.Length - next
+            if (span.Start != next || span.Count < 1 || span.Past < 0 || span.Count > Tokens - next
                 || span.Past > int.MaxValue - span.Count)
             {
-                throw new ArgumentException($"sequence part at row {span.Start} does not continue at row {next} of {ids.Length}");
+                throw new ArgumentException($"sequence part at row {span.Start} does not continue at row {next} of {Tokens}");
             }
 
             for (int i = 0; i < span.Count; i++)
             {
-                Positions[span.Start + i] = span.Past + i;
+                _positions[span.Start + i] = span.Past + i;
             }
 
             next += span.Count;
             limit = Math.Max(limit, span.Past + span.Count);
         }
 
-        if (next != ids.Length)
+        if (next != Tokens)
         {
-            throw new ArgumentException($"sequence parts cover {next} of {ids.Length} rows");
+            throw new ArgumentException($"sequence parts cover {next} of {Tokens} rows");
         }
 
         PositionLimit = limit;
+    }
+
+    /// <summary>The segments that need no cache; none where a sequence has a past, which only a cache knows.</summary>
+    private void FillSegments(Arena arena)
+    {
+        _deviceSegments = null;
+        if (FirstContinued() >= 0)
+        {
+            return;
+        }
+
+        if (_segments.Length < _spanCount)
+        {
+            _segments = new AttentionSegment[_spanCount];
+        }
+
+        for (int i = 0; i < _spanCount; i++)
+        {
+            var span = _spans[i];
+            _segments[i] = new AttentionSegment
+            {
+                QueryStart = span.Start,
+                QueryCount = span.Count,
+                KeyCount = span.Count,
+                KeyStart = span.Start,
+            };
+        }
+
+        var segments = _segments.AsSpan(0, _spanCount);
+        _bounds = AttentionBounds.Of(segments);
+        _deviceSegments = Uploaded<AttentionSegment>(arena, segments);
+    }
+
+    private int FirstContinued()
+    {
+        for (int i = 0; i < _spanCount; i++)
+        {
+            if (_spans[i].Past != 0)
+            {
+                return i;
+            }
+        }
+
+        return -1;
+    }
+
+    private static T* Uploaded<T>(Arena arena, ReadOnlySpan<T> elements)
+        where T : unmanaged
+    {
+        nint room = arena.Allocate((long)elements.Length * sizeof(T));
+        arena.Memory.Upload(elements, room);
+        return (T*)room;
     }
 }

@@ -25,16 +25,15 @@ internal static unsafe class GroupedRows
     /// <exception cref="InvalidDataException">A weight is not a number or too large for the type.</exception>
     public static void Fill(Device device, Parameter parameter, int firstRow, int rows, RowSource source)
     {
-        InPortions(parameter.Columns, rows, (row, count, portion) =>
+        parameter.EditWhole(matrix => InPortions(parameter.Columns, rows, (row, count, portion) =>
         {
             source(row, count, (float*)portion);
             if (!GroupedMatrix.TryStore(
-                device, parameter.View, firstRow + row, count, (float*)portion, parameter.Columns, out int badRow, out int column))
+                device, matrix, firstRow + row, count, (float*)portion, parameter.Columns, out int badRow, out int column))
             {
                 throw new InvalidDataException(GroupedMatrix.Refusal(parameter.Type, row + badRow, column));
             }
-        });
-        parameter.MarkChanged();
+        }));
     }
 
     /// <summary>Calls <paramref name="move"/> with first row, number of rows and room for them in f32.</summary>

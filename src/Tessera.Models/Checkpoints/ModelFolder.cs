@@ -43,19 +43,20 @@ public static class ModelFolder
     /// Storage of matrices in memory; null keeps the checkpoint's own. int8 and int4 round portion by portion; with int4, token
     /// table and head are int8.
     /// </param>
+    /// <param name="target">Whose memory takes the weights; null for the processor's.</param>
     /// <exception cref="InvalidDataException">A file is missing, damaged, or does not hold what the configuration says.</exception>
     [SuppressMessage("Reliability", "CA2000", Justification = "Returned to the caller, disposed of where filling it fails.")]
-    public static Decoder Load(string folder, DType? type = null)
+    public static Decoder Load(string folder, DType? type = null, Device? target = null)
     {
         if (GgufModel.IsNamed(folder))
         {
-            return GgufModel.Load(folder, type);
+            return GgufModel.Load(folder, type, target);
         }
 
         var configuration = ReadConfiguration(folder);
         using var checkpoint = SafetensorsCheckpoint.Open(folder);
         EnsurePlausible(folder, configuration, checkpoint);
-        var model = Decoder.Allocate(configuration, type ?? configuration.StorageType);
+        var model = Decoder.Allocate(configuration, type ?? configuration.StorageType, target);
         try
         {
             EnsureEachTensorHasAPlace(folder, model, checkpoint);
@@ -105,8 +106,7 @@ public static class ModelFolder
         Directory.CreateDirectory(folder);
         // An older model's configuration must not meet the new weights if the process dies in between.
         File.Delete(Path.Combine(folder, ConfigurationName));
-        using var arena = new Arena("saving");
-        var tensors = WeightMap.Slices(model).Select(slice => ToWrite(slice, type, arena)).ToList();
+        var tensors = WeightMap.Slices(model).Select(slice => ToWrite(slice, type)).ToList();
         var merged = new Dictionary<string, string>(metadata ?? new Dictionary<string, string>()) { ["format"] = "pt" };
         SafetensorsWriter.WriteSharded(folder, tensors, merged);
         CopyCompanions(companionsFrom, folder);
@@ -145,10 +145,10 @@ public static class ModelFolder
         }
     }
 
-    /// <summary>The same weights in another storage type, in memory of their own.</summary>
-    public static unsafe Decoder Convert(Decoder model, DType type)
+    /// <summary>The same weights in another storage type, in an arena of their own beside the model.</summary>
+    public static Decoder Convert(Decoder model, DType type)
     {
-        var copy = Decoder.Allocate(model.Configuration, type);
+        var copy = Decoder.Allocate(model.Configuration, type, model.Memory);
         foreach (var (source, target) in model.Parameters.Zip(copy.Parameters))
         {
             ParameterConversion.Copy(source, target);
@@ -173,7 +173,7 @@ public static class ModelFolder
         }
 
         var view = slice.Parameter.RowsView(slice.RowStart, slice.Rows);
-        checkpoint.CopyTo(device, name, slice.Parameter.Type, view.Address, slice.Shape);
+        checkpoint.CopyTo(device, name, slice.Parameter.Type, slice.Parameter.Memory, view.Address, slice.Shape);
         slice.Parameter.MarkChanged();
     }
 
@@ -219,17 +219,9 @@ public static class ModelFolder
         }
     }
 
-    private static unsafe TensorToWrite ToWrite(WeightSlice slice, DType type, Arena arena)
+    private static TensorToWrite ToWrite(WeightSlice slice, DType type)
     {
         var view = slice.Parameter.RowsView(slice.RowStart, slice.Rows);
-        if (view.Type == type)
-        {
-            return new TensorToWrite(slice.Name, type, slice.Shape, view.Address);
-        }
-
-        long count = (long)slice.Rows * slice.Parameter.Columns;
-        nint converted = arena.Allocate(count * type.Bytes());
-        ParameterConversion.Copy(view, converted, type);
-        return new TensorToWrite(slice.Name, type, slice.Shape, converted);
+        return new TensorToWrite(slice.Name, type, slice.Shape, view.Address) { Source = view.Type, Memory = slice.Parameter.Memory };
     }
 }

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Tessera.Devices;
 using Tessera.Kernels;
 using Tessera.Models.Blocks;
@@ -131,11 +130,7 @@ public static unsafe class PaddedLlama
             ParameterConversion.Copy(source.DownBias!, target.DownBias!);
         }
 
-        for (int row = 0; row < source.Down.Rows; row++)
-        {
-            ParameterConversion.Copy(
-                source.Down.RowsView(row, 1), target.Down.RowsView(row, 1).Address, target.Down.Type);
-        }
+        PadColumns(source.Down, target.Down);
     }
 
     private static void PadChannels(Parameter source, Parameter target, int from, int to)
@@ -144,17 +139,32 @@ public static unsafe class PaddedLlama
         CopyRows(source, from, target, to, from);
     }
 
+    /// <summary>Copies rows into the beginnings of longer ones.</summary>
+    private static void PadColumns(Parameter source, Parameter target)
+    {
+        using var device = new CpuDevice(1);
+        source.Read(0, source.Rows, (first, from) => target.Edit(first, from.Rows, (inner, to) =>
+        {
+            for (int row = 0; row < to.Rows; row++)
+            {
+                ParameterConversion.Copy(
+                    device,
+                    MatrixView.Of(from.Elements + ((long)(inner + row) * from.Columns), 1, from.Columns),
+                    MatrixView.Of(to.Elements + ((long)row * to.Columns), 1, from.Columns));
+            }
+        }));
+    }
+
     private static void Blank(SubBlock block)
     {
         foreach (var parameter in block.Parameters)
         {
-            NativeMemory.Clear((void*)parameter.Address, (nuint)parameter.Bytes);
+            parameter.Memory.Clear(parameter.Address, parameter.Bytes);
         }
 
-        new Span<float>(block.Norm.Floats, block.Norm.Columns).Fill(1f);
+        block.Norm.Write(0, 1, (_, gain) => new Span<float>(gain.Floats, gain.Columns).Fill(1f));
     }
 
     private static void CopyRows(Parameter source, int sourceRow, Parameter target, int targetRow, int rows) =>
-        ParameterConversion.Copy(
-            source.RowsView(sourceRow, rows), target.RowsView(targetRow, rows).Address, target.Type);
+        ParameterConversion.CopyRows(source, sourceRow, target, targetRow, rows);
 }

@@ -4,7 +4,7 @@ using Tessera.Tensors;
 
 namespace Tessera.Models.Checkpoints;
 
-/// <summary>Copies weights between storage types.</summary>
+/// <summary>Copies weights between storage types and between memories.</summary>
 internal static unsafe class ParameterConversion
 {
     // From here on the start of threads is lost in the time of the copy.
@@ -12,68 +12,88 @@ internal static unsafe class ParameterConversion
 
     public static void Copy(Parameter source, Parameter target)
     {
-        if (source.Type == target.Type)
+        if (source.Type == target.Type && ReferenceEquals(source.Memory, target.Memory))
         {
-            Buffer.MemoryCopy((void*)source.Address, (void*)target.Address, target.Bytes, source.Bytes);
+            target.Memory.Copy(source.Address, target.Address, source.Bytes);
+            target.MarkChanged();
+        }
+        else if (source.Type == target.Type && source.Type.IsGrouped())
+        {
+            source.ReadWhole(from => target.Memory.Upload(from.Address, target.Address, target.Bytes));
+            target.MarkChanged();
         }
         else if (source.Type.IsGrouped() || target.Type.IsGrouped())
         {
-            CopyThroughFloats(source.View, target);
+            CopyThroughFloats(source, target);
         }
         else
         {
-            Copy(source.View, target.Address, target.Type);
+            CopyRows(source, 0, target, 0, source.Rows);
         }
-
-        target.MarkChanged();
     }
 
-    public static void Copy(MatrixView source, nint target, DType type)
+    /// <summary>Copies rows into rows of as many columns; both in f32 or bf16.</summary>
+    public static void CopyRows(Parameter source, int sourceRow, Parameter target, int targetRow, int rows)
     {
-        using var device = new CpuDevice((long)source.Rows * source.Columns < LargeCount ? 1 : 0);
-        Copy(device, source, target, type);
+        using var device = new CpuDevice((long)rows * source.Columns < LargeCount ? 1 : 0);
+        source.Read(sourceRow, rows, (row, from) =>
+            target.Write(targetRow + row, from.Rows, (inner, to) => Copy(device, Rows(from, inner, to.Rows), to)));
     }
 
-    public static void Copy(Device device, MatrixView source, nint target, DType type)
+    /// <summary>Copies elements of matrices of one shape in the host's memory; both in f32 or bf16.</summary>
+    public static void Copy(Device device, MatrixView source, MatrixView target)
     {
         long count = (long)source.Rows * source.Columns;
-        if (source.Type == type)
+        if (source.Type == target.Type)
         {
-            Conversion.Copy(device, (byte*)source.Address, (byte*)target, count * type.Bytes());
+            Conversion.Copy(device, (byte*)source.Address, (byte*)target.Address, count * source.Type.Bytes());
         }
-        else if (type == DType.BF16)
+        else if (target.Type == DType.BF16)
         {
-            Conversion.ToBf16(device, source.Floats, (ushort*)target, count);
+            Conversion.ToBf16(device, source.Floats, target.Halves, count);
         }
         else
         {
-            Conversion.FromBf16(device, source.Halves, (float*)target, count);
+            Conversion.FromBf16(device, source.Halves, target.Floats, count);
         }
     }
-    private static void CopyThroughFloats(MatrixView source, Parameter target)
+
+    private static MatrixView Rows(MatrixView matrix, int start, int rows) =>
+        MatrixView.Of(matrix.Elements + ((long)start * matrix.Columns), rows, matrix.Columns);
+
+    private static void CopyThroughFloats(Parameter source, Parameter target)
     {
         using var device = new CpuDevice();
+        void Store(MatrixView into) => GroupedRows.InPortions(source.Columns, source.Rows, (row, rows, portion) =>
+        {
+            var floats = new MatrixView(portion, DType.F32, rows, source.Columns);
+            Load(row, floats);
+            GroupedMatrix.Store(device, into, row, rows, floats.Floats, source.Columns);
+        });
+
+        void Load(int row, MatrixView floats)
+        {
+            if (source.Type.IsGrouped())
+            {
+                source.ReadWhole(from => GroupedMatrix.Load(device, from, row, floats.Rows, floats.Floats, source.Columns));
+            }
+            else
+            {
+                source.Read(row, floats.Rows, (inner, from) => Copy(device, from, Rows(floats, inner, from.Rows)));
+            }
+        }
+
+        if (target.Type.IsGrouped())
+        {
+            target.EditWhole(Store);
+            return;
+        }
+
         GroupedRows.InPortions(source.Columns, source.Rows, (row, rows, portion) =>
         {
             var floats = new MatrixView(portion, DType.F32, rows, source.Columns);
-            if (source.Type.IsGrouped())
-            {
-                GroupedMatrix.Load(device, source, row, rows, floats.Floats, source.Columns);
-            }
-            else
-            {
-                nint first = source.Address + (nint)source.Type.MatrixBytes(row, source.Columns);
-                Copy(new MatrixView(first, source.Type, rows, source.Columns), portion, DType.F32);
-            }
-
-            if (target.Type.IsGrouped())
-            {
-                GroupedMatrix.Store(device, target.View, row, rows, floats.Floats, source.Columns);
-            }
-            else
-            {
-                Copy(floats, target.RowsView(row, rows).Address, target.Type);
-            }
+            Load(row, floats);
+            target.Write(row, rows, (inner, to) => Copy(device, Rows(floats, inner, to.Rows), to));
         });
     }
 }

@@ -33,8 +33,6 @@ internal static unsafe class GgufGroupedRows
                 GroupedRows.Fill(device, slice.Parameter, slice.RowStart, slice.Rows, (row, rows, target) =>
                     Widen(device, tensor.Type, first, rowBytes, slice.Parameter.Columns, row, rows, target, reordered));
             }
-
-            slice.Parameter.MarkChanged();
         }
         catch (InvalidDataException exception)
         {
@@ -47,17 +45,20 @@ internal static unsafe class GgufGroupedRows
 
     private static void StoreBlocks(Device device, WeightSlice slice, nint first, long rowBytes, int reordered)
     {
-        if (reordered == 1)
+        slice.Parameter.EditWhole(matrix =>
         {
-            GroupedMatrix.StoreBlocks(device, slice.Parameter.View, slice.RowStart, slice.Rows, (byte*)first);
-            return;
-        }
+            if (reordered == 1)
+            {
+                GroupedMatrix.StoreBlocks(device, matrix, slice.RowStart, slice.Rows, (byte*)first);
+                return;
+            }
 
-        for (int row = 0; row < slice.Rows; row++)
-        {
-            byte* source = (byte*)first + (SourceRow(row, reordered) * rowBytes);
-            GroupedMatrix.StoreBlocks(device, slice.Parameter.View, slice.RowStart + row, 1, source);
-        }
+            for (int row = 0; row < slice.Rows; row++)
+            {
+                byte* source = (byte*)first + (SourceRow(row, reordered) * rowBytes);
+                GroupedMatrix.StoreBlocks(device, matrix, slice.RowStart + row, 1, source);
+            }
+        });
     }
 
     private static void Widen(

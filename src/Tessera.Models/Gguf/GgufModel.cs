@@ -28,9 +28,10 @@ public static unsafe class GgufModel
     /// <summary>Loads configuration and weights.</summary>
     /// <param name="path">The file.</param>
     /// <param name="type">Storage of matrices in memory; null for bf16 where all matrices are stored so, else f32.</param>
+    /// <param name="target">Whose memory takes the weights; null for the processor's.</param>
     /// <exception cref="InvalidDataException">The file is missing, damaged, or does not hold what its metadata says.</exception>
     [SuppressMessage("Reliability", "CA2000", Justification = "Returned to the caller, disposed of where filling it fails.")]
-    public static Decoder Load(string path, DType? type = null)
+    public static Decoder Load(string path, DType? type = null, Device? target = null)
     {
         using GgufFile file = GgufFile.Open(path);
         ModelConfiguration configuration = GgufConfiguration.Read(file);
@@ -41,7 +42,7 @@ public static unsafe class GgufModel
                 $"{path}: the metadata describes {configuration.ParameterCount:N0} parameters, the tensors hold {elements:N0}");
         }
 
-        var model = Decoder.Allocate(configuration, type ?? configuration.StorageType);
+        var model = Decoder.Allocate(configuration, type ?? configuration.StorageType, target);
         try
         {
             List<(WeightSlice Slice, GgufTensor Tensor)> pairs = Pair(file, model);
@@ -137,23 +138,34 @@ public static unsafe class GgufModel
             return;
         }
 
-        var view = slice.Parameter.RowsView(slice.RowStart, slice.Rows);
-        Convert(device, tensor.Type, file.Address(tensor), view.Type, view.Address, tensor.ElementCount);
-        if (reordered > 1)
-        {
-            long rowBytes = (long)view.Columns * view.Type.Bytes();
-            var head = (byte*)scratch.Allocate(reordered * rowBytes);
-            for (int row = 0; row < slice.Rows; row += reordered)
+        long storedRowBytes = tensor.Bytes / slice.Rows;
+        slice.Parameter.Write(
+            slice.RowStart,
+            slice.Rows,
+            (row, view) =>
             {
-                var rows = (byte*)view.Address + (row * rowBytes);
-                Buffer.MemoryCopy(rows, head, reordered * rowBytes, reordered * rowBytes);
-                RotaryPairs.ToHalves(head, rows, reordered, rowBytes);
-            }
+                nint source = file.Address(tensor) + (nint)(row * storedRowBytes);
+                Convert(device, tensor.Type, source, view.Type, view.Address, (long)view.Rows * view.Columns);
+                if (reordered > 1)
+                {
+                    ToHalves(scratch, view, reordered);
+                }
+            },
+            unit: reordered);
+    }
 
-            scratch.Reset();
+    private static void ToHalves(Arena scratch, MatrixView view, int headRows)
+    {
+        long rowBytes = (long)view.Columns * view.Type.Bytes();
+        var head = (byte*)scratch.Allocate(headRows * rowBytes);
+        for (int row = 0; row < view.Rows; row += headRows)
+        {
+            var rows = (byte*)view.Address + (row * rowBytes);
+            Buffer.MemoryCopy(rows, head, headRows * rowBytes, headRows * rowBytes);
+            RotaryPairs.ToHalves(head, rows, headRows, rowBytes);
         }
 
-        slice.Parameter.MarkChanged();
+        scratch.Reset();
     }
 
     /// <summary>Elements of a file to f32 or bf16.</summary>

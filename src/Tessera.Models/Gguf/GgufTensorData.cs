@@ -36,7 +36,11 @@ internal sealed unsafe class GgufTensorData(string architecture, int headDim) : 
         for (int row = 0; row < slice.Rows; row += step)
         {
             MatrixView rows = slice.Parameter.RowsView(slice.RowStart + row, Math.Min(step, slice.Rows - row));
-            Convert(stream, unit > 1 ? Reordered(rows) : rows, type);
+            slice.Parameter.Memory.Read(rows.Address, rows.Type.MatrixBytes(rows.Rows, rows.Columns), room =>
+            {
+                MatrixView onHost = rows with { Address = room };
+                Convert(stream, unit > 1 ? Reordered(onHost) : onHost, type);
+            });
             _arena.Reset();
         }
     }

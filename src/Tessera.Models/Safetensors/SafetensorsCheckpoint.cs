@@ -10,6 +10,9 @@ namespace Tessera.Models.Safetensors;
 /// </remarks>
 public sealed class SafetensorsCheckpoint : IDisposable
 {
+    // What a tensor is converted in, where its memory cannot be reached: 32 MiB of f32.
+    private const long PortionElements = 8L << 20;
+
     private readonly List<SafetensorsFile> _files = [];
     private readonly SortedDictionary<string, SafetensorsFile> _owners = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _aliases = new(StringComparer.Ordinal);
@@ -87,25 +90,40 @@ public sealed class SafetensorsCheckpoint : IDisposable
     public void CopyTo(string name, DType target, nint destination, params ReadOnlySpan<long> expectedShape)
     {
         using var device = new CpuDevice(1);
-        CopyTo(device, name, target, destination, expectedShape);
+        CopyTo(device, name, target, HostMemory.Instance, destination, expectedShape);
     }
 
     /// <inheritdoc cref="CopyTo(string, DType, nint, ReadOnlySpan{long})" />
     /// <param name="device">Whose workers share the conversion.</param>
     /// <param name="name">F32, BF16, F16 or F64 in the file. f64 goes to bf16 through f32.</param>
     /// <param name="target">f32 or bf16.</param>
+    /// <param name="memory">Where the destination lies.</param>
     /// <param name="destination">Room for all elements, dense.</param>
     /// <param name="expectedShape">The shape that the model needs.</param>
-    public void CopyTo(Device device, string name, DType target, nint destination, params ReadOnlySpan<long> expectedShape)
+    public void CopyTo(
+        Device device, string name, DType target, DeviceMemory memory, nint destination, params ReadOnlySpan<long> expectedShape)
     {
         SafetensorsTensor tensor = Require(name);
         EnsureShape(name, tensor, expectedShape);
         SafetensorsFile file = _owners[tensor.Name];
         file.WillNeed(tensor);
-        if (!ElementConversion.TryCopy(device, tensor.Type, Address(name), target, destination, tensor.ElementCount))
+        nint source = Address(name);
+        long elementBytes = tensor.ElementCount == 0 ? 0 : tensor.Bytes / tensor.ElementCount;
+        long done = 0;
+        do
         {
-            throw NotFloatingPoint(name, tensor);
+            long count = Math.Min(PortionElements, tensor.ElementCount - done), first = done;
+            memory.Write(destination + (nint)(done * target.Bytes()), count * target.Bytes(), room =>
+            {
+                if (!ElementConversion.TryCopy(
+                    device, tensor.Type, source + (nint)(first * elementBytes), target, room, count))
+                {
+                    throw NotFloatingPoint(name, tensor);
+                }
+            });
+            done += count;
         }
+        while (done < tensor.ElementCount);
 
         file.Release(tensor);
     }

@@ -1,6 +1,10 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Tessera.Devices;
+using Tessera.Kernels;
+using Tessera.Models.Checkpoints;
 
 namespace Tessera.Models.Safetensors;
 
@@ -30,12 +34,13 @@ public static unsafe class SafetensorsWriter
         List<TensorToWrite> sorted = Sort(tensors);
         byte[] header = BuildHeader(sorted, metadata ?? PyTorchMetadata);
         long total = header.Length + sorted.Sum(tensor => tensor.ByteCount());
+        using CpuDevice? converter = sorted.Exists(tensor => tensor.Source != tensor.Type) ? new CpuDevice() : null;
         AtomicReplacement.Write(path, total, stream =>
         {
             stream.Write(header);
             foreach (TensorToWrite tensor in sorted)
             {
-                WriteData(stream, tensor);
+                WriteData(stream, tensor, converter);
             }
         });
     }
@@ -196,13 +201,34 @@ public static unsafe class SafetensorsWriter
         json.WriteEndObject();
     }
 
-    private static void WriteData(FileStream stream, TensorToWrite tensor)
+    private static void WriteData(FileStream stream, TensorToWrite tensor, CpuDevice? converter)
     {
-        long bytes = tensor.ByteCount();
-        for (long done = 0; done < bytes; done += ChunkBytes)
+        long elements = tensor.ByteCount() / tensor.Type.Bytes();
+        const int Most = ChunkBytes / sizeof(float);
+        void* converted = tensor.Source == tensor.Type ? null : NativeMemory.Alloc((nuint)Math.Min(Most, elements), sizeof(float));
+        try
         {
-            int count = (int)Math.Min(ChunkBytes, bytes - done);
-            stream.Write(new ReadOnlySpan<byte>((byte*)tensor.Address + done, count));
+            for (long done = 0; done < elements; done += Most)
+            {
+                int count = (int)Math.Min(Most, elements - done);
+                nint source = tensor.Address + (nint)(done * tensor.Source.Bytes());
+                tensor.Memory.Read(source, (long)count * tensor.Source.Bytes(), room =>
+                {
+                    var data = (void*)room;
+                    if (tensor.Source != tensor.Type)
+                    {
+                        var from = new MatrixView(room, tensor.Source, 1, count);
+                        ParameterConversion.Copy(converter!, from, new MatrixView((nint)converted, tensor.Type, 1, count));
+                        data = converted;
+                    }
+
+                    stream.Write(new ReadOnlySpan<byte>(data, count * tensor.Type.Bytes()));
+                });
+            }
+        }
+        finally
+        {
+            NativeMemory.Free(converted);
         }
     }
 }

@@ -21,24 +21,24 @@ public static unsafe class ChannelContribution
 
         var sums = new double[feedForward.Width];
         var norms = new double[feedForward.Width];
-        using var arena = new Arena("channel scores");
-        fixed (double* sumPointer = sums, normPointer = norms)
+        using var arena = device.CreateArena("channel scores");
+        double* deviceSums = (double*)arena.AllocateZeroed((long)sums.Length * sizeof(double));
+        double* deviceNorms = (double*)arena.Allocate((long)norms.Length * sizeof(double));
+        var mark = arena.Mark();
+        foreach (var batch in activations.Batches)
         {
-            foreach (var batch in activations.Batches)
-            {
-                arena.Reset();
-                var executor = new Executor(device, arena, null);
-                var middle = LayerHalves.Middle(executor, activations.Parent, batch, layer);
-                var normalised = executor.RmsNorm(
-                    middle, feedForward.Norm, (float)activations.Parent.Configuration.RmsNormEpsilon);
-                var activated = feedForward.Activate(executor, normalised);
-                ChannelStatistics.AccumulateAbsolute(
-                    device, activated.Data, sumPointer, activated.Rows, activated.Columns);
-            }
-
-            ChannelStatistics.ColumnNorms(device, feedForward.Down.View, normPointer);
+            arena.Release(mark);
+            var executor = new Executor(device, arena, null);
+            var middle = LayerHalves.Middle(executor, activations.Parent, batch, layer);
+            var normalised = executor.RmsNorm(
+                middle, feedForward.Norm, (float)activations.Parent.Configuration.RmsNormEpsilon);
+            var activated = feedForward.Activate(executor, normalised);
+            ChannelStatistics.AccumulateAbsolute(device, activated.Data, deviceSums, activated.Rows, activated.Columns);
         }
 
+        ChannelStatistics.ColumnNorms(device, feedForward.Down.View, deviceNorms);
+        device.Download<double>((nint)deviceSums, sums);
+        device.Download<double>((nint)deviceNorms, norms);
         return [.. sums.Zip(norms, (sum, norm) => sum / activations.Tokens * norm)];
     }
 

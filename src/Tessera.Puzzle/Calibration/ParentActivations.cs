@@ -10,15 +10,16 @@ namespace Tessera.Puzzle.Calibration;
 /// The parent's residual stream at every depth over calibration batches, computed once and shared by channel scores,
 /// blockwise distillation and replace-one-block scores.
 /// </summary>
-public sealed unsafe class ParentActivations : IDisposable
+public sealed class ParentActivations : IDisposable
 {
-    private readonly Arena _arena = new("parent activations");
+    private readonly Arena _arena;
     private readonly List<CalibrationBatch> _batches = [];
 
     /// <summary>Runs the parent over the batches and keeps every state.</summary>
     public ParentActivations(Device device, Decoder parent, IEnumerable<PackedBatch> batches)
     {
         Parent = parent;
+        _arena = device.CreateArena("parent activations");
         foreach (var batch in batches)
         {
             var executor = new Executor(device, _arena, null);
@@ -47,7 +48,7 @@ public sealed unsafe class ParentActivations : IDisposable
     private static Tensor Capture(Executor executor, Decoder parent, StepBatch step, Tensor[] states)
     {
         // The capture keeps every intermediate alive, so run it in its own arena and copy only the states.
-        using var scratch = new Arena("parent capture");
+        using var scratch = executor.Device.CreateArena("parent capture");
         var capture = new HiddenCapture();
         var inner = new Executor(executor.Device, scratch, null);
         var final = parent.Forward(inner, step, null, capture);
@@ -62,8 +63,8 @@ public sealed unsafe class ParentActivations : IDisposable
     /// <summary>A copy of a tensor in an arena that outlives the one it was computed in.</summary>
     internal static Tensor Keep(Arena arena, Tensor source)
     {
-        var copy = new Tensor(arena.Allocate(source.Count * sizeof(float)), source.Rows, source.Columns);
-        Buffer.MemoryCopy(source.Data, copy.Data, source.Count * sizeof(float), source.Count * sizeof(float));
+        var copy = new Tensor(arena.Allocate(source.Bytes), source.Rows, source.Columns, source.Type);
+        arena.Memory.Copy(source.Address, copy.Address, source.Bytes);
         return copy;
     }
 }

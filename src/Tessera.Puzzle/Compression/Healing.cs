@@ -30,7 +30,7 @@ internal sealed class Healing(
         }
 
         ModelFolder.Save(childFolder, child, settings.Scenario.Type, inputs.ParentFolder, Provenance(stage));
-        using var written = ModelFolder.Load(childFolder);
+        using var written = ModelFolder.Load(childFolder, target: device);
         using var heldOut = new ParentActivations(device, inputs.Parent, inputs.HeldOut);
         using var scorer = new ReplaceOneScorer(device, heldOut);
         // The written child has its own token table in its storage type, so it starts from ids, not from cached states.

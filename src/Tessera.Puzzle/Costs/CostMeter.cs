@@ -31,7 +31,7 @@ public sealed class CostMeter(Device device, ModelConfiguration model, ServingSc
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(rounds, 1);
         using var meter = new ScenarioMeter(device, scenario);
-        using var parent = Decoder.Allocate(model, scenario.Type);
+        using var parent = Decoder.Allocate(model, scenario.Type, device);
         ModelInitializer.Fill(parent, 1);
         var whole = new Samples(parent);
         using var empty = parent.WithLayers(model with { Layers = [] }, []);
@@ -132,7 +132,7 @@ public sealed class CostMeter(Device device, ModelConfiguration model, ServingSc
 
     private Decoder Extend(Decoder parent, LayerConfiguration half)
     {
-        var arena = new Arena("cost stack");
+        var arena = device.CreateArena("cost stack");
         var factory = new BlockFactory(parent.Configuration, parent.Rope, arena, scenario.Type);
         var copies = Enumerable.Range(0, Copies).Select(i => new DecoderLayer(
             factory.Mixer(half.Mixer, $"copy.{i}"), factory.FeedForward(half.FeedForward, $"copy.{i}"))).ToList();

@@ -17,7 +17,7 @@ public readonly record struct ScenarioTime(double PrefillSeconds, double DecodeS
 /// </summary>
 public sealed unsafe class ScenarioMeter(Device device, ServingScenario scenario) : IDisposable
 {
-    private readonly Arena _arena = new("scenario");
+    private readonly Arena _arena = device.CreateArena("scenario");
 
     /// <summary>What is run.</summary>
     public ServingScenario Scenario => scenario;
@@ -25,7 +25,7 @@ public sealed unsafe class ScenarioMeter(Device device, ServingScenario scenario
     /// <summary>One pass.</summary>
     public ScenarioTime Measure(Decoder model)
     {
-        using var cache = new KeyValueCache(model.Configuration, scenario.Batch, scenario.Positions, scenario.Type);
+        using var cache = new KeyValueCache(model.Configuration, scenario.Batch, scenario.Positions, scenario.Type, device.Memory);
         int[] next = new int[scenario.Batch];
         var spans = new SequenceSpan[scenario.Batch];
         int[] prompts = Prompts(model.Configuration.VocabularySize);
@@ -61,19 +61,20 @@ public sealed unsafe class ScenarioMeter(Device device, ServingScenario scenario
         var executor = new Executor(device, _arena, null);
         var step = StepBatch.Create(_arena, ids, spans);
         var hidden = model.Forward(executor, step, cache);
-        var last = executor.Allocate(spans.Length, hidden.Columns);
-        for (int s = 0; s < spans.Length; s++)
+        int[] last = new int[spans.Length];
+        for (int s = 0; s < last.Length; s++)
         {
-            long row = spans[s].Start + spans[s].Count - 1;
-            new ReadOnlySpan<float>(hidden.Data + (row * hidden.Columns), hidden.Columns)
-                .CopyTo(new Span<float>(last.Data + ((long)s * last.Columns), last.Columns));
+            last[s] = spans[s].Start + spans[s].Count - 1;
         }
 
-        var logits = executor.Linear(last, model.Head);
-        for (int s = 0; s < spans.Length; s++)
+        var logits = executor.Logits(executor.Gather(hidden, last), model.Head);
+        _arena.Memory.Read(logits.Address, logits.Bytes, rows =>
         {
-            next[s] = Highest(logits.Data + ((long)s * logits.Columns), logits.Columns);
-        }
+            for (int s = 0; s < next.Length; s++)
+            {
+                next[s] = Highest((float*)rows + ((long)s * logits.Columns), logits.Columns);
+            }
+        });
     }
 
     private static int Highest(float* logits, int count)

@@ -100,7 +100,7 @@ public sealed unsafe class BlockDistillation(Device device, ParentActivations ac
         // A mild cut can start so close to its parent that the optimiser's first steps lead away: keep the better weights.
         foreach (var (parameter, copy) in saved)
         {
-            Buffer.MemoryCopy((void*)copy, parameter.Floats, parameter.Bytes, parameter.Bytes);
+            device.Copy(copy, parameter.Address, parameter.Bytes);
             parameter.MarkChanged();
         }
 
@@ -140,14 +140,14 @@ public sealed unsafe class BlockDistillation(Device device, ParentActivations ac
         tape.Reset();
         var output = forward(new Executor(where, arena, tape), index);
         HiddenLoss.NormalisedMse(
-            where, output.Data, activations.Batches[index].States[layer + 1].Data, tape.GradientOf(output), output.Rows, output.Columns, 1f);
+            where, output.Data, activations.Batches[index].States[layer + 1].Data, tape.GradientOf(output), output.Rows, output.Columns, 1f, null);
         tape.Backward();
     }
 
     private static nint Save(Arena arena, Parameter parameter)
     {
         nint copy = arena.Allocate(parameter.Bytes);
-        Buffer.MemoryCopy(parameter.Floats, (void*)copy, parameter.Bytes, parameter.Bytes);
+        arena.Memory.Copy(parameter.Address, copy, parameter.Bytes);
         return copy;
     }
 
@@ -159,7 +159,7 @@ public sealed unsafe class BlockDistillation(Device device, ParentActivations ac
             arena.Reset();
             var output = forward(new Executor(device, arena, null), index);
             sum += HiddenLoss.NormalisedMse(
-                device, output.Data, activations.Batches[index].States[layer + 1].Data, null, output.Rows, output.Columns, 1f);
+                device, output.Data, activations.Batches[index].States[layer + 1].Data, default, output.Rows, output.Columns, 1f);
         }
 
         return sum / activations.Batches.Count;

@@ -20,12 +20,16 @@ public sealed record VariantQuality(double Before, double After);
 /// </summary>
 public sealed class BlockLibrary : IDisposable
 {
-    private readonly Arena _arena = new("block library");
+    private readonly Arena _arena;
     private readonly Dictionary<(int Layer, string Half), SubBlock?> _blocks = [];
     private readonly Decoder _parent;
     private long _largestPlan;
 
-    private BlockLibrary(Decoder parent) => _parent = parent;
+    private BlockLibrary(Device device, Decoder parent)
+    {
+        _arena = device.CreateArena("block library");
+        _parent = parent;
+    }
 
     /// <summary>Quality of every trained half by <c>layer/half</c>, for instance <c>3/mixer-kv2</c>.</summary>
     public Dictionary<string, VariantQuality> Quality { get; } = [];
@@ -44,7 +48,7 @@ public sealed class BlockLibrary : IDisposable
     public static BlockLibrary Build(
         Device device, ParentActivations activations, BlockDistillationSettings settings, string folder, Action<string> onJob)
     {
-        var library = new BlockLibrary(activations.Parent);
+        var library = new BlockLibrary(device, activations.Parent);
         try
         {
             using var qualities = RecordedTable.Open(Path.Combine(folder, "quality.jsonl"));
@@ -126,11 +130,12 @@ public sealed class BlockLibrary : IDisposable
     /// <summary>What the feed-forward jobs of a layer share: the stream between the halves, and the channels' order.</summary>
     private sealed class Middles : IDisposable
     {
-        private readonly Arena _arena = new("streams between halves");
+        private readonly Arena _arena;
 
         public Middles(LayerJobs jobs)
         {
-            using var scratch = new Arena("mixer outputs");
+            _arena = jobs.Device.CreateArena("streams between halves");
+            using var scratch = jobs.Device.CreateArena("mixer outputs");
             var values = new List<Tensor>();
             foreach (var batch in jobs.Activations.Batches)
             {
@@ -184,15 +189,17 @@ public sealed class BlockLibrary : IDisposable
         private static void Read(string path, SubBlock block)
         {
             using var file = SafetensorsCheckpoint.Open(path);
+            using var converter = new CpuDevice(1);
             foreach (var parameter in block.Parameters)
             {
-                file.CopyTo(parameter.Name, DType.F32, parameter.Address, parameter.Rows, parameter.Columns);
+                file.CopyTo(
+                    converter, parameter.Name, DType.F32, parameter.Memory, parameter.Address, parameter.Rows, parameter.Columns);
                 parameter.MarkChanged();
             }
         }
 
         private static void Write(string path, SubBlock block) => SafetensorsWriter.Write(
             path,
-            [.. block.Parameters.Select(p => new TensorToWrite(p.Name, DType.F32, [p.Rows, p.Columns], p.Address))]);
+            [.. block.Parameters.Select(p => new TensorToWrite(p.Name, DType.F32, [p.Rows, p.Columns], p.Address) { Memory = p.Memory })]);
     }
 }

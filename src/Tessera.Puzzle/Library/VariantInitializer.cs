@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Tessera.Devices;
 using Tessera.Kernels;
 using Tessera.Models.Blocks;
@@ -59,7 +58,7 @@ public sealed unsafe class VariantInitializer(Device device, BlockFactory factor
                 // W = W_down · W_up, gate and biases left out.
                 Gemm.Multiply(
                     device, source.Down.View, false, source.GateUp.RowsView(source.Width, source.Width), false,
-                    linear.Weight.Floats, linear.Weight.Columns, linear.Weight.Rows, linear.Weight.Columns, source.Width, false);
+                    linear.Weight.Elements, linear.Weight.Columns, linear.Weight.Rows, linear.Weight.Columns, source.Width, false);
                 break;
             default:
                 throw new NotSupportedException($"{name}: {target} cannot be made from this parent's feed-forward");
@@ -101,29 +100,34 @@ public sealed unsafe class VariantInitializer(Device device, BlockFactory factor
         int queryRows = from.Heads * from.HeadDim;
         int group = from.KvHeads / to.KvHeads;
         CopyRows(parent, 0, child, 0, queryRows);
-        for (int part = 0; part < 2; part++)
-        {
-            for (int head = 0; head < to.KvHeads; head++)
+        int parentRows = 2 * from.KvHeads * from.HeadDim, childRows = 2 * to.KvHeads * to.HeadDim;
+        parent.Memory.Read(parent.RowsView(queryRows, parentRows).Address, DType.F32.MatrixBytes(parentRows, parent.Columns), pooled =>
+            child.Memory.Write(child.RowsView(queryRows, childRows).Address, DType.F32.MatrixBytes(childRows, child.Columns), made =>
             {
-                for (int i = 0; i < to.HeadDim; i++)
+                for (int row = 0; row < childRows; row++)
                 {
-                    float* target = Row(child, queryRows + (((part * to.KvHeads) + head) * to.HeadDim) + i);
-                    for (int c = 0; c < parent.Columns; c++)
-                    {
-                        double sum = 0;
-                        for (int g = 0; g < group; g++)
-                        {
-                            int source = queryRows + (((part * from.KvHeads) + (head * group) + g) * from.HeadDim) + i;
-                            sum += Row(parent, source)[c];
-                        }
-
-                        target[c] = (float)(sum / group);
-                    }
+                    // Row i of key or value head h of the child, counted over both kinds: head h·G + g of the parent has G of them.
+                    int head = row / to.HeadDim, i = row % to.HeadDim;
+                    PoolRow((float*)pooled + ((((long)head * group * from.HeadDim) + i) * parent.Columns), group,
+                        (long)from.HeadDim * parent.Columns, (float*)made + ((long)row * child.Columns), parent.Columns);
                 }
-            }
-        }
-
+            }));
         child.MarkChanged();
+    }
+
+    /// <summary>target[c] = the mean of <paramref name="count"/> rows, <paramref name="stride"/> elements apart.</summary>
+    private static void PoolRow(float* rows, int count, long stride, float* target, int columns)
+    {
+        for (int c = 0; c < columns; c++)
+        {
+            double sum = 0;
+            for (int g = 0; g < count; g++)
+            {
+                sum += rows[(g * stride) + c];
+            }
+
+            target[c] = (float)(sum / count);
+        }
     }
 
     /// <summary>
@@ -139,10 +143,10 @@ public sealed unsafe class VariantInitializer(Device device, BlockFactory factor
         for (int head = 0; head < shape.Heads; head++)
         {
             var outputColumns = new MatrixView(
-                (nint)(parent.Output.Floats + (head * shape.HeadDim)), DType.F32, hidden, shape.HeadDim, parent.Output.Columns);
+                (parent.Output.Elements + (head * shape.HeadDim)).Address, DType.F32, hidden, shape.HeadDim, parent.Output.Columns);
             var values = parent.Projection.RowsView(valueRow + (head / headsPerGroup * shape.HeadDim), shape.HeadDim);
             Gemm.Multiply(
-                device, outputColumns, false, values, false, child.Weight.Floats, hidden, hidden, hidden, shape.HeadDim, head > 0);
+                device, outputColumns, false, values, false, child.Weight.Elements, hidden, hidden, hidden, shape.HeadDim, head > 0);
         }
     }
 
@@ -167,23 +171,30 @@ public sealed unsafe class VariantInitializer(Device device, BlockFactory factor
             Copy(parent.DownBias, child.DownBias!);
         }
 
-        for (int row = 0; row < child.Down.Rows; row++)
+        parent.Down.ReadWhole(from => child.Down.EditWhole(to =>
         {
-            for (int i = 0; i < kept.Length; i++)
+            for (long row = 0; row < to.Rows; row++)
             {
-                Row(child.Down, row)[i] = Row(parent.Down, row)[kept[i]];
+                for (int i = 0; i < kept.Length; i++)
+                {
+                    to.Floats[(row * to.Columns) + i] = from.Floats[(row * from.Columns) + kept[i]];
+                }
             }
-        }
+        }));
     }
 
     private static void Copy(Parameter source, Parameter target) => CopyRows(source, 0, target, 0, source.Rows);
 
     private static void CopyRows(Parameter source, int sourceRow, Parameter target, int targetRow, int rows)
     {
-        NativeMemory.Copy(
-            Row(source, sourceRow), Row(target, targetRow), (nuint)((long)rows * source.Columns * sizeof(float)));
+        if (source.Type != DType.F32 || target.Type != DType.F32)
+        {
+            throw new InvalidOperationException($"parameter {source.Name} is stored in {source.Type.Label()}, f32 is needed here");
+        }
+
+        target.Memory.Copy(
+            source.RowsView(sourceRow, rows).Address, target.RowsView(targetRow, rows).Address,
+            DType.F32.MatrixBytes(rows, source.Columns));
         target.MarkChanged();
     }
-
-    private static float* Row(Parameter parameter, int row) => parameter.Floats + ((long)row * parameter.Columns);
 }

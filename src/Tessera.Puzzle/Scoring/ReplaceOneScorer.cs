@@ -20,7 +20,7 @@ public readonly record struct Estimate(double Mean, double StandardError, int Do
 /// <remarks>Only the layers from the replaced one on are run: the parent's states in front of it are cached.</remarks>
 public sealed unsafe class ReplaceOneScorer(Device device, ParentActivations activations) : IDisposable
 {
-    private readonly Arena _arena = new("scoring");
+    private readonly Arena _arena = device.CreateArena("scoring");
 
     /// <summary>Score of the parent with layer <paramref name="layer"/> replaced.</summary>
     public Estimate Score(int layer, DecoderLayer replacement)
@@ -66,12 +66,14 @@ public sealed unsafe class ReplaceOneScorer(Device device, ParentActivations act
     private void AddDocuments(CalibrationBatch batch, Tensor hidden, Parameter head, List<(double Loss, double Weight)> documents)
     {
         int tokens = hidden.Rows;
-        float* weights = _arena.Floats(tokens);
-        float* losses = _arena.Floats(tokens);
-        batch.Batch.Weights.CopyTo(new Span<float>(weights, tokens));
+        float[] weights = batch.Batch.Weights, losses = new float[tokens];
+        float* deviceWeights = _arena.Floats(tokens);
+        float* deviceLosses = _arena.Floats(tokens);
+        device.Upload<float>(weights, (nint)deviceWeights);
         LinearKl.Run(
-            device, hidden.Data, head.View, batch.Final.Data, activations.Parent.Head.View, weights, 1f, losses, null, false, null,
-            tokens, hidden.Columns, batch.Final.Columns, head.Rows, 1f);
+            device, hidden.Data, head.View, batch.Final.Data, activations.Parent.Head.View, deviceWeights, 1f, deviceLosses, default,
+            false, default, tokens, hidden.Columns, batch.Final.Columns, head.Rows, 1f);
+        device.Download<float>((nint)deviceLosses, losses);
         foreach (var span in batch.Step.Spans)
         {
             double loss = 0, weight = 0;

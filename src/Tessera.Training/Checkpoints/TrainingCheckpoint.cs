@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using Tessera.Devices;
 using Tessera.Models.Safetensors;
+using Tessera.Tensors;
 
 namespace Tessera.Training.Checkpoints;
 
@@ -32,9 +33,10 @@ public static class TrainingCheckpoint
         foreach (var (parameter, first, second) in optimizer.State)
         {
             long[] shape = [parameter.Rows, parameter.Columns];
-            tensors.Add(new TensorToWrite("parameter." + parameter.Name, DType.F32, shape, parameter.Address));
-            tensors.Add(new TensorToWrite("first." + parameter.Name, DType.F32, shape, first));
-            tensors.Add(new TensorToWrite("second." + parameter.Name, DType.F32, shape, second));
+            foreach (var (kind, elements) in Parts(parameter, first, second))
+            {
+                tensors.Add(new TensorToWrite(kind + parameter.Name, elements.Type, shape, elements.Address) { Memory = parameter.Memory });
+            }
         }
 
         SafetensorsWriter.Write(path, tensors, new Dictionary<string, string>
@@ -70,6 +72,7 @@ public static class TrainingCheckpoint
         }
 
         using var file = SafetensorsCheckpoint.Open(path);
+        using var converter = new CpuDevice(1);
         if (!file.Files[0].Metadata.TryGetValue(IdentityKey, out string? found) || found != identity)
         {
             throw new InvalidDataException(
@@ -81,15 +84,20 @@ public static class TrainingCheckpoint
         foreach (var (parameter, first, second) in optimizer.State)
         {
             long[] shape = [parameter.Rows, parameter.Columns];
-            file.CopyTo("parameter." + parameter.Name, DType.F32, parameter.Address, shape);
-            file.CopyTo("first." + parameter.Name, DType.F32, first, shape);
-            file.CopyTo("second." + parameter.Name, DType.F32, second, shape);
+            foreach (var (kind, elements) in Parts(parameter, first, second))
+            {
+                file.CopyTo(converter, kind + parameter.Name, elements.Type, parameter.Memory, elements.Address, shape);
+            }
+
             parameter.MarkChanged();
         }
 
         optimizer.Steps = steps;
         return position;
     }
+
+    private static (string Kind, Elements Elements)[] Parts(Parameter parameter, Elements first, Elements second) =>
+        [("parameter.", parameter.Elements), ("first.", first), ("second.", second)];
 
     private static long ReadNumber(string path, SafetensorsCheckpoint file, string key, long maximum) =>
         file.Files[0].Metadata.TryGetValue(key, out string? text)

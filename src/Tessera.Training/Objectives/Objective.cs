@@ -30,6 +30,7 @@ public sealed unsafe class Objective : IDisposable
     private readonly Executor _recording;
     private readonly Executor _scoring;
     private readonly Executor _teaching;
+    private readonly LossPass _pass = new();
     private readonly HiddenCapture _studentStates = new();
     private readonly HiddenCapture _teacherStates = new();
     private StepBatch? _studentStep;
@@ -111,17 +112,41 @@ public sealed unsafe class Objective : IDisposable
         var hidden = _student.Forward(executor, _studentStep, null, _weights.Cosine != 0 ? _studentStates : null);
         var teacherHidden = RunTeacher(batch);
 
-        var pass = new LossPass(batch, _lossArena, wantsGradient ? (float)(1 / normaliser) : 1f);
-        float* gradHidden = wantsGradient && hidden.Node >= 0 ? _tape.GradientOf(hidden) : null;
-        double crossEntropy = _weights.CrossEntropy != 0 || !_weights.NeedsTeacher ? CrossEntropy(pass, hidden, gradHidden) : 0;
-        double divergence = _weights.Divergence != 0 ? Divergence(pass, hidden, teacherHidden, gradHidden) : 0;
-        double cosine = _weights.Cosine != 0 ? Cosine(pass, wantsGradient) : 0;
+        bool hasCrossEntropy = _weights.CrossEntropy != 0 || !_weights.NeedsTeacher, hasDivergence = _weights.Divergence != 0;
+        int cosines = _weights.Cosine != 0 ? _mappedLayers : 0;
+        int losses = (hasCrossEntropy ? 1 : 0) + (hasDivergence ? 1 : 0) + cosines;
+        _pass.Begin(batch, _student.Head.Rows, _lossArena, losses, wantsGradient ? (float)(1 / normaliser) : 1f);
+        var gradHidden = wantsGradient && hidden.Node >= 0 ? _tape.GradientOf(hidden) : default;
+        if (hasCrossEntropy)
+        {
+            CrossEntropy(hidden, gradHidden);
+        }
+
+        if (hasDivergence)
+        {
+            Divergence(hidden, teacherHidden, gradHidden);
+        }
+
+        if (cosines > 0)
+        {
+            Cosine(wantsGradient);
+        }
+
         if (wantsGradient)
         {
             _tape.Backward();
         }
 
-        return new LossValues(crossEntropy, divergence, cosine, batch.WeightSum);
+        _pass.Fetch();
+        int number = 0;
+        double crossEntropy = hasCrossEntropy ? _pass.Mean(number++) : 0, divergence = hasDivergence ? _pass.Mean(number++) : 0;
+        double cosine = 0;
+        while (number < losses)
+        {
+            cosine += _pass.Mean(number++);
+        }
+
+        return new LossValues(crossEntropy, divergence, cosine / Math.Max(1, cosines), batch.WeightSum);
     }
 
     private Tensor RunTeacher(PackedBatch batch)
@@ -135,29 +160,26 @@ public sealed unsafe class Objective : IDisposable
         return _teacher.Forward(_teaching, _teacherStep, null, _weights.Cosine != 0 ? _teacherStates : null);
     }
 
-    private double CrossEntropy(in LossPass pass, Tensor hidden, float* gradHidden)
+    private void CrossEntropy(Tensor hidden, Elements gradHidden)
     {
         var head = _student.Head;
         LinearCrossEntropy.Run(
-            _device, hidden.Data, head.View, pass.Targets, pass.Weights, pass.TokenLoss, gradHidden,
-            gradHidden is null ? null : head.Gradient, hidden.Rows, hidden.Columns, head.Rows,
-            pass.Scale * (float)_weights.CrossEntropy);
-        return pass.Mean();
+            _device, hidden.Data, head.View, _pass.Targets, _pass.Weights, _pass.Ask(), gradHidden,
+            gradHidden.Exists ? head.Gradient : default, hidden.Rows, hidden.Columns, head.Rows,
+            _pass.Scale * (float)_weights.CrossEntropy);
     }
 
-    private double Divergence(in LossPass pass, Tensor hidden, Tensor teacherHidden, float* gradHidden)
+    private void Divergence(Tensor hidden, Tensor teacherHidden, Elements gradHidden)
     {
         var head = _student.Head;
         LinearKl.Run(
-            _device, hidden.Data, head.View, teacherHidden.Data, _teacher!.Head.View, pass.Weights, _weights.Temperature,
-            pass.TokenLoss, gradHidden, true, gradHidden is null ? null : head.Gradient, hidden.Rows, hidden.Columns,
-            teacherHidden.Columns, head.Rows, pass.Scale * (float)_weights.Divergence);
-        return pass.Mean();
+            _device, hidden.Data, head.View, teacherHidden.Data, _teacher!.Head.View, _pass.Weights, _weights.Temperature,
+            _pass.Ask(), gradHidden, true, gradHidden.Exists ? head.Gradient : default, hidden.Rows, hidden.Columns,
+            teacherHidden.Columns, head.Rows, _pass.Scale * (float)_weights.Divergence);
     }
 
-    private double Cosine(in LossPass pass, bool wantsGradient)
+    private void Cosine(bool wantsGradient)
     {
-        double sum = 0;
         for (int layer = 0; layer < _layerMap.Length; layer++)
         {
             if (_layerMap[layer] < 0)
@@ -167,14 +189,11 @@ public sealed unsafe class Objective : IDisposable
 
             var student = _studentStates[layer + 1];
             var teacher = _teacherStates[_layerMap[layer] + 1];
-            float* gradient = wantsGradient && student.Node >= 0 ? _tape.GradientOf(student) : null;
+            var gradient = wantsGradient && student.Node >= 0 ? _tape.GradientOf(student) : default;
             HiddenLoss.Cosine(
-                _device, student.Data, teacher.Data, pass.Weights, pass.TokenLoss, gradient, student.Rows, student.Columns,
-                pass.Scale * (float)(_weights.Cosine / _mappedLayers));
-            sum += pass.Mean();
+                _device, student.Data, teacher.Data, _pass.Weights, _pass.Ask(), gradient, student.Rows, student.Columns,
+                _pass.Scale * (float)(_weights.Cosine / _mappedLayers));
         }
-
-        return sum / Math.Max(1, _mappedLayers);
     }
 
     private void Validate()

@@ -41,7 +41,7 @@ public sealed class PackingTests : IDisposable
         }
 
         float[][] Gradients() => [.. _model.Parameters.Select(
-            parameter => new Span<float>(parameter.Gradient, (int)parameter.Count).ToArray())];
+            parameter => new Span<float>(parameter.Gradient.Floats, (int)parameter.Count).ToArray())];
     }
 
     [Fact]

@@ -224,14 +224,14 @@ public unsafe class VariantTests
         var input = executor.Allocate(3, 32);
         for (int i = 0; i < 96; i++)
         {
-            input.Data[i] = MathF.Sin(i);
+            input.Data.Floats[i] = MathF.Sin(i);
         }
 
         var expected = parent.Apply(executor, input, step, null, 0, default);
         var actual = linear.Apply(executor, input, step, null, 0, default);
         for (int i = 0; i < 96; i++)
         {
-            Assert.Equal(expected.Data[i], actual.Data[i], 1e-4f);
+            Assert.Equal(expected.Data.Floats[i], actual.Data.Floats[i], 1e-4f);
         }
     }
 
@@ -292,7 +292,7 @@ public unsafe class VariantTests
         var batch = activations.Batches[0];
         var middle = LayerHalves.Middle(executor, small.Model, batch, layer);
         var output = LayerHalves.Half(executor, small.Model, batch, small.Model.Layers[layer].FeedForward, middle, layer);
-        return new ReadOnlySpan<float>(output.Data, (int)output.Count).ToArray();
+        return new ReadOnlySpan<float>(output.Data.Floats, (int)output.Count).ToArray();
     }
 
     private static float[] Snapshot(Decoder model) =>

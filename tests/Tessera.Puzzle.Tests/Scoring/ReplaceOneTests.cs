@@ -69,7 +69,7 @@ public unsafe class ReplaceOneTests
         double[] result = new double[logits.Count];
         for (int t = 0; t < logits.Rows; t++)
         {
-            var row = new ReadOnlySpan<float>(logits.Data + ((long)t * logits.Columns), logits.Columns);
+            var row = new ReadOnlySpan<float>(logits.Data.Floats + ((long)t * logits.Columns), logits.Columns);
             double total = 0;
             for (int v = 0; v < row.Length; v++)
             {

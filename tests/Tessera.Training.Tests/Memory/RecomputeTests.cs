@@ -122,7 +122,7 @@ public sealed unsafe class RecomputeTests : IDisposable
         var documents = Lengths.Select((length, i) => TokenDocument.Uniform(SmallModel.Ids(length, Vocabulary, (ulong)i + 1))).ToList();
         var batch = BatchPacker.Pack(documents, 100, Lengths.Sum());
         objective.Accumulate(batch, batch.WeightSum);
-        var gradients = trained.Select(parameter => new Span<float>(parameter.Gradient, (int)parameter.Count).ToArray()).ToList();
+        var gradients = trained.Select(parameter => new Span<float>(parameter.Gradient.Floats, (int)parameter.Count).ToArray()).ToList();
         Assert.All(gradients, gradient => Assert.Contains(gradient, value => value != 0));
         return gradients;
     }

@@ -1,0 +1,65 @@
+using Tessera.Interop;
+
+namespace Tessera.Devices;
+
+/// <summary>A compiled variant of a kernel, loaded on a card.</summary>
+public sealed class CudaFunction
+{
+    /// <summary>Dynamic shared memory that needs no permission.</summary>
+    private const int UsualSharedBytes = 48 << 10;
+
+    private readonly CudaContext _context;
+    private readonly string _name;
+    private int _allowedShared = UsualSharedBytes;
+
+    internal CudaFunction(CudaContext context, nint handle, string name)
+    {
+        _context = context;
+        _name = name;
+        Handle = handle;
+        Registers = Read(CudaFunctionAttribute.NumRegs);
+        LocalBytes = Read(CudaFunctionAttribute.LocalSizeBytes);
+        SharedBytes = Read(CudaFunctionAttribute.SharedSizeBytes);
+    }
+
+    /// <summary>Registers of a thread.</summary>
+    public int Registers { get; }
+
+    /// <summary>Bytes of a thread that did not fit into registers and lie in memory.</summary>
+    public int LocalBytes { get; }
+
+    /// <summary>Shared memory of a block that the code declares, beside what a launch adds.</summary>
+    public int SharedBytes { get; }
+
+    /// <summary>The driver's handle.</summary>
+    internal nint Handle { get; }
+
+    /// <summary>Blocks that fit on a multiprocessor at once.</summary>
+    public int BlocksPerMultiprocessor(int threads, int sharedBytes)
+    {
+        _context.MakeCurrent();
+        AllowShared(sharedBytes);
+        _context.Check(
+            CudaDriver.OccupancyMaxActiveBlocksPerMultiprocessor(out int blocks, Handle, threads, (nuint)sharedBytes),
+            "cuOccupancyMaxActiveBlocksPerMultiprocessor", _name);
+        return blocks;
+    }
+
+    /// <summary>Permits launches with this much dynamic shared memory.</summary>
+    internal void AllowShared(int bytes)
+    {
+        if (bytes > _allowedShared)
+        {
+            _context.Check(
+                CudaDriver.FuncSetAttribute(Handle, CudaFunctionAttribute.MaxDynamicSharedSizeBytes, bytes), "cuFuncSetAttribute",
+                $"{_name} with {bytes:N0} shared bytes, of which a block can have {_context.Card.SharedBytes:N0} in all");
+            _allowedShared = bytes;
+        }
+    }
+
+    private int Read(CudaFunctionAttribute attribute)
+    {
+        _context.Check(CudaDriver.FuncGetAttribute(out int value, attribute, Handle), "cuFuncGetAttribute", _name);
+        return value;
+    }
+}
