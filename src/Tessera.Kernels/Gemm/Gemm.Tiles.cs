@@ -42,9 +42,14 @@ public static unsafe partial class Gemm
         {
             Tile4x24(a, b, c, cStride, depth, accumulate);
         }
-        else if (Vector128.IsHardwareAccelerated)
+        else if (HasFused128)
         {
             Tile4x8(a, b, c, cStride, depth, accumulate);
+        }
+        else if (Vector128.IsHardwareAccelerated)
+        {
+            Tile2x8InDouble(a, b, c, cStride, depth, accumulate);
+            Tile2x8InDouble(a + 2, b, c + (2 * cStride), cStride, depth, accumulate);
         }
         else
         {
