@@ -37,7 +37,7 @@ public sealed class FamilyCudaTests
         using var model = CardModel.Copy(card, source, type);
         int[] ids = SmallModel.Ids(Length, FamilyModels.Vocabulary);
         double[] expected = new ReferenceDecoder(source).Logits(ids);
-        double bound = Bound(type);
+        double bound = Bound(source, type, ids, expected);
         double distance = CardModel.Distance(expected, CardModel.Logits(card, model, ids));
         Assert.True(distance <= bound, $"at once: logits differ by {distance:E2} of the largest");
         foreach (int piece in (int[])[1, 7, 64, 100])
@@ -59,8 +59,20 @@ public sealed class FamilyCudaTests
         Assert.Equal(Cached(card, model, ids, 7, type), Cached(card, model, ids, 7, type));
     }
 
-    /// <summary>Of the largest logit.</summary>
-    internal static double Bound(DType type) => type == DType.F32 ? 1e-4 : 3e-2;
+    /// <summary>
+    /// Of the largest logit. These models have large weights and few channels, so that every part matters: in bf16 rounding alone
+    /// leads them away from the formulas, and a card may be led about as far.
+    /// </summary>
+    private static double Bound(Decoder source, DType type, int[] ids, double[] expected)
+    {
+        if (type == DType.F32)
+        {
+            return 1e-4;
+        }
+
+        double[] rounded = new ReferenceDecoder(source) { StoresBf16 = true }.Logits(ids);
+        return 1e-2 + (2 * CardModel.Distance(expected, [.. rounded.Select(value => (float)value)]));
+    }
 
     /// <summary>Logits of a document that enters the cache in pieces, behind another sequence whose pages lie between its own.</summary>
     private static float[] Cached(CudaDevice card, Decoder model, int[] ids, int piece, DType type)

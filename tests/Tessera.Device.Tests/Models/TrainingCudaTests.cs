@@ -12,12 +12,12 @@ namespace Tessera.Device.Tests.Models;
 [Trait("Category", Card.Category)]
 public sealed class TrainingCudaTests
 {
-    private const int Steps = 20;
+    private const int Steps = 40;
     private const int Vocabulary = 41;
 
     private static TrainingSettings Settings => new()
     {
-        Schedule = new LearningRateSchedule(ScheduleShape.Cosine, 3e-3, 3e-4, 2, Steps),
+        Schedule = new LearningRateSchedule(ScheduleShape.Cosine, 1e-2, 1e-3, 4, Steps),
         BatchTokens = 256,
         MaxLength = 96,
     };
@@ -36,7 +36,7 @@ public sealed class TrainingCudaTests
         foreach (var (e, a) in expected.Zip(actual))
         {
             // Rounding grows from step to step; what is wrong is wrong at once.
-            Assert.Equal(e, a, 2e-3 * e);
+            Assert.Equal(e, a, 5e-3 * expected[0]);
         }
 
         Assert.Equal(expected[0], actual[0], 1e-5);
