@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using Tessera.Devices;
 using Tessera.Models;
 using Tessera.Models.Blocks;
@@ -18,6 +19,8 @@ public readonly record struct ScenarioTime(double PrefillSeconds, double DecodeS
 public sealed unsafe class ScenarioMeter : IDisposable
 {
     private readonly Device _source;
+
+    [SuppressMessage("Usage", "CA2213", Justification = "It belongs to the device that was given.")]
     private readonly Device _device;
     private readonly ServingScenario _scenario;
     private readonly Arena _arena;
