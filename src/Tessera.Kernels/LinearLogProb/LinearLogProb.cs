@@ -39,7 +39,7 @@ public static unsafe partial class LinearLogProb
         var cpu = scope.Processor;
         RowLaunch.CheckSizes(tokens, width);
         LinearCrossEntropy.CheckHead(head, nameof(head), vocabulary, width);
-        LinearCrossEntropy.CheckTargets(targets, tokenWeights, tokens, vocabulary);
+        LinearCrossEntropy.CheckTargets(cpu, targets, tokenWeights, tokens, vocabulary);
         CheckTemperature(temperature);
         int chunk = Math.Min(LinearCrossEntropy.ChunkTokens(vocabulary, 1, budgetBytes), tokens);
         var mark = cpu.Scratch.Mark();
@@ -48,7 +48,7 @@ public static unsafe partial class LinearLogProb
         {
             int count = Math.Min(chunk, tokens - first);
             float* entropyChunk = entropy is null ? null : entropy + first;
-            if (!LinearCrossEntropy.HasWeight(tokenWeights + first, count))
+            if (!LinearCrossEntropy.HasWeight(cpu, tokenWeights + first, count))
             {
                 LinearCrossEntropy.SkipChunk(logProb + first, count, entropyChunk, count);
                 continue;

@@ -49,7 +49,7 @@ public static unsafe partial class LinearPolicy
         var cpu = scope.Processor;
         RowLaunch.CheckSizes(count, width);
         LinearCrossEntropy.CheckHead(head, nameof(head), vocabulary, width);
-        LinearCrossEntropy.CheckTargets(tokens.Targets, tokens.Weights, count, vocabulary);
+        LinearCrossEntropy.CheckTargets(cpu, tokens.Targets, tokens.Weights, count, vocabulary);
         settings.Validate();
         if (settings.KlWeight > 0 && tokens.ReferenceLogProb is null)
         {
@@ -65,7 +65,7 @@ public static unsafe partial class LinearPolicy
             int rows = Math.Min(chunk, count - first);
             var gradChunk = gradHidden + ((long)first * width);
             var chunkResults = results.From(first);
-            if (!LinearCrossEntropy.HasWeight(tokens.Weights + first, rows))
+            if (!LinearCrossEntropy.HasWeight(cpu, tokens.Weights + first, rows))
             {
                 Skip(chunkResults, gradChunk, rows, width);
                 continue;

@@ -34,7 +34,7 @@ public static unsafe partial class QkvEpilogue
         Elements normInput, float* inverseRms)
     {
         using var scope = CpuDevice.Enter(device);
-        Check(shape, weights, positions, tokens, table);
+        Check(scope.Processor, shape, weights, positions, tokens, table);
         if (!normInput.Exists != (inverseRms is null))
         {
             throw new ArgumentException("qkv epilogue: the norm's input is saved together with its statistics, or neither is");
@@ -66,7 +66,7 @@ public static unsafe partial class QkvEpilogue
     {
         using var scope = CpuDevice.Enter(device);
         var cpu = scope.Processor;
-        Check(shape, weights, positions, tokens, table);
+        Check(cpu, shape, weights, positions, tokens, table);
         if (weights.QueryGain.Exists && (!normInput.Exists || inverseRms is null))
         {
             throw new ArgumentException("qkv epilogue: the backward of the norm needs its saved input and statistics");
@@ -78,7 +78,7 @@ public static unsafe partial class QkvEpilogue
         bool sums = weights.QueryGain.Exists && (gradients.QueryGain.Exists || gradients.KeyGain.Exists);
         call.Partials = sums ? cpu.Scratch.Floats(2L * blocks * shape.HeadDim) : null;
         RowLaunch.Run(cpu, &BackwardBody, &call, (long)tokens * shape.PackedWidth);
-        for (int block = 0; sums && block < blocks; block++)
+        for (int block = 0; sums && block < blocks && !cpu.IsPlanning; block++)
         {
             float* partial = call.Partials + (2L * block * shape.HeadDim);
             Accumulate(gradients.QueryGain, partial, shape.HeadDim);
@@ -100,7 +100,8 @@ public static unsafe partial class QkvEpilogue
         }
     }
 
-    private static void Check(in AttentionShape shape, in QkvWeights weights, int* positions, int tokens, RopeTable table)
+    private static void Check(
+        CpuDevice cpu, in AttentionShape shape, in QkvWeights weights, int* positions, int tokens, RopeTable table)
     {
         shape.Validate();
         ArgumentOutOfRangeException.ThrowIfNegative(tokens);
@@ -114,7 +115,7 @@ public static unsafe partial class QkvEpilogue
             throw new ArgumentException("qkv epilogue: queries and keys are normalised together, but one gain is missing");
         }
 
-        Rope.CheckPositions(positions, tokens, table);
+        Rope.CheckPositions(cpu, positions, tokens, table);
     }
 
     private static EpilogueCall Call(
