@@ -23,6 +23,11 @@ public sealed class DeviceMemoryTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("tessera-memory-").FullName;
     private readonly string _parent;
+    private readonly Lazy<CostTable> _costs = new(() =>
+    {
+        using var parent = new SmallParent();
+        return CostMeasurement.Run(parent.Device, parent.Configuration, Scenario, 1);
+    });
 
     public DeviceMemoryTests()
     {
@@ -124,6 +129,16 @@ public sealed class DeviceMemoryTests : IDisposable
     });
 
     [Fact]
+    public void Blocks_are_measured() => AssertSame(device =>
+    {
+        using var parent = new SmallParent();
+        var layer = parent.Configuration.Layers[0];
+        var table = new CostMeter(device, parent.Configuration, Scenario).Measure([layer.Mixer], [layer.FeedForward], 1);
+        Assert.True(table.Base.DecodeSeconds > 0);
+        return [BitConverter.GetBytes(table.Base.Parameters)];
+    });
+
+    [Fact]
     public void A_model_is_compressed() => AssertSame(device =>
     {
         string output = Path.Combine(_folder, device.Name);
@@ -144,7 +159,7 @@ public sealed class DeviceMemoryTests : IDisposable
             new CompressionSettings
             {
                 Targets = [Target.Parse("parameters<=70%")],
-                Scenario = new ServingScenario(2, 8, 4, DType.F32, 2),
+                Scenario = Scenario,
                 BlockDistillation = new BlockDistillationSettings(2, 1e-3),
                 Healing = new TrainingSettings
                 {
@@ -156,7 +171,10 @@ public sealed class DeviceMemoryTests : IDisposable
                 HealingInterval = 1,
             },
             output,
-            "test");
+            "test")
+        {
+            GivenCosts = _costs.Value,
+        };
         var result = pipeline.Run();
         string child = Path.Combine(output, result.ChildFolder);
         return Weights(child);
@@ -176,6 +194,8 @@ public sealed class DeviceMemoryTests : IDisposable
     });
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private static ServingScenario Scenario { get; } = new(2, 8, 4, DType.F32, 2);
 
     private static void AssertSame(Func<Device, byte[][]> run)
     {

@@ -57,6 +57,7 @@ public sealed class GuardedDevice : Device
         {
             Scratch.Dispose();
             _processor.Dispose();
+            _memory.Dispose();
         }
     }
 }

@@ -7,14 +7,19 @@ namespace Tessera.TestSupport;
 /// The processor's memory, closed to everybody but kernels and the operations here, as a card's memory is: who reads or writes it
 /// otherwise ends the process with the place in its message. What is taken is filled with NaN.
 /// </summary>
-public sealed unsafe partial class GuardedMemory : DeviceMemory
+/// <remarks>One range of addresses, so that one call opens all of it: a test opens it some hundred thousand times.</remarks>
+public sealed unsafe partial class GuardedMemory : DeviceMemory, IDisposable
 {
     private const int Closed = 0;
     private const int ReadWrite = 0x1 | 0x2;
-    private const int PrivateAnonymous = 0x2 | 0x20;
+    private const int PrivateAnonymousNoReserve = 0x2 | 0x20 | 0x4000;
     private const nint Failed = -1;
+    private const long RangeBytes = 64L << 30;
+    private const long Page = 4096;
 
-    private readonly List<(nint Address, long Bytes)> _pieces = [];
+    private readonly nint _range = Map(0, unchecked((nuint)RangeBytes), Closed, PrivateAnonymousNoReserve, -1, 0);
+    private readonly Dictionary<long, Stack<nint>> _returned = [];
+    private long _taken;
     private int _depth;
 
     /// <summary>How often it was opened.</summary>
@@ -42,27 +47,39 @@ public sealed unsafe partial class GuardedMemory : DeviceMemory
     /// <inheritdoc />
     public override nint Take(long bytes)
     {
-        nint address = Map(0, (nuint)bytes, ReadWrite, PrivateAnonymous, -1, 0);
-        if (address == Failed)
+        long pages = (bytes + Page - 1) / Page * Page;
+        if (!_returned.TryGetValue(pages, out var pieces) || !pieces.TryPop(out nint address))
         {
-            throw new InsufficientMemoryException();
+            if (_range == Failed || _taken + pages > RangeBytes)
+            {
+                throw new InsufficientMemoryException();
+            }
+
+            address = _range + (nint)_taken;
+            _taken += pages;
+        }
+
+        Open();
+        if (_depth > 1)
+        {
+            Protect(ReadWrite);
         }
 
         new Span<byte>((void*)address, checked((int)bytes)).Fill(0xFF);
-        _pieces.Add((address, bytes));
-        if (_depth == 0)
-        {
-            Protect(Closed);
-        }
-
+        Close();
         return address;
     }
 
     /// <inheritdoc />
     public override void Return(nint address, long bytes)
     {
-        _pieces.Remove((address, bytes));
-        _ = Unmap(address, (nuint)bytes);
+        long pages = (bytes + Page - 1) / Page * Page;
+        if (!_returned.TryGetValue(pages, out var pieces))
+        {
+            _returned[pages] = pieces = new Stack<nint>();
+        }
+
+        pieces.Push(address);
     }
 
     /// <inheritdoc />
@@ -92,14 +109,20 @@ public sealed unsafe partial class GuardedMemory : DeviceMemory
     {
     }
 
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        if (_range != Failed)
+        {
+            _ = Unmap(_range, unchecked((nuint)RangeBytes));
+        }
+    }
+
     private void Protect(int protection)
     {
-        foreach (var (address, bytes) in _pieces)
+        if (_taken > 0 && Protect(_range, (nuint)_taken, protection) != 0)
         {
-            if (Protect(address, (nuint)bytes, protection) != 0)
-            {
-                throw new InvalidOperationException("memory cannot be protected");
-            }
+            throw new InvalidOperationException("memory cannot be protected");
         }
     }
 

@@ -89,7 +89,7 @@ public static unsafe partial class Attention
         }
 
         using var scope = CpuDevice.Enter(device);
-        Check(segments, bounds.Segments);
+        Check(scope.Processor, segments, bounds.Segments);
         var call = new ForwardCall
         {
             Shape = shape,
@@ -104,7 +104,7 @@ public static unsafe partial class Attention
             OutputStride = outputStride,
             LogSumExp = logSumExp,
         };
-        RunForward(scope.Processor, &call, bounds.Segments);
+        RunForward(scope.Processor, &call, bounds);
     }
 
     /// <summary>Gradients of queries, keys and values, assigned in the rows covered by the segments.</summary>
@@ -191,8 +191,8 @@ public static unsafe partial class Attention
         }
 
         using var scope = CpuDevice.Enter(device);
-        Check(segments, bounds.Segments);
-        for (int s = 0; s < bounds.Segments; s++)
+        Check(scope.Processor, segments, bounds.Segments);
+        for (int s = 0; s < bounds.Segments && !device.IsPlanning; s++)
         {
             if (segments[s].Pages != null)
             {
@@ -225,7 +225,7 @@ public static unsafe partial class Attention
             GradValues = gradValues.Floats,
             GradStride = gradStride,
         };
-        RunBackward(scope.Processor, &call, bounds.Segments);
+        RunBackward(scope.Processor, &call, bounds);
     }
 
     private static void CheckShape(in AttentionShape shape, in AttentionBounds bounds)
@@ -234,9 +234,9 @@ public static unsafe partial class Attention
         ArgumentOutOfRangeException.ThrowIfNegative(bounds.Segments);
     }
 
-    private static void Check(AttentionSegment* segments, int segmentCount)
+    private static void Check(CpuDevice cpu, AttentionSegment* segments, int segmentCount)
     {
-        for (int s = 0; s < segmentCount; s++)
+        for (int s = 0; s < segmentCount && !cpu.IsPlanning; s++)
         {
             var segment = segments[s];
             if (segment.QueryStart < 0 || segment.QueryCount < 0 || segment.KeyCount < segment.QueryCount)

@@ -75,7 +75,7 @@ public static unsafe partial class LinearCrossEntropy
 
         using var scope = CpuDevice.Enter(device);
         var cpu = scope.Processor;
-        CheckTargets(targets, tokenWeights, tokens, vocabulary);
+        CheckTargets(cpu, targets, tokenWeights, tokens, vocabulary);
         int chunk = Math.Min(ChunkTokens(vocabulary, 1, budgetBytes ?? LogitsBudgetBytes), tokens);
         var mark = cpu.Scratch.Mark();
         float* logits = cpu.Scratch.Floats((long)chunk * vocabulary);
@@ -83,7 +83,7 @@ public static unsafe partial class LinearCrossEntropy
         {
             int count = Math.Min(chunk, tokens - first);
             var gradChunk = gradHidden + ((long)first * width);
-            if (!HasWeight(tokenWeights + first, count))
+            if (!HasWeight(cpu, tokenWeights + first, count))
             {
                 SkipChunk(tokenLoss + first, count, gradChunk, (long)count * width);
                 continue;
@@ -143,8 +143,9 @@ public static unsafe partial class LinearCrossEntropy
         return NegativeLogLikelihood(SumExponentials(logits, vocabulary, max, 1f, false), max, logits[target], 1f);
     }
 
-    /// <summary>Whether any of the weights is not 0.</summary>
-    internal static bool HasWeight(float* weights, int count) => new ReadOnlySpan<float>(weights, count).ContainsAnyExcept(0f);
+    /// <summary>Whether any of the weights is not 0; a plan counts on it.</summary>
+    internal static bool HasWeight(CpuDevice cpu, float* weights, int count) =>
+        cpu.IsPlanning || new ReadOnlySpan<float>(weights, count).ContainsAnyExcept(0f);
 
     /// <summary>The results of a chunk whose tokens are all left out.</summary>
     internal static void SkipChunk(float* tokenLoss, int count, Elements gradHidden, long elements)
@@ -184,8 +185,13 @@ public static unsafe partial class LinearCrossEntropy
         }
     }
 
-    internal static void CheckTargets(int* targets, float* weights, int tokens, int vocabulary) =>
-        CheckTargets(new ReadOnlySpan<int>(targets, tokens), new ReadOnlySpan<float>(weights, tokens), vocabulary);
+    internal static void CheckTargets(CpuDevice cpu, int* targets, float* weights, int tokens, int vocabulary)
+    {
+        if (!cpu.IsPlanning)
+        {
+            CheckTargets(new ReadOnlySpan<int>(targets, tokens), new ReadOnlySpan<float>(weights, tokens), vocabulary);
+        }
+    }
 
     private struct Arguments
     {

@@ -76,7 +76,7 @@ public static unsafe partial class LinearKl
         {
             int count = Math.Min(chunk, tokens - first);
             var gradChunk = gradHidden + ((long)first * studentWidth);
-            if (!LinearCrossEntropy.HasWeight(tokenWeights + first, count))
+            if (!LinearCrossEntropy.HasWeight(cpu, tokenWeights + first, count))
             {
                 LinearCrossEntropy.SkipChunk(
                     tokenLoss + first, count, accumulateGradHidden ? default : gradChunk, (long)count * studentWidth);

@@ -49,7 +49,7 @@ public static unsafe partial class LinearLogProb
 
         using var scope = CpuDevice.Enter(device);
         var cpu = scope.Processor;
-        LinearCrossEntropy.CheckTargets(targets, tokenWeights, tokens, vocabulary);
+        LinearCrossEntropy.CheckTargets(cpu, targets, tokenWeights, tokens, vocabulary);
         int chunk = Math.Min(
             LinearCrossEntropy.ChunkTokens(vocabulary, 1, budgetBytes ?? LinearCrossEntropy.LogitsBudgetBytes), tokens);
         var mark = cpu.Scratch.Mark();
@@ -58,7 +58,7 @@ public static unsafe partial class LinearLogProb
         {
             int count = Math.Min(chunk, tokens - first);
             float* entropyChunk = entropy is null ? null : entropy + first;
-            if (!LinearCrossEntropy.HasWeight(tokenWeights + first, count))
+            if (!LinearCrossEntropy.HasWeight(cpu, tokenWeights + first, count))
             {
                 LinearCrossEntropy.SkipChunk(logProb + first, count, entropyChunk, count);
                 continue;

@@ -65,7 +65,7 @@ public static unsafe partial class LinearPolicy
 
         using var scope = CpuDevice.Enter(device);
         var cpu = scope.Processor;
-        LinearCrossEntropy.CheckTargets(tokens.Targets, tokens.Weights, count, vocabulary);
+        LinearCrossEntropy.CheckTargets(cpu, tokens.Targets, tokens.Weights, count, vocabulary);
         int chunk = Math.Min(
             LinearCrossEntropy.ChunkTokens(vocabulary, 1, budgetBytes ?? LinearCrossEntropy.LogitsBudgetBytes), count);
         var mark = cpu.Scratch.Mark();
@@ -75,7 +75,7 @@ public static unsafe partial class LinearPolicy
             int rows = Math.Min(chunk, count - first);
             var gradChunk = gradHidden + ((long)first * width);
             var chunkResults = results.From(first);
-            if (!LinearCrossEntropy.HasWeight(tokens.Weights + first, rows))
+            if (!LinearCrossEntropy.HasWeight(cpu, tokens.Weights + first, rows))
             {
                 Skip(chunkResults, gradChunk, rows, width);
                 continue;
