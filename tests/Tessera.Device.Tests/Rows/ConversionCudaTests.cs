@@ -34,26 +34,29 @@ public sealed unsafe class ConversionCudaTests
                 ushort[] expected = new ushort[count];
                 float[] widened = new float[count];
 
-                Conversion.ToBf16(device, source.Pointer + offset, narrow.Pointer + offset, count);
-                fixed (float* w = wide) fixed (ushort* e = expected) Conversion.ToBf16(processor, w, e, count);
-                Assert.Equal(expected, narrow.Read()[offset..]);
+                fixed (float* w = wide, f = widened)
+                fixed (ushort* h = halves, e = expected)
+                {
+                    Conversion.ToBf16(device, source.Pointer + offset, narrow.Pointer + offset, count);
+                    Conversion.ToBf16(processor, w, e, count);
+                    Assert.Equal(expected, narrow.Read()[offset..]);
 
-                Conversion.FromBf16(device, bits.Pointer + offset, target.Pointer + offset, count);
-                fixed (ushort* h = halves) fixed (float* w = widened) Conversion.FromBf16(processor, h, w, count);
-                Assert.Equal(Bits(widened), Bits(target.Read()[offset..]));
+                    Conversion.FromBf16(device, bits.Pointer + offset, target.Pointer + offset, count);
+                    Conversion.FromBf16(processor, h, f, count);
+                    Assert.Equal(Bits(widened), Bits(target.Read()[offset..]));
 
-                Conversion.ToF16(device, source.Pointer + offset, narrow.Pointer + offset, count);
-                fixed (float* w = wide) fixed (ushort* e = expected) Conversion.ToF16(processor, w, e, count);
-                Assert.Equal(Array.ConvertAll(expected, Plain), Array.ConvertAll(narrow.Read()[offset..], Plain));
+                    Conversion.ToF16(device, source.Pointer + offset, narrow.Pointer + offset, count);
+                    Conversion.ToF16(processor, w, e, count);
+                    Assert.Equal(Array.ConvertAll(expected, Plain), Array.ConvertAll(narrow.Read()[offset..], Plain));
 
-                Conversion.FromF16(device, bits.Pointer + offset, target.Pointer + offset, count);
-                fixed (ushort* h = halves) fixed (float* w = widened) Conversion.FromF16(processor, h, w, count);
-                Assert.Equal(Array.ConvertAll(widened, Plain), Array.ConvertAll(target.Read()[offset..], Plain));
+                    Conversion.FromF16(device, bits.Pointer + offset, target.Pointer + offset, count);
+                    Conversion.FromF16(processor, h, f, count);
+                    Assert.Equal(Array.ConvertAll(widened, Plain), Array.ConvertAll(target.Read()[offset..], Plain));
 
-                Conversion.F16ToBf16(device, bits.Pointer + offset, narrow.Pointer + offset, count);
-                fixed (ushort* h = halves) fixed (ushort* e = expected) Conversion.F16ToBf16(processor, h, e, count);
-                Assert.Equal(
-                    Array.ConvertAll(expected, half => Plain(Bf16.Widen(half))), Array.ConvertAll(narrow.Read()[offset..], half => Plain(Bf16.Widen(half))));
+                    Conversion.F16ToBf16(device, bits.Pointer + offset, narrow.Pointer + offset, count);
+                    Conversion.F16ToBf16(processor, h, e, count);
+                    Assert.Equal(Array.ConvertAll(expected, PlainBf16), Array.ConvertAll(narrow.Read()[offset..], PlainBf16));
+                }
             }
         }
     }
@@ -72,6 +75,8 @@ public sealed unsafe class ConversionCudaTests
     private static uint[] Bits(float[] values) => MemoryMarshal.Cast<float, uint>(values).ToArray();
 
     private static ushort Plain(ushort half) => Half.IsNaN(BitConverter.UInt16BitsToHalf(half)) ? (ushort)((half & 0x8000) | 0x7E00) : half;
+
+    private static uint PlainBf16(ushort bits) => Plain(Bf16.Widen(bits));
 
     private static uint Plain(float value) => float.IsNaN(value)
         ? (BitConverter.SingleToUInt32Bits(value) & 0x8000_0000u) | 0x7FC0_0000u

@@ -107,7 +107,11 @@ internal sealed unsafe class EpilogueProblem : IDisposable
     {
         _table.Dispose();
         _positions.Dispose();
-        foreach (var buffer in (DeviceBuffer?[])[_rows, _gradient, _normInput, _inverse, .. _weights, .. _gradients])
+        _rows.Dispose();
+        _gradient.Dispose();
+        _normInput.Dispose();
+        _inverse.Dispose();
+        foreach (var buffer in (DeviceBuffer?[])[.. _weights, .. _gradients])
         {
             buffer?.Dispose();
         }
