@@ -18,7 +18,7 @@ internal static class RunCommand
         var precision = new Option<string?>("--precision") { Description = "How every stage that trains computes: f32, mixed or bf16; what the recipe says where this is not given." };
         var dry = new Option<bool>("--dry-run") { Description = "Show stages, folders and what is complete, and run nothing." };
         var json = SharedOptions.Json();
-        var command = new Command("run", "Run a recipe: stages in order, complete ones skipped, killed ones continued.") 
+        var command = new Command("run", "Run a recipe: stages in order, complete ones skipped, killed ones continued.")
         {
             recipe, output, set, device, precision, dry, json,
         };

@@ -10,7 +10,7 @@ public static class KernelCatalog
         Gemm.BenchCases, QuantizedLinear.GemmBenchCases, Linear.BenchCases, QuantizedLinear.GemvBenchCases, Attention.BenchCases,
         RmsNorm.BenchCases, SwiGlu.BenchCases, Residual.BenchCases, Rope.BenchCases, QkvEpilogue.BenchCases, Bias.BenchCases, KeyValueStore.BenchCases,
         Embedding.BenchCases, Conversion.BenchCases, BlockQuantization.BenchCases, AdamW.BenchCases, GradientNorm.BenchCases, ChannelStatistics.BenchCases,
-        HiddenLoss.BenchCases,
+        HiddenLoss.BenchCases, RowGather.BenchCases, RandomFill.BenchCases, TokenSampling.BenchCases,
         LinearCrossEntropy.BenchCases, LinearKl.BenchCases, LinearLogProb.BenchCases, LinearPolicy.BenchCases,
         ForkJoinBench.Cases,
     ];
