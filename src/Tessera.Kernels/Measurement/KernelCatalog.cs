@@ -17,9 +17,9 @@ public static class KernelCatalog
 
     /// <summary>
     /// Names of the rows: products of matrices, products with one or a few tokens, everything that goes over rows once,
-    /// attention, losses with the head inside, and the start of all workers.
+    /// attention, losses with the head inside, random numbers and draws from them, and the start of all workers.
     /// </summary>
-    public static IReadOnlyList<string> Names { get; } = ["gemm", "gemv", "row", "attention", "loss", "fork-join"];
+    public static IReadOnlyList<string> Names { get; } = ["gemm", "gemv", "row", "attention", "loss", "draw", "fork-join"];
 
     /// <summary>The cases that match a filter. They take no memory before they are measured.</summary>
     /// <param name="device">Where they run.</param>

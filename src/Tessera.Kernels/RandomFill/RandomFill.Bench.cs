@@ -11,7 +11,7 @@ public static unsafe partial class RandomFill
         const int Count = 1 << 20;
         return
         [
-            new BenchCase("row", $"random-fill {Count}", "f32", BenchCeiling.None, 0, arena =>
+            new BenchCase("draw", $"random-fill {Count}", "f32", BenchCeiling.None, 0, arena =>
             {
                 float* target = RowBench.Filled(arena, Count, 1);
                 return () => Gaussian(device, target, Count, 1, 2, 0, 0.02f);

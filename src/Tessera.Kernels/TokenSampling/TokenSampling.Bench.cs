@@ -11,7 +11,7 @@ public static unsafe partial class TokenSampling
         const int Rows = 8, Vocabulary = 32_000;
         (string Name, float TopP, int TopK)[] kinds = [("all", 1f, 0), ("top-p", 0.95f, 0), ("top-k", 1f, 40)];
         return kinds.Select(kind => new BenchCase(
-            "row", $"token-sampling-{kind.Name} {Rows}x{Vocabulary}", "f32", BenchCeiling.None, 0, arena =>
+            "draw", $"token-sampling-{kind.Name} {Rows}x{Vocabulary}", "f32", BenchCeiling.None, 0, arena =>
             {
                 float* logits = RowBench.Filled(arena, (long)Rows * Vocabulary, 1);
                 var settings = (SamplingRow*)arena.Allocate(Rows * sizeof(SamplingRow));
