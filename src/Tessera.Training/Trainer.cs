@@ -38,7 +38,7 @@ public sealed class Trainer : IDisposable
         Weights = weights;
         Memory = TrainingMemory.Plan(device, student, settings, weights, teacher, layerMap);
         MemoryLimit.Check(
-            Memory, settings, level => TrainingMemory.Plan(device, student, settings with { Recompute = level }, weights, teacher, layerMap));
+            device, Memory, settings, level => TrainingMemory.Plan(device, student, settings with { Recompute = level }, weights, teacher, layerMap));
         _scratch = device.Scratch;
         _objective = new Objective(device, student, weights, teacher, layerMap, settings.Recompute);
         Memory.Reserve(_objective.Arenas);

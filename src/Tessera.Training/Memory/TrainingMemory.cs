@@ -48,7 +48,7 @@ public static class TrainingMemory
         using var guide = teacher is null ? null : Decoder.Allocate(teacher, device.ActivationType, planning);
         MemoryPlan PlanWith(RecomputeLevel level) => Plan(
             device, model, settings with { Recompute = level }, weights, guide, layerMap, weightsAreHeld: false);
-        MemoryLimit.Check(PlanWith(settings.Recompute), settings, PlanWith);
+        MemoryLimit.Check(device, PlanWith(settings.Recompute), settings, PlanWith);
     }
 
     /// <summary>
