@@ -33,6 +33,9 @@ public abstract unsafe class DeviceMemory
     /// <summary>Nothing yet, to be the memory of one arena.</summary>
     public virtual ArenaRange OpenRange() => new ScatteredRange(this);
 
+    /// <summary>Bytes that may still be taken; null where that is not known, and while planning.</summary>
+    public virtual long? FreeBytes() => null;
+
     /// <summary>What is left to take, as the rest of a sentence; empty where that is not known.</summary>
     public virtual string DescribeFree() => string.Empty;
 

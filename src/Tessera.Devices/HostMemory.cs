@@ -19,6 +19,9 @@ public sealed unsafe class HostMemory : DeviceMemory
     public override void Return(nint address, long bytes) => NativeMemory.AlignedFree((void*)address);
 
     /// <inheritdoc />
+    public override long? FreeBytes() => AvailableMemory.Bytes();
+
+    /// <inheritdoc />
     public override void Drop(nint address, long bytes) => AddressSpace.Drop(address, bytes);
 
     /// <inheritdoc />

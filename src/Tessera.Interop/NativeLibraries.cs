@@ -25,21 +25,30 @@ public static class NativeLibraries
     });
 
     /// <summary>NVIDIA's driver.</summary>
-    public static NativeLibraryFile DriverFile { get; } = new("the CUDA driver", ["libcuda.so.1", "nvcuda.dll"], []);
+    public static NativeLibraryFile DriverFile { get; } = new(
+        "the CUDA driver", ["libcuda.so.1", "nvcuda.dll"], [], LibraryVersion.Driver);
+
+    /// <summary>The compiler of device code for this machine's driver.</summary>
+    public static NativeLibraryFile NvrtcForDriver() => NvrtcFile(DriverMajor());
+
+    /// <summary>The matrix products for this machine's driver.</summary>
+    public static NativeLibraryFile CublasLtForDriver() => CublasLtFile(DriverMajor());
 
     /// <summary>The compiler of device code, of a major version of CUDA and downwards.</summary>
     public static NativeLibraryFile NvrtcFile(int newestMajor = NewestMajor) => new(
-        "NVRTC", Versions("libnvrtc.so", newestMajor), [.. Wheels(newestMajor), "nvidia/cuda_nvrtc/lib"]);
+        "NVRTC", Versions("libnvrtc.so", newestMajor), [.. Wheels(newestMajor), "nvidia/cuda_nvrtc/lib"], LibraryVersion.Nvrtc);
 
     /// <summary>The matrix products, of a major version of CUDA and downwards.</summary>
     public static NativeLibraryFile CublasLtFile(int newestMajor = NewestMajor) => new(
-        "cuBLASLt", Versions("libcublasLt.so", newestMajor), [.. Wheels(newestMajor), "nvidia/cublas/lib"]);
+        "cuBLASLt", Versions("libcublasLt.so", newestMajor), [.. Wheels(newestMajor), "nvidia/cublas/lib"], LibraryVersion.CublasLt);
 
     /// <summary>The library of deep-learning kernels.</summary>
-    public static NativeLibraryFile CudnnFile { get; } = new("cuDNN", ["libcudnn.so.9"], ["nvidia/cudnn/lib"]);
+    public static NativeLibraryFile CudnnFile { get; } = new(
+        "cuDNN", ["libcudnn.so.9"], ["nvidia/cudnn/lib"], LibraryVersion.Cudnn);
 
     /// <summary>The collectives of several cards.</summary>
-    public static NativeLibraryFile NcclFile { get; } = new("NCCL", ["libnccl.so.2"], ["nvidia/nccl/lib"]);
+    public static NativeLibraryFile NcclFile { get; } = new(
+        "NCCL", ["libnccl.so.2"], ["nvidia/nccl/lib"], LibraryVersion.Nccl);
 
     /// <summary>Has the names of this assembly's imports resolved here; every class of imports calls it before its first.</summary>
     internal static void Install() => _ = Installed.Value;
@@ -47,21 +56,16 @@ public static class NativeLibraries
     private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? path) => name switch
     {
         CudaDriver => DriverFile.Require(LibraryFolders.System),
-        Nvrtc => NvrtcFile(DriverMajor()).Require(LibraryFolders.System),
-        CublasLt => CublasLtFile(DriverMajor()).Require(LibraryFolders.System),
+        Nvrtc => NvrtcForDriver().Require(LibraryFolders.System),
+        CublasLt => CublasLtForDriver().Require(LibraryFolders.System),
         _ => 0,
     };
 
     /// <summary>The driver's major version; without a driver the newest, for compiling needs none.</summary>
-    private static int DriverMajor()
-    {
-        if (DriverFile.Load(LibraryFolders.System) is null || Interop.CudaDriver.DriverGetVersion(out int version) != CudaStatus.Success)
-        {
-            return NewestMajor;
-        }
-
-        return version / 1000;
-    }
+    private static int DriverMajor() => DriverFile.Load(LibraryFolders.System) is { } driver &&
+        LibraryVersion.DriverNumber(driver.Handle) is { } number
+            ? number / LibraryVersion.DriverMajor
+            : NewestMajor;
 
     private static string[] Versions(string stem, int newestMajor) =>
         [.. Majors(newestMajor).Select(major => $"{stem}.{major}")];

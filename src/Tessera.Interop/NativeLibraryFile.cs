@@ -6,7 +6,9 @@ namespace Tessera.Interop;
 /// <param name="Name">What people call it.</param>
 /// <param name="FileNames">Names it may have, the preferred one first.</param>
 /// <param name="WheelFolders">Folders below site-packages in which Python wheels carry it.</param>
-public sealed record NativeLibraryFile(string Name, IReadOnlyList<string> FileNames, IReadOnlyList<string> WheelFolders)
+/// <param name="ReadVersion">Asks a loaded one for its version; null where nothing tells.</param>
+public sealed record NativeLibraryFile(
+    string Name, IReadOnlyList<string> FileNames, IReadOnlyList<string> WheelFolders, Func<nint, string?>? ReadVersion = null)
 {
     /// <summary>The first file that can be loaded, and its handle; null if there is none.</summary>
     public (string Path, nint Handle)? Load(LibraryFolders folders)

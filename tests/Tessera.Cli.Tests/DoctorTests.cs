@@ -1,3 +1,6 @@
+using Tessera.Interop;
+using Tessera.TestSupport;
+
 namespace Tessera.Cli.Tests;
 
 public sealed class DoctorTests
@@ -21,12 +24,31 @@ public sealed class DoctorTests
     }
 
     [Fact]
+    public void Cards_are_listed_or_the_reason_why_there_is_none()
+    {
+        var json = CliRun.Good("doctor", "--json").Json();
+        string text = CliRun.Good("doctor").Output;
+        if (json.GetProperty("no_card_because").GetString() is { } reason)
+        {
+            Assert.DoesNotContain(json.GetProperty("cards").EnumerateArray(), card => card.GetProperty("objection").GetString() is null);
+            Assert.Contains($"none to use: {reason}", text, StringComparison.Ordinal);
+            string model = Path.Combine(SharedData.RepositoryRoot, "models", "tessera-arithmetic-thinking-2.1m");
+            CliRun.Refused(["generate", model, "--prompt", "1", "--device", "cuda"], "--device cuda: ", reason);
+        }
+        else
+        {
+            Assert.Contains(json.GetProperty("cards").EnumerateArray(), card => card.GetProperty("objection").GetString() is null);
+            Assert.Contains("cuda:0 ", text, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public void A_program_is_found_where_the_path_says()
     {
-        var shell = new Machine.OptionalPart("shell", ["no-such-program-anywhere", "sh"], true, "tests");
-        var nothing = new Machine.OptionalPart("nothing", ["libno-such-library.so.9"], false, "tests");
+        var shell = new Machine.OptionalPart("shell", "tests", null, "no-such-program-anywhere", "sh");
+        var nothing = new Machine.OptionalPart("nothing", "tests", new NativeLibraryFile("nothing", ["libno-such-library.so.9"], []));
 
-        Assert.EndsWith("/sh", shell.Find());
+        Assert.EndsWith("/sh", shell.Find()!.Value.Path);
         Assert.Null(nothing.Find());
     }
 

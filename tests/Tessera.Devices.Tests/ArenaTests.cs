@@ -58,6 +58,35 @@ public sealed unsafe class ArenaTests
         Assert.Equal(0, calls);
     }
 
+    [Fact]
+    public void An_unmapped_arena_keeps_its_addresses_and_gives_large_chunks_back()
+    {
+        const long Bytes = 256L << 20;
+        using var arena = new Arena("phase");
+        arena.Reserve(Bytes);
+        nint address = arena.Allocate(Bytes - 4096);
+        new Span<byte>((void*)address, (int)(Bytes - 4096)).Fill(7);
+        long live = Arena.LiveBytes, resident = Environment.WorkingSet;
+        arena.Unmap();
+        arena.Unmap();
+        Assert.True(arena.IsUnmapped);
+        Assert.Equal(live - Bytes, Arena.LiveBytes);
+        if (OperatingSystem.IsLinux())
+        {
+            Assert.InRange(Environment.WorkingSet, 0, resident - (Bytes / 2));
+        }
+
+        Assert.Throws<InvalidOperationException>(() => arena.Allocate(1));
+        arena.Remap();
+        Assert.Equal(live, Arena.LiveBytes);
+        ((byte*)address)[Bytes - 4097] = 1;
+        arena.Reset();
+        Assert.Equal(address, arena.Allocate(1));
+        arena.Unmap();
+        arena.Dispose();
+        Assert.Equal(live - Bytes, Arena.LiveBytes);
+    }
+
     private static void Count(void* context, int worker, int workers) => Interlocked.Increment(ref *(int*)context);
 
     private static void Replay(Arena arena)

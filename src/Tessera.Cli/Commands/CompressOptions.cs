@@ -60,7 +60,7 @@ internal sealed class CompressOptions
 
     public Option<int> HealTokens { get; } = Number("--heal-batch-tokens", "Most tokens of a healing step.", 4096);
 
-    public Option<double> HealRate { get; } = Rate("--heal-lr", "Peak learning rate of the global distillation.", 1e-3);
+    public Option<double> HealRate { get; } = Rate("--heal-lr", "Peak learning rate of the global distillation.", 4e-4);
 
     public Option<double> HealCosine { get; } = Rate("--heal-cosine", "Weight of the cosine loss on hidden states.", 1);
 

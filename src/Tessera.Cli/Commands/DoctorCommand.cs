@@ -15,7 +15,8 @@ internal static class DoctorCommand
         command.SetAction(result =>
         {
             var machine = MachineFacts.Read();
-            var parts = OptionalPart.All.Select(part => (Part: part, Path: part.Find())).ToList();
+            var parts = OptionalPart.All().Select(part => (Part: part, Found: part.Find())).ToList();
+            var cuda = CudaFacts.Read();
             if (result.GetValue(json))
             {
                 JsonOutput.Print(new
@@ -24,21 +25,50 @@ internal static class DoctorCommand
                     optional = parts.Select(found => new
                     {
                         name = found.Part.Name,
-                        found = found.Path is not null,
-                        path = found.Path,
+                        found = found.Found is not null,
+                        path = found.Found?.Path,
+                        version = found.Found?.Version,
                         needed_for = found.Part.NeededFor,
                     }),
+                    cards = cuda.Cards.Select(found => new
+                    {
+                        device = $"cuda:{found.Card.Ordinal}",
+                        name = found.Card.Name,
+                        architecture = found.Card.Architecture,
+                        memory_bytes = found.Card.TotalBytes,
+                        multiprocessors = found.Card.Multiprocessors,
+                        objection = found.Objection,
+                    }),
+                    no_card_because = cuda.Missing,
                 });
                 return;
             }
 
             Print(machine);
-            foreach (var (part, path) in parts)
+            foreach (var (part, found) in parts)
             {
-                Console.WriteLine($"{part.Name,-12} {path ?? $"missing: needed for {part.NeededFor}"}");
+                string version = found?.Version is { } text ? $"{text}, " : string.Empty;
+                Console.WriteLine($"{part.Name,-12} {version}{found?.Path ?? $"missing: needed for {part.NeededFor}"}");
             }
+
+            Print(cuda);
         });
         return command;
+    }
+
+    private static void Print(CudaFacts cuda)
+    {
+        foreach (var (card, objection) in cuda.Cards)
+        {
+            Console.WriteLine(
+                $"{$"cuda:{card.Ordinal}",-12} {card.Name}, {card.Architecture}, {HumanUnits.FormatBytes(card.TotalBytes)}, " +
+                $"{card.Multiprocessors} multiprocessors{(objection is null ? string.Empty : $"; not usable: {objection}")}");
+        }
+
+        if (cuda.Missing is { } missing)
+        {
+            Console.WriteLine($"{"GPU",-12} none to use: {missing}");
+        }
     }
 
     private static void Print(MachineFacts machine)

@@ -10,7 +10,7 @@ internal static class SharedOptions
 {
     public static Option<string> Device() => new("--device")
     {
-        Description = "Where to compute: cpu.",
+        Description = "Where to compute: cpu, or cuda or cuda:N for an NVIDIA card.",
         DefaultValueFactory = _ => "cpu",
     };
 

@@ -1,29 +1,40 @@
-using System.Runtime.InteropServices;
+using Tessera.Interop;
 
 namespace Tessera.Cli.Machine;
 
 /// <summary>Something that is not bundled and found at run time: a shared library or a program.</summary>
 /// <param name="Name">What people call it.</param>
-/// <param name="Files">Names it may have, the preferred one first.</param>
-/// <param name="IsProgram">A program on the PATH instead of a library.</param>
 /// <param name="NeededFor">What does not work without it.</param>
-internal sealed record OptionalPart(string Name, string[] Files, bool IsProgram, string NeededFor)
+/// <param name="Library">The library; null for a program.</param>
+/// <param name="Programs">Names of a program on the PATH, the preferred one first; empty for a library.</param>
+internal sealed record OptionalPart(string Name, string NeededFor, NativeLibraryFile? Library, params string[] Programs)
 {
     /// <summary>All that some verb can use.</summary>
-    public static IReadOnlyList<OptionalPart> All { get; } =
+    public static IReadOnlyList<OptionalPart> All() =>
     [
-        new("CUDA driver", ["libcuda.so.1", "nvcuda.dll"], false, "--device cuda"),
-        new("NVRTC", ["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"], false, "compiling kernels for --device cuda"),
-        new("cuBLASLt", ["libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so"], false, "matrix products on --device cuda"),
-        new("cuDNN", ["libcudnn.so.9"], false, "the faster attention on --device cuda"),
-        new("NCCL", ["libnccl.so.2"], false, "several GPUs"),
-        new("MPI", ["libmpi.so.40", "libmpi.so.12", "libmpi.so"], false, "several processes on CPUs"),
-        new("CBC", ["libCbcSolver.so.3", "libCbcSolver.so"], false, "the search by mixed-integer programming (Debian: coinor-libcbc3); the built-in search needs nothing"),
-        new("bubblewrap", ["bwrap"], true, "running code that a model wrote"),
+        new("CUDA driver", "--device cuda", NativeLibraries.DriverFile),
+        new("NVRTC", "compiling kernels for --device cuda", NativeLibraries.NvrtcForDriver()),
+        new("cuBLASLt", "matrix products on --device cuda", NativeLibraries.CublasLtForDriver()),
+        new("cuDNN", "the faster attention on --device cuda", NativeLibraries.CudnnFile),
+        new("NCCL", "several GPUs", NativeLibraries.NcclFile),
+        new("MPI", "several processes on CPUs", new NativeLibraryFile("MPI", ["libmpi.so.40", "libmpi.so.12", "libmpi.so"], [])),
+        new(
+            "CBC", "the search by mixed-integer programming (Debian: coinor-libcbc3); the built-in search needs nothing",
+            new NativeLibraryFile("CBC", ["libCbcSolver.so.3", "libCbcSolver.so"], [])),
+        new("bubblewrap", "running code that a model wrote", null, "bwrap"),
     ];
 
-    /// <summary>The full path where it is found, else null. Libraries are loaded to see whether they can be.</summary>
-    public string? Find() => IsProgram ? Files.Select(FindProgram).FirstOrDefault(path => path is not null) : Files.Select(FindLibrary).FirstOrDefault(path => path is not null);
+    /// <summary>Full path and version where it is found, else null. Libraries are loaded to see whether they can be.</summary>
+    public (string Path, string? Version)? Find()
+    {
+        if (Library is null)
+        {
+            return Programs.Select(FindProgram).FirstOrDefault(path => path is not null) is { } program ? (program, null) : null;
+        }
+
+        // The library stays loaded: some do not survive being unloaded, and this process ends soon.
+        return Library.Load(LibraryFolders.System) is { } found ? (found.Path, Library.ReadVersion?.Invoke(found.Handle)) : null;
+    }
 
     private static string? FindProgram(string name)
     {
@@ -33,40 +44,6 @@ internal sealed record OptionalPart(string Name, string[] Files, bool IsProgram,
             if (folder.Length > 0 && File.Exists(path))
             {
                 return path;
-            }
-        }
-
-        return null;
-    }
-
-    private static string? FindLibrary(string name)
-    {
-        if (!NativeLibrary.TryLoad(name, out nint handle))
-        {
-            return null;
-        }
-
-        string path = LoadedPath(name) ?? name;
-        NativeLibrary.Free(handle);
-        return path;
-    }
-
-    /// <summary>Where the loader found a library, from the list of this process's mappings.</summary>
-    private static string? LoadedPath(string name)
-    {
-        const string Mappings = "/proc/self/maps";
-        if (!File.Exists(Mappings))
-        {
-            return null;
-        }
-
-        string stem = name[..(name.IndexOf(".so", StringComparison.Ordinal) is > 0 and var end ? end : name.Length)];
-        foreach (string line in File.ReadLines(Mappings))
-        {
-            int start = line.IndexOf('/', StringComparison.Ordinal);
-            if (start >= 0 && Path.GetFileName(line.AsSpan(start)).StartsWith(stem + ".so", StringComparison.Ordinal))
-            {
-                return line[start..];
             }
         }
 

@@ -36,7 +36,9 @@ public sealed class CudaDevice : Device
         _context = isPlanning ? null : new CudaContext(card);
         try
         {
-            _kernels = _context is null ? null : new CudaKernels(_context);
+            _kernels = _context is null
+                ? null
+                : new CudaKernels(_context, new KernelCompiler(card.Architecture, KernelCache.Default()));
             Stream = new CudaStream(_context);
             _memory = _context is null ? null : new CudaMemory(_context, Stream);
         }
@@ -77,7 +79,7 @@ public sealed class CudaDevice : Device
     public override Arena Scratch { get; }
 
     /// <summary>Bytes of the card that are free now.</summary>
-    public long FreeBytes => Context.Memory()?.Free ?? 0;
+    public long FreeBytes => Memory.FreeBytes() ?? 0;
 
     /// <summary>The driver's context.</summary>
     /// <exception cref="InvalidOperationException">The device is only planning.</exception>

@@ -14,10 +14,10 @@ internal sealed unsafe class CudaKernels : IDisposable
     private readonly KernelCompiler _compiler;
     private readonly bool _tellsParameters;
 
-    public CudaKernels(CudaContext context)
+    public CudaKernels(CudaContext context, KernelCompiler compiler)
     {
         _context = context;
-        _compiler = new KernelCompiler(context.Card.Architecture, KernelCache.Default());
+        _compiler = compiler;
         _tellsParameters = CudaCard.DriverVersion() >= ParameterInfoDriver;
     }
 

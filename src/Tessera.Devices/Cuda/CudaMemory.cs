@@ -19,6 +19,9 @@ internal sealed class CudaMemory : DeviceMemory, IDisposable
     public override ArenaRange OpenRange() => new CudaRange(_context, _stream);
 
     /// <inheritdoc />
+    public override long? FreeBytes() => _context.Memory()?.Free;
+
+    /// <inheritdoc />
     public override string DescribeFree() => _context.DescribeFree();
 
     /// <inheritdoc />
@@ -56,6 +59,16 @@ internal sealed class CudaMemory : DeviceMemory, IDisposable
         {
             _stream.RefuseWhileCapturing("a download");
             _staging.Download(source, destination, bytes);
+        }
+    }
+
+    /// <inheritdoc />
+    public override void Write(nint destination, long bytes, Action<nint> fill)
+    {
+        _stream.RefuseWhileCapturing("an upload");
+        if (bytes > 0 && !_staging.TryWrite(destination, bytes, fill))
+        {
+            base.Write(destination, bytes, fill);
         }
     }
 

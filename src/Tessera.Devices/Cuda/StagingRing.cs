@@ -51,6 +51,21 @@ internal sealed unsafe class StagingRing : IDisposable
         }
     }
 
+    /// <summary>Has the host write a piece right into pinned memory, from where it is copied; false if it is too large for that.</summary>
+    public bool TryWrite(nint destination, long bytes, Action<nint> fill)
+    {
+        if (bytes > PieceBytes)
+        {
+            return false;
+        }
+
+        _context.MakeCurrent();
+        nint pinned = Rent((int)bytes);
+        fill(pinned);
+        _stream.CopyIn(pinned, destination, bytes);
+        return true;
+    }
+
     /// <summary>Copies to the host and waits. While one piece is copied out of pinned memory the next is on its way.</summary>
     public void Download(nint source, nint destination, long bytes)
     {

@@ -6,6 +6,14 @@
 #define F32 0
 #define BF16 1
 
+// The run-time compiler has no header that names these.
+#ifndef INFINITY
+#define INFINITY __int_as_float(0x7f800000)
+#endif
+#ifndef NAN
+#define NAN __int_as_float(0x7fffffff)
+#endif
+
 // bfloat16: the upper half of a binary32.
 struct bf16 {
     unsigned short bits;

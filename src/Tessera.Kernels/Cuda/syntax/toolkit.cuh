@@ -12,7 +12,8 @@
 #define __noinline__ __attribute__((noinline))
 #define __launch_bounds__(...) __attribute__((launch_bounds(__VA_ARGS__)))
 #define __align__(n) __attribute__((aligned(n)))
-#define __grid_constant__ __attribute__((grid_constant))
+// Syntax needs no more: clang 19 does not know the attribute.
+#define __grid_constant__
 #define __restrict__ __restrict
 
 typedef unsigned long size_t;
