@@ -272,12 +272,12 @@ internal unsafe partial struct TileProduct
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Kernel1x1(float* a, nint aStep, float* b, nint bStride, float* c, int depth, bool accumulate)
     {
-        float sum = accumulate ? *c : 0;
+        double sum = accumulate ? *c : 0;
         for (int d = depth; d > 0; d--, a += aStep, b += bStride)
         {
-            sum += *a * *b;
+            sum += (double)*a * *b;
         }
 
-        *c = sum;
+        *c = (float)sum;
     }
 }

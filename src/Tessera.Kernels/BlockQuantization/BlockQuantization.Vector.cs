@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Tessera.Kernels;
 
@@ -8,107 +9,217 @@ public static unsafe partial class BlockQuantization
 {
     private const int HalfBlock = BlockSize / 2;
 
+    // Blocks whose scales are found together: their divisions and their rounding to binary16 are a few vectors', and the wait for
+    // them is shared by many.
+    private const int ScaleGroup = 2 * VectorMath.Lanes;
+
+    // Scales pass through memory as a vector of what was stored one by one. Such a load waits until the stores before it are in the
+    // cache, those of finished blocks among them, which therefore must find their lines there.
+    private const int TargetAhead = 1536;
+
+    // The largest float below a half: added with a number's own sign before the fraction is cut it rounds halves away from zero,
+    // where a half itself would lift the float before a half as well.
+    private const float BelowHalf = 0.49999997f;
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void QuantizeEightBits(float* source, byte* target, long blocks)
     {
-        for (long block = 0; block < blocks; block++, source += BlockSize, target += sizeof(ushort) + BlockSize)
+        const int Bytes = sizeof(ushort) + BlockSize;
+        float* inverses = stackalloc float[ScaleGroup];
+        float* sizes = stackalloc float[4 * ScaleGroup];
+        uint* halves = stackalloc uint[ScaleGroup];
+        for (; blocks > 0; blocks -= ScaleGroup)
         {
-            if (!Vector256.IsHardwareAccelerated)
+            int count = (int)Math.Min(blocks, ScaleGroup);
+            if (!Vector128.IsHardwareAccelerated)
             {
-                QuantizeReference(BlockFormat.Q8, new ReadOnlySpan<float>(source, BlockSize), new Span<byte>(target, sizeof(ushort) + BlockSize));
+                QuantizeReference(BlockFormat.Q8, new ReadOnlySpan<float>(source, count * BlockSize), new Span<byte>(target, count * Bytes));
+                source += count * BlockSize;
+                target += count * Bytes;
                 continue;
             }
 
-            Vector256<float> a = Vector256.Load(source), b = Vector256.Load(source + 8);
-            Vector256<float> c = Vector256.Load(source + 16), d = Vector256.Load(source + 24);
-            float scale = Largest(Vector256.Max(Vector256.Max(Vector256.Abs(a), Vector256.Abs(b)), Vector256.Max(Vector256.Abs(c), Vector256.Abs(d)))) / 127;
-            Vector256<float> inverse = Vector256.Create(scale == 0 ? 0 : 1 / scale);
-            Unsafe.WriteUnaligned(target, (Half)scale);
-            Vector256<short> low = Vector256.Narrow(RoundAway(a * inverse), RoundAway(b * inverse));
-            Vector256<short> high = Vector256.Narrow(RoundAway(c * inverse), RoundAway(d * inverse));
-            Vector256.Narrow(low, high).Store((sbyte*)(target + sizeof(ushort)));
+            Sizes(source, count, sizes);
+            for (int i = 0; i < count; i++)
+            {
+                inverses[i] = sizes[4 * i];
+            }
+
+            Scales(inverses, halves, 127f);
+            for (int i = 0; i < count; i++, source += BlockSize, target += Bytes)
+            {
+                AskAhead(source + (ScaleGroup * BlockSize) + HalfBlock);
+                VectorMath.Prefetch(target + TargetAhead);
+                Vector512<float> inverse = Vector512.Create(inverses[i]);
+                Vector512<int> low = RoundAway(Vector512.Load(source) * inverse), high = RoundAway(Vector512.Load(source + HalfBlock) * inverse);
+                Unsafe.WriteUnaligned(target, (ushort)halves[i]);
+                StoreBytes(low, target + sizeof(ushort));
+                StoreBytes(high, target + sizeof(ushort) + HalfBlock);
+            }
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void QuantizeFourBits(float* source, byte* target, long blocks)
     {
-        for (long block = 0; block < blocks; block++, source += BlockSize, target += sizeof(ushort) + HalfBlock)
+        const int Bytes = sizeof(ushort) + HalfBlock;
+        float* inverses = stackalloc float[ScaleGroup];
+        float* sizes = stackalloc float[4 * ScaleGroup];
+        uint* halves = stackalloc uint[ScaleGroup];
+        for (; blocks > 0; blocks -= ScaleGroup)
         {
-            if (!Vector256.IsHardwareAccelerated)
+            int count = (int)Math.Min(blocks, ScaleGroup);
+            if (!Vector128.IsHardwareAccelerated)
             {
-                QuantizeReference(BlockFormat.Q4, new ReadOnlySpan<float>(source, BlockSize), new Span<byte>(target, sizeof(ushort) + HalfBlock));
+                QuantizeReference(BlockFormat.Q4, new ReadOnlySpan<float>(source, count * BlockSize), new Span<byte>(target, count * Bytes));
+                source += count * BlockSize;
+                target += count * Bytes;
                 continue;
             }
 
-            Vector256<float> a = Vector256.Load(source), b = Vector256.Load(source + 8);
-            Vector256<float> c = Vector256.Load(source + 16), d = Vector256.Load(source + 24);
-            Vector256<float> size = Vector256.Create(
-                Largest(Vector256.Max(Vector256.Max(Vector256.Abs(a), Vector256.Abs(b)), Vector256.Max(Vector256.Abs(c), Vector256.Abs(d)))));
+            Sizes(source, count, sizes);
+            float* block = source;
+            for (int i = 0; i < count; i++, block += BlockSize)
+            {
+                // The sign comes from the first weight of that size: it decides which side the sixteen steps favour.
+                Vector512<float> size = Vector512.Create(sizes[4 * i]);
+                uint at = (uint)Vector512.Equals(Vector512.Abs(Vector512.Load(block)), size).ExtractMostSignificantBits()
+                    | ((uint)Vector512.Equals(Vector512.Abs(Vector512.Load(block + HalfBlock)), size).ExtractMostSignificantBits() << HalfBlock);
+                inverses[i] = block[BitOperations.TrailingZeroCount(at) & (BlockSize - 1)];
+            }
 
-            // The sign comes from the first weight of that size: it decides which side the sixteen steps favour.
-            uint at = Vector256.Equals(Vector256.Abs(a), size).ExtractMostSignificantBits()
-                | (Vector256.Equals(Vector256.Abs(b), size).ExtractMostSignificantBits() << 8)
-                | (Vector256.Equals(Vector256.Abs(c), size).ExtractMostSignificantBits() << 16)
-                | (Vector256.Equals(Vector256.Abs(d), size).ExtractMostSignificantBits() << 24);
-            float scale = source[BitOperations.TrailingZeroCount(at) & (BlockSize - 1)] / -8;
-            Vector256<float> inverse = Vector256.Create(scale == 0 ? 0 : 1 / scale);
-            Unsafe.WriteUnaligned(target, (Half)scale);
-            Vector256<ushort> low = Vector256.Narrow(Nibbles(a * inverse), Nibbles(b * inverse));
-            Vector256<ushort> high = Vector256.Narrow(Nibbles(c * inverse), Nibbles(d * inverse));
-            Vector256<ushort> both = low | (high << 4);
-            Vector128.Narrow(both.GetLower(), both.GetUpper()).Store(target + sizeof(ushort));
+            Scales(inverses, halves, -8f);
+            for (int i = 0; i < count; i++, source += BlockSize, target += Bytes)
+            {
+                AskAhead(source + (ScaleGroup * BlockSize) + HalfBlock);
+                VectorMath.Prefetch(target + TargetAhead);
+                Vector512<float> inverse = Vector512.Create(inverses[i]);
+                Vector512<int> low = Nibbles(Vector512.Load(source) * inverse), high = Nibbles(Vector512.Load(source + HalfBlock) * inverse);
+                Unsafe.WriteUnaligned(target, (ushort)halves[i]);
+                StoreBytes(low | (high << 4), target + sizeof(ushort));
+            }
+        }
+    }
+
+    /// <summary>The largest magnitude of each block of a group, four times.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Sizes(float* source, int count, float* sizes)
+    {
+        for (int i = 0; i < count; i++, source += BlockSize)
+        {
+            AskAhead(source + (ScaleGroup * BlockSize));
+            Vector512<float> sixteen = Vector512.MaxNative(Vector512.Abs(Vector512.Load(source)), Vector512.Abs(Vector512.Load(source + HalfBlock)));
+            Vector256<float> eight = Vector256.MaxNative(sixteen.GetLower(), sixteen.GetUpper());
+            Vector128.MaxNative(eight.GetLower(), eight.GetUpper()).Store(sizes + (4 * i));
+        }
+
+        var pairs = Vector512.Create(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+        var neighbours = Vector512.Create(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+        for (int i = 0; i < 4 * ScaleGroup; i += VectorMath.Lanes)
+        {
+            Vector512<float> four = Vector512.Load(sizes + i);
+            four = Vector512.MaxNative(four, Vector512.Shuffle(four, pairs));
+            Vector512.MaxNative(four, Vector512.Shuffle(four, neighbours)).Store(sizes + i);
+        }
+    }
+
+    /// <summary>From the weights that decide: 1 / d, zero where d is, and d as a binary16, with d = weight / steps.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Scales(float* inverses, uint* halves, float steps)
+    {
+        for (int i = 0; i < ScaleGroup; i += VectorMath.Lanes)
+        {
+            Vector512<float> scale = Vector512.Load(inverses + i) / Vector512.Create(steps);
+            Conversion.ToHalfBits(scale.AsUInt32()).Store(halves + i);
+            Vector512.ConditionalSelect(Vector512.Equals(scale, default), default, Vector512<float>.One / scale).Store(inverses + i);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void WidenEightBits(byte* source, float* target, long blocks)
+    private static void WidenEightBits(byte* source, float* target, long blocks, bool pastCaches)
     {
-        for (long block = 0; block < blocks; block++, source += sizeof(ushort) + BlockSize, target += BlockSize)
+        const int Bytes = sizeof(ushort) + BlockSize;
+        float* scales = stackalloc float[ScaleGroup];
+        for (; blocks > 0; blocks -= ScaleGroup, source += ScaleGroup * Bytes)
         {
-            float scale = (float)Unsafe.ReadUnaligned<Half>(source);
-            sbyte* integers = (sbyte*)(source + sizeof(ushort));
-            if (Vector256.IsHardwareAccelerated)
+            int count = (int)Math.Min(blocks, ScaleGroup);
+            LoadScales(source, Bytes, count, scales);
+            for (int i = 0; i < count; i++, target += BlockSize)
             {
-                Vector256<float> factor = Vector256.Create(scale);
-                (Vector256<short> low, Vector256<short> high) = Vector256.Widen(Vector256.Load(integers));
-                StoreProducts(low, factor, target);
-                StoreProducts(high, factor, target + HalfBlock);
-            }
-            else
-            {
-                for (int i = 0; i < BlockSize; i++)
+                sbyte* integers = (sbyte*)(source + (i * Bytes) + sizeof(ushort));
+                if (Vector128.IsHardwareAccelerated)
                 {
-                    target[i] = integers[i] * scale;
+                    Vector512<float> factor = Vector512.Create(scales[i]);
+                    VectorMath.Store(Vector512.ConvertToSingle(Integers(integers)) * factor, target, pastCaches);
+                    VectorMath.Store(Vector512.ConvertToSingle(Integers(integers + HalfBlock)) * factor, target + HalfBlock, pastCaches);
+                    continue;
+                }
+
+                for (int j = 0; j < BlockSize; j++)
+                {
+                    target[j] = integers[j] * scales[i];
                 }
             }
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void WidenFourBits(byte* source, float* target, long blocks)
+    private static void WidenFourBits(byte* source, float* target, long blocks, bool pastCaches)
     {
-        for (long block = 0; block < blocks; block++, source += sizeof(ushort) + HalfBlock, target += BlockSize)
+        const int Bytes = sizeof(ushort) + HalfBlock;
+        float* scales = stackalloc float[ScaleGroup];
+        for (; blocks > 0; blocks -= ScaleGroup, source += ScaleGroup * Bytes)
         {
-            float scale = (float)Unsafe.ReadUnaligned<Half>(source);
-            byte* pairs = source + sizeof(ushort);
-            if (Vector256.IsHardwareAccelerated)
+            int count = (int)Math.Min(blocks, ScaleGroup);
+            LoadScales(source, Bytes, count, scales);
+            for (int i = 0; i < count; i++, target += BlockSize)
             {
-                Vector256<float> factor = Vector256.Create(scale);
-                Vector128<byte> bytes = Vector128.Load(pairs);
-                Vector128<sbyte> zero = Vector128.Create((sbyte)FourBitZero);
-                StoreProducts(Wide((bytes & Vector128.Create((byte)0xF)).AsSByte() - zero), factor, target);
-                StoreProducts(Wide((bytes >>> 4).AsSByte() - zero), factor, target + HalfBlock);
-            }
-            else
-            {
-                for (int i = 0; i < HalfBlock; i++)
+                byte* pairs = source + (i * Bytes) + sizeof(ushort);
+                if (Vector128.IsHardwareAccelerated)
                 {
-                    target[i] = ((pairs[i] & 0xF) - FourBitZero) * scale;
-                    target[i + HalfBlock] = ((pairs[i] >> 4) - FourBitZero) * scale;
+                    Vector512<float> factor = Vector512.Create(scales[i]);
+                    Vector512<int> both = Integers((sbyte*)pairs), mask = Vector512.Create(0xF), zero = Vector512.Create(FourBitZero);
+                    VectorMath.Store(Vector512.ConvertToSingle((both & mask) - zero) * factor, target, pastCaches);
+                    VectorMath.Store(Vector512.ConvertToSingle(((both >>> 4) & mask) - zero) * factor, target + HalfBlock, pastCaches);
+                    continue;
+                }
+
+                for (int j = 0; j < HalfBlock; j++)
+                {
+                    target[j] = ((pairs[j] & 0xF) - FourBitZero) * scales[i];
+                    target[j + HalfBlock] = ((pairs[j] >> 4) - FourBitZero) * scales[i];
                 }
             }
         }
+    }
+
+    /// <summary>Scales of a group of blocks, widened by whole vectors.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void LoadScales(byte* source, int blockBytes, int count, float* scales)
+    {
+        uint* halves = stackalloc uint[ScaleGroup];
+        for (int i = 0; i < count; i++)
+        {
+            AskAhead(source + (i * blockBytes));
+            halves[i] = Unsafe.ReadUnaligned<ushort>(source + (i * blockBytes));
+        }
+
+        for (int i = 0; i < ScaleGroup; i += VectorMath.Lanes)
+        {
+            Conversion.FromHalfBits(Vector512.Load(halves + i)).Store((uint*)scales + i);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<int> Integers(sbyte* bytes)
+    {
+        if (Avx512F.IsSupported)
+        {
+            return Avx512F.ConvertToVector512Int32(Vector128.Load(bytes));
+        }
+
+        Vector256<short> words = Wide(Vector128.Load(bytes));
+        return Vector512.Create(Vector256.WidenLower(words), Vector256.WidenUpper(words));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -119,30 +230,27 @@ public static unsafe partial class BlockQuantization
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void StoreProducts(Vector256<short> integers, Vector256<float> factor, float* target)
-    {
-        (Vector256<int> low, Vector256<int> high) = Vector256.Widen(integers);
-        (Vector256.ConvertToSingle(low) * factor).Store(target);
-        (Vector256.ConvertToSingle(high) * factor).Store(target + 8);
-    }
+    private static void AskAhead(void* address) => VectorMath.PrefetchOnce((float*)address + VectorMath.FloatsAhead);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static float Largest(Vector256<float> sizes)
-    {
-        Vector128<float> four = Vector128.Max(sizes.GetLower(), sizes.GetUpper());
-        return MathF.Max(MathF.Max(four[0], four[1]), MathF.Max(four[2], four[3]));
-    }
-
-    // Cut, then a step outwards where the rest is a half or more: adding a half first would round some numbers twice.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<int> RoundAway(Vector256<float> values)
-    {
-        Vector256<float> cut = Vector256.Truncate(values);
-        Vector256<float> step = Vector256.GreaterThanOrEqual(Vector256.Abs(values - cut), Vector256.Create(0.5f)) & Vector256.CopySign(Vector256<float>.One, values);
-        return Vector256.ConvertToInt32(cut + step);
-    }
+    private static Vector512<int> RoundAway(Vector512<float> values) =>
+        Vector512.ConvertToInt32Native(values + Vector512.CopySign(Vector512.Create(BelowHalf), values));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<uint> Nibbles(Vector256<float> scaled) =>
-        Vector256.Min(Vector256.ConvertToInt32(scaled + Vector256.Create(8.5f)), Vector256.Create(15)).AsUInt32();
+    private static Vector512<int> Nibbles(Vector512<float> scaled) =>
+        Vector512.Min(Vector512.ConvertToInt32Native(scaled + Vector512.Create(8.5f)), Vector512.Create(15));
+
+    /// <summary>Stores the low byte of every lane.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreBytes(Vector512<int> values, byte* target)
+    {
+        if (Avx512F.IsSupported)
+        {
+            Avx512F.ConvertToVector128Byte(values).Store(target);
+            return;
+        }
+
+        Vector256<short> words = Vector256.Narrow(values.GetLower(), values.GetUpper());
+        Vector128.Narrow(words.GetLower(), words.GetUpper()).AsByte().Store(target);
+    }
 }

@@ -70,7 +70,7 @@ public static unsafe partial class BlockQuantization
 
     private static void Run(CpuDevice cpu, delegate*<void*, int, int, void> body, Job job)
     {
-        if (job.Count < GrainBlocks * BlockSize)
+        if (job.Count < GrainBlocks * BlockSize && !cpu.IsPlanning)
         {
             body(&job, 0, 1);
         }
@@ -103,7 +103,8 @@ public static unsafe partial class BlockQuantization
         byte* source = job->Blocks + (start * job->Format.BlockBytes());
         if (job->Type == DType.F32)
         {
-            Widen(job->Format, source, (float*)job->Floats + (start * BlockSize), end - start);
+            bool pastCaches = VectorMath.WritesPastCaches((void*)job->Floats, job->Count * sizeof(float));
+            Widen(job->Format, source, (float*)job->Floats + (start * BlockSize), end - start, pastCaches);
             return;
         }
 
@@ -111,20 +112,20 @@ public static unsafe partial class BlockQuantization
         ushort* target = (ushort*)job->Floats + (start * BlockSize);
         for (long i = start; i < end; i++, source += job->Format.BlockBytes(), target += BlockSize)
         {
-            Widen(job->Format, source, block, 1);
+            Widen(job->Format, source, block, 1, pastCaches: false);
             Conversion.RoundRange(block, target, BlockSize, pastCaches: false);
         }
     }
 
-    private static void Widen(BlockFormat format, byte* source, float* target, long blocks)
+    private static void Widen(BlockFormat format, byte* source, float* target, long blocks, bool pastCaches)
     {
         if (format == BlockFormat.Q8)
         {
-            WidenEightBits(source, target, blocks);
+            WidenEightBits(source, target, blocks, pastCaches);
         }
         else
         {
-            WidenFourBits(source, target, blocks);
+            WidenFourBits(source, target, blocks, pastCaches);
         }
     }
 }

@@ -9,6 +9,10 @@ public static unsafe partial class ChannelStatistics
     // Rows are added eight at a time, which leaves an eighth of the traffic to the partial row.
     private const int Group = 8;
 
+    // Rows of a power of two lie in the same sets of the caches, where eight lines and those asked for must find room together: the
+    // latter are 1 KiB ahead, in other sets.
+    private const int GroupAhead = 256;
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AbsoluteBody(void* context, int worker, int workers)
     {
@@ -103,9 +107,9 @@ public static unsafe partial class ChannelStatistics
         }
 
         int r = 0;
-        for (; r + 4 <= a.Weight.Rows && a.Weight.Type == DType.F32; r += 4)
+        for (; r + Group <= a.Weight.Rows && a.Weight.Type == DType.F32; r += Group)
         {
-            AddFourSquares(a.Weight.Floats + (r * a.Weight.Stride), a.Weight.Stride, norms, start, end);
+            AddSquaresOfGroup(a.Weight.Floats + (r * a.Weight.Stride), a.Weight.Stride, norms, start, end);
         }
 
         for (; r < a.Weight.Rows; r++)
@@ -126,34 +130,44 @@ public static unsafe partial class ChannelStatistics
         }
     }
 
-    // Row after row is added to a sum, as by AddSquares.
+    // Row after row is added to a sum, as by AddSquares; eight at a time leave an eighth of the traffic to the sums.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddFourSquares(float* row0, long stride, double* sums, int start, int end)
+    private static void AddSquaresOfGroup(float* rows, long stride, double* sums, int start, int end)
     {
-        float* row1 = row0 + stride, row2 = row1 + stride, row3 = row2 + stride;
         int i = start;
-        for (; i <= end - 8; i += 8)
+        for (; i <= end - 16; i += 16)
         {
-            Vector512<double> sum = Vector512.Load(sums + i);
-            sum = AddSquare(row0 + i, sum);
-            sum = AddSquare(row1 + i, sum);
-            sum = AddSquare(row2 + i, sum);
-            AddSquare(row3 + i, sum).Store(sums + i);
+            float* row = rows + i;
+            Vector512<double> low = Vector512.Load(sums + i), high = Vector512.Load(sums + i + 8);
+            (low, high) = AddSquares(row, low, high);
+            (low, high) = AddSquares(row + stride, low, high);
+            (low, high) = AddSquares(row + (2 * stride), low, high);
+            (low, high) = AddSquares(row + (3 * stride), low, high);
+            (low, high) = AddSquares(row + (4 * stride), low, high);
+            (low, high) = AddSquares(row + (5 * stride), low, high);
+            (low, high) = AddSquares(row + (6 * stride), low, high);
+            (low, high) = AddSquares(row + (7 * stride), low, high);
+            low.Store(sums + i);
+            high.Store(sums + i + 8);
         }
 
         for (; i < end; i++)
         {
-            sums[i] = sums[i] + ((double)row0[i] * row0[i]) + ((double)row1[i] * row1[i])
-                + ((double)row2[i] * row2[i]) + ((double)row3[i] * row3[i]);
+            float* row = rows + i;
+            for (int r = 0; r < Group; r++, row += stride)
+            {
+                sums[i] += (double)*row * *row;
+            }
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<double> AddSquare(float* x, Vector512<double> sum)
+    private static (Vector512<double> Low, Vector512<double> High) AddSquares(float* row, Vector512<double> low, Vector512<double> high)
     {
-        Vector256<float> v = Vector256.Load(x);
-        Vector512<double> wide = Vector512.Create(Vector256.WidenLower(v), Vector256.WidenUpper(v));
-        return Vector512.MultiplyAddEstimate(wide, wide, sum);
+        VectorMath.PrefetchOnce(row + GroupAhead);
+        Vector512<float> v = Vector512.Load(row);
+        Vector512<double> lower = Vector512.WidenLower(v), upper = Vector512.WidenUpper(v);
+        return (Vector512.MultiplyAddEstimate(lower, lower, low), Vector512.MultiplyAddEstimate(upper, upper, high));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -84,14 +84,16 @@ public static unsafe partial class Conversion
     {
         Job* job = (Job*)context;
         var (start, end) = WorkerPool.Share(job->Count, worker, workers, 64);
-        NarrowHalfRange(job->Floats + start, job->Halves + start, end - start);
+        NarrowHalfRange(
+            job->Floats + start, job->Halves + start, end - start, VectorMath.WritesPastCaches(job->Halves, job->Count * sizeof(ushort)));
     }
 
     private static void WidenHalfShare(void* context, int worker, int workers)
     {
         Job* job = (Job*)context;
         var (start, end) = WorkerPool.Share(job->Count, worker, workers, 64);
-        WidenHalfRange(job->Halves + start, job->Floats + start, end - start);
+        WidenHalfRange(
+            job->Halves + start, job->Floats + start, end - start, VectorMath.WritesPastCaches(job->Floats, job->Count * sizeof(float)));
     }
 
     private static void HalfToBf16Share(void* context, int worker, int workers)
@@ -102,10 +104,21 @@ public static unsafe partial class Conversion
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void NarrowHalfRange(float* source, ushort* target, long count)
+    private static void NarrowHalfRange(float* source, ushort* target, long count, bool pastCaches)
     {
         long i = 0;
-        if (Vector256.IsHardwareAccelerated)
+        if (Vector512.IsHardwareAccelerated)
+        {
+            for (; i + 32 <= count; i += 32)
+            {
+                VectorMath.PrefetchOnce(source + i + VectorMath.FloatsAhead);
+                VectorMath.PrefetchOnce(source + i + 16 + VectorMath.FloatsAhead);
+                Vector512<uint> low = ToHalfBits(Vector512.Load((uint*)source + i));
+                Vector512<uint> high = ToHalfBits(Vector512.Load((uint*)source + i + 16));
+                VectorMath.Store(Vector512.Narrow(low, high).AsSingle(), (float*)(target + i), pastCaches);
+            }
+        }
+        else if (Vector256.IsHardwareAccelerated)
         {
             for (; i + 16 <= count; i += 16)
             {
@@ -131,10 +144,20 @@ public static unsafe partial class Conversion
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void WidenHalfRange(ushort* source, float* target, long count)
+    private static void WidenHalfRange(ushort* source, float* target, long count, bool pastCaches)
     {
         long i = 0;
-        if (Vector256.IsHardwareAccelerated)
+        if (Vector512.IsHardwareAccelerated)
+        {
+            for (; i + 32 <= count; i += 32)
+            {
+                VectorMath.PrefetchOnce(source + i + (2 * VectorMath.FloatsAhead));
+                (Vector512<uint> low, Vector512<uint> high) = Vector512.Widen(Vector512.Load(source + i));
+                VectorMath.Store(FromHalfBits(low).AsSingle(), target + i, pastCaches);
+                VectorMath.Store(FromHalfBits(high).AsSingle(), target + i + 16, pastCaches);
+            }
+        }
+        else if (Vector256.IsHardwareAccelerated)
         {
             for (; i + 16 <= count; i += 16)
             {
@@ -178,8 +201,27 @@ public static unsafe partial class Conversion
         }
     }
 
-    // Below 2^-14 an addition lets the processor round to the denormals' unit; from there on the exponent is moved and
-    // half a unit (or just below it where the kept part is even) is added before the fraction is cut.
+    /// <summary>Binary16 patterns, in the low halves of their lanes, of binary32 patterns.</summary>
+    /// <remarks>
+    /// Below 2^-14 an addition lets the processor round to the denormals' unit; from there on the exponent is moved and half a unit
+    /// (or just below it where the kept part is even) is added before the fraction is cut.
+    /// </remarks>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static Vector512<uint> ToHalfBits(Vector512<uint> bits)
+    {
+        Vector512<uint> sign = (bits >>> 16) & Vector512.Create(0x8000u);
+        Vector512<uint> size = bits & Vector512.Create(0x7FFF_FFFFu);
+        Vector512<float> magic = Vector512.Create(DenormalMagic).AsSingle();
+        Vector512<uint> denormal = (size.AsSingle() + magic).AsUInt32() - magic.AsUInt32();
+        Vector512<uint> odd = (size >>> FractionShift) & Vector512<uint>.One;
+        Vector512<uint> normal = (size - Vector512.Create((127u - 15u) << 23) + Vector512.Create(0xFFFu) + odd) >>> FractionShift;
+        Vector512<uint> result = Vector512.ConditionalSelect(Vector512.LessThan(size, Vector512.Create(FirstNormal)), denormal, normal);
+        result = Vector512.ConditionalSelect(
+            Vector512.GreaterThanOrEqual(size, Vector512.Create(FirstInfinite)), Vector512.Create(HalfInfinity), result);
+        Vector512<uint> isNan = Vector512.GreaterThan(size, Vector512.Create(SingleInfinity));
+        return sign | Vector512.ConditionalSelect(isNan, Vector512.Create(0x7E00u), result);
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<uint> ToHalfBits(Vector256<uint> bits)
     {
@@ -212,7 +254,17 @@ public static unsafe partial class Conversion
         return sign | Vector128.ConditionalSelect(isNan, Vector128.Create(0x7E00u), result);
     }
 
-    // The product is exact: a power of two, and the result is a normal number or zero.
+    /// <summary>Binary32 patterns of binary16 patterns, exactly: a power of two is multiplied, and the result is a normal number or zero.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static Vector512<uint> FromHalfBits(Vector512<uint> bits)
+    {
+        Vector512<uint> sign = (bits & Vector512.Create(0x8000u)) << 16;
+        Vector512<uint> size = (bits & Vector512.Create(0x7FFFu)) << FractionShift;
+        Vector512<uint> finite = (size.AsSingle() * Vector512.Create(BiasStep)).AsUInt32();
+        Vector512<uint> endless = Vector512.GreaterThanOrEqual(size, Vector512.Create(HalfInfinityWide));
+        return sign | Vector512.ConditionalSelect(endless, size | Vector512.Create(SingleInfinity), finite);
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<uint> FromHalfBits(Vector256<uint> bits)
     {

@@ -74,7 +74,7 @@ public static unsafe partial class Conversion
 
     private static void Run(CpuDevice cpu, delegate*<void*, int, int, void> body, Job job)
     {
-        if (job.Count < MinimumParallelCount)
+        if (job.Count < MinimumParallelCount && !cpu.IsPlanning)
         {
             body(&job, 0, 1);
         }

@@ -34,7 +34,7 @@ public static unsafe partial class Embedding
 
         using var scope = CpuDevice.Enter(device);
         var cpu = scope.Processor;
-        CheckIds(ids, tokens, table.Rows);
+        CheckIds(cpu, ids, tokens, table.Rows);
         if (table.Type is not (DType.F32 or DType.BF16) && !table.Type.IsGrouped())
         {
             throw new ArgumentException($"the embedding table is {table.Type.Label()}; expected f32, bf16, int8 or int4", nameof(table));
@@ -64,7 +64,7 @@ public static unsafe partial class Embedding
 
         using var scope = CpuDevice.Enter(device);
         var cpu = scope.Processor;
-        CheckIds(ids, tokens, vocabulary);
+        CheckIds(cpu, ids, tokens, vocabulary);
         var arguments = new BackwardArguments
         {
             Ids = ids,
@@ -76,9 +76,9 @@ public static unsafe partial class Embedding
         RowLaunch.Run(cpu, &BackwardBody, &arguments, (long)tokens * width);
     }
 
-    private static void CheckIds(int* ids, int tokens, int vocabulary)
+    private static void CheckIds(CpuDevice cpu, int* ids, int tokens, int vocabulary)
     {
-        for (int t = 0; t < tokens; t++)
+        for (int t = 0; t < tokens && !cpu.IsPlanning; t++)
         {
             if ((uint)ids[t] >= (uint)vocabulary)
             {

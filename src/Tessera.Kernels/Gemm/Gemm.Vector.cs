@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
 
 namespace Tessera.Kernels;
@@ -13,6 +14,11 @@ public static unsafe partial class Gemm
     private static int TileColumns => Vector512.IsHardwareAccelerated ? 32 : Vector128.IsHardwareAccelerated && !HasFused256 ? 8 : 24;
 
     private static bool HasFused256 => Vector256.IsHardwareAccelerated && Fma.IsSupported;
+
+    private static bool HasFused128 => Vector128.IsHardwareAccelerated && (Fma.IsSupported || AdvSimd.IsSupported);
+
+    // Products of a chain of the tile for 256-bit vectors.
+    private const int ChainLength = 64;
 
     /// <summary>C[12, 32] from strips of A [depth, 12] and B [depth, 32]: 24 accumulators, two vectors of B and one broadcast.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
@@ -112,7 +118,10 @@ public static unsafe partial class Gemm
         StoreRow(c + (11 * cStride), accumulate, cB0, cB1);
     }
 
-    /// <summary>C[4, 24] with 256-bit vectors: 12 accumulators, three vectors of B and one broadcast fill the 16 registers.</summary>
+    /// <summary>
+    /// C[4, 24] with 256-bit vectors, chain after chain of products: a chain rounds to the last place of all that it has added up.
+    /// With one chain a pass a model of four layers was just beyond its bound of 2e-5.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void Tile4x24(float* a, float* b, float* c, long cStride, int depth, bool accumulate)
     {
@@ -128,6 +137,16 @@ public static unsafe partial class Gemm
             }
         }
 
+        for (int first = 0; first < depth; first += ChainLength)
+        {
+            Chain4x24(a + (4L * first), b + (24L * first), c, cStride, Math.Min(ChainLength, depth - first), accumulate || first > 0);
+        }
+    }
+
+    /// <summary>C[4, 24] of a few products: 12 accumulators, three vectors of B and one broadcast fill the 16 registers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void Chain4x24(float* a, float* b, float* c, long cStride, int depth, bool accumulate)
+    {
         var c00 = Vector256<float>.Zero;
         var c01 = Vector256<float>.Zero;
         var c02 = Vector256<float>.Zero;
@@ -171,16 +190,19 @@ public static unsafe partial class Gemm
         StoreRow(c + (3 * cStride), accumulate, c30, c31, c32);
     }
 
-    /// <summary>The tile of <see cref="Tile4x24"/> without vectors.</summary>
+    /// <summary>
+    /// The tile of <see cref="Tile4x24"/> without vectors, in double: a product of floats is exact there, and what needs no vectors
+    /// needs no speed either.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void TileScalar(float* a, float* b, float* c, long cStride, int depth, bool accumulate)
     {
         for (int j = 0; j < 24; j++)
         {
-            float c0 = 0, c1 = 0, c2 = 0, c3 = 0;
+            double c0 = 0, c1 = 0, c2 = 0, c3 = 0;
             for (int p = 0; p < depth; p++)
             {
-                float y = b[(p * 24) + j];
+                double y = b[(p * 24) + j];
                 c0 += a[p * 4] * y;
                 c1 += a[(p * 4) + 1] * y;
                 c2 += a[(p * 4) + 2] * y;
@@ -188,10 +210,10 @@ public static unsafe partial class Gemm
             }
 
             float* to = c + j;
-            to[0] = accumulate ? to[0] + c0 : c0;
-            to[cStride] = accumulate ? to[cStride] + c1 : c1;
-            to[2 * cStride] = accumulate ? to[2 * cStride] + c2 : c2;
-            to[3 * cStride] = accumulate ? to[3 * cStride] + c3 : c3;
+            to[0] = (float)(accumulate ? to[0] + c0 : c0);
+            to[cStride] = (float)(accumulate ? to[cStride] + c1 : c1);
+            to[2 * cStride] = (float)(accumulate ? to[2 * cStride] + c2 : c2);
+            to[3 * cStride] = (float)(accumulate ? to[3 * cStride] + c3 : c3);
         }
     }
 

@@ -71,7 +71,7 @@ public static unsafe partial class KeyValueStore
             StoreStride = storeStride,
             Width = width,
         };
-        for (int s = 0; s < bounds.Segments; s++)
+        for (int s = 0; s < bounds.Segments && !device.IsPlanning; s++)
         {
             if (segments[s].QueryCount < 0 || segments[s].KeyCount < segments[s].QueryCount)
             {

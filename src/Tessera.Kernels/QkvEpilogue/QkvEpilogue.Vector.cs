@@ -5,17 +5,22 @@ using Tessera.Devices;
 namespace Tessera.Kernels;
 
 /// <content>
-/// A row is finished head by head, so a head stays in the first-level cache for bias, norm and rotation. Where half a head is
-/// whole vectors of 16, norm and rotation share their loads and stores; other heads take one step after the other.
+/// The forward. A row stays in the first-level cache for bias, norm and rotation. Where half a head is whole vectors of 16, norm
+/// and rotation share their loads and stores; other heads take one step after the other.
 /// </content>
 public static unsafe partial class QkvEpilogue
 {
+    // Heads whose statistics are found before any of them is written. A head's sum, square root and division take longer than
+    // its memory; sixteen heads' are one vector, and while they are rotated the next sixteen come from memory.
+    private const int HeadGroup = VectorMath.Lanes;
+
     private static void ForwardBody(void* context, int worker, int workers)
     {
         ref var a = ref *(EpilogueCall*)context;
         int headDim = a.Shape.HeadDim, half = headDim / 2, rotated = a.Shape.Heads + a.Shape.KvHeads;
         long width = a.Shape.PackedWidth;
         var (start, end) = WorkerPool.Share(a.Tokens, worker, workers);
+        bool pastCaches = a.NormInput is not null && VectorMath.WritesPastCaches(a.NormInput, (long)a.Tokens * rotated, headDim);
         for (int t = start; t < end; t++)
         {
             float* row = a.Rows + (t * width);
@@ -24,78 +29,80 @@ public static unsafe partial class QkvEpilogue
                 Bias.AddInto(row, a.Weights.Bias, (int)width);
             }
 
-            if (a.NormInput is not null)
-            {
-                Unsafe.CopyBlockUnaligned(
-                    a.NormInput + ((long)t * rotated * headDim), row, (uint)(rotated * headDim) * sizeof(float));
-            }
-
             long angle = (long)a.Positions[t] * half;
-            float* head = row;
-            for (int h = 0; h < rotated; h++, head += headDim)
+            if (a.Weights.QueryGain is null)
             {
-                if (a.Weights.QueryGain is null)
+                if (a.NormInput is not null)
                 {
-                    Rope.RotateHead(head, half, a.Cosines + angle, a.Sines + angle, 1f);
-                    continue;
+                    Unsafe.CopyBlockUnaligned(
+                        a.NormInput + ((long)t * rotated * headDim), row, (uint)(rotated * headDim) * sizeof(float));
                 }
 
-                float* gain = h < a.Shape.Heads ? a.Weights.QueryGain : a.Weights.KeyGain;
-                float scale = InverseRootMean(head, headDim, a.Weights.Epsilon);
-                NormaliseAndRotate(head, gain, a.Cosines + angle, a.Sines + angle, scale, half);
-                if (a.InverseRms is not null)
+                for (int h = 0; h < rotated; h++)
                 {
-                    a.InverseRms[((long)t * rotated) + h] = scale;
+                    Rope.RotateHead(row + ((long)h * headDim), half, a.Cosines + angle, a.Sines + angle, 1f);
                 }
-            }
-        }
-    }
 
-    private static void BackwardBody(void* context, int worker, int workers)
-    {
-        ref var a = ref *(EpilogueCall*)context;
-        int headDim = a.Shape.HeadDim, half = headDim / 2, rotated = a.Shape.Heads + a.Shape.KvHeads;
-        var (start, end) = WorkerPool.Share(a.Tokens, worker, workers, a.Partials is null ? 1 : RowLaunch.BlockTokens);
-        for (int t = start; t < end; t++)
-        {
-            float* partial = a.Partials is null ? null : a.Partials + (2L * (t / RowLaunch.BlockTokens) * headDim);
-            if (partial is not null && t % RowLaunch.BlockTokens == 0)
-            {
-                new Span<float>(partial, 2 * headDim).Clear();
+                continue;
             }
 
-            long angle = (long)a.Positions[t] * half;
-            float* gradient = a.Rows + ((long)t * a.Shape.PackedWidth);
-            for (int h = 0; h < rotated; h++, gradient += headDim)
+            for (int h = 0; h < rotated;)
             {
-                if (a.Weights.QueryGain is null)
-                {
-                    Rope.RotateHead(gradient, half, a.Cosines + angle, a.Sines + angle, -1f);
-                    continue;
-                }
-
                 bool isQuery = h < a.Shape.Heads;
-                long head = ((long)t * rotated) + h;
-                float* gain = isQuery ? a.Weights.QueryGain : a.Weights.KeyGain;
-                float* x = a.NormInput + (head * headDim);
-                float product = RotateBackAndProject(gradient, gain, x, a.Cosines + angle, a.Sines + angle, half);
-                NormaliseBackward(
-                    gradient, x, gain, a.InverseRms[head], product, partial is null || isQuery ? partial : partial + headDim, headDim);
+                var group = new HeadRun
+                {
+                    Rows = row + ((long)h * headDim),
+                    Saved = a.NormInput is null ? null : a.NormInput + ((((long)t * rotated) + h) * headDim),
+                    Gain = isQuery ? a.Weights.QueryGain : a.Weights.KeyGain,
+                    Cosines = a.Cosines + angle,
+                    Sines = a.Sines + angle,
+                    Count = Math.Min(HeadGroup, (isQuery ? a.Shape.Heads : rotated) - h),
+                    HeadDim = headDim,
+                    Ahead = width,
+                };
+                ForwardGroup(&group, a.Weights.Epsilon, a.InverseRms is null ? null : a.InverseRms + ((long)t * rotated) + h, pastCaches);
+                h += group.Count;
             }
         }
     }
 
-    /// <summary>s = 1 / sqrt(mean(x²) + ε).</summary>
+    /// <summary>Finishes up to sixteen heads of a token that share a gain.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float InverseRootMean(float* x, int width, float epsilon)
+    private static void ForwardGroup(HeadRun* group, float epsilon, float* inverseRms, bool pastCaches)
     {
-        float squares = SumOfSquares(x, width);
-        if (float.IsFinite(squares))
+        int headDim = group->HeadDim, count = group->Count;
+        float* scales = stackalloc float[HeadGroup];
+        Vector512.Create(1f).Store(scales);
+        for (int h = 0; h < count; h++)
         {
-            return 1f / MathF.Sqrt((squares / width) + epsilon);
+            float* head = group->Rows + ((long)h * headDim);
+            scales[h] = group->Saved is null
+                ? SumOfSquares(head, headDim)
+                : SaveAndSumSquares(head, group->Saved + ((long)h * headDim), headDim, pastCaches);
         }
 
-        // Elements beyond 1e19 overflow a float when squared; double has room for the square of any float.
+        Vector512<float> squares = Vector512.Load(scales);
+        (Vector512<float>.One / Vector512.Sqrt((squares / Vector512.Create((float)headDim)) + Vector512.Create(epsilon))).Store(scales);
+        for (int h = 0; h < count; h++)
+        {
+            float* head = group->Rows + ((long)h * headDim);
+            if (!float.IsFinite(squares[h]))
+            {
+                scales[h] = InverseRootMeanInDouble(head, headDim, epsilon);
+            }
+
+            NormaliseAndRotate(head, group->Gain, group->Cosines, group->Sines, scales[h], headDim / 2, group->Ahead);
+        }
+
+        if (inverseRms is not null)
+        {
+            new Span<float>(scales, count).CopyTo(new Span<float>(inverseRms, count));
+        }
+    }
+
+    /// <summary>s = 1 / sqrt(mean(x²) + ε) where elements beyond 1e19 overflow a float when squared; double has room for them.</summary>
+    private static float InverseRootMeanInDouble(float* x, int width, float epsilon)
+    {
         double sum = 0;
         for (int e = 0; e < width; e++)
         {
@@ -107,13 +114,15 @@ public static unsafe partial class QkvEpilogue
 
     /// <summary>x = R(x·s·gain) in place.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void NormaliseAndRotate(float* x, float* gain, float* cosines, float* sines, float scale, int half)
+    private static void NormaliseAndRotate(float* x, float* gain, float* cosines, float* sines, float scale, int half, long ahead)
     {
         var factor = Vector512.Create(scale);
         if (half % 16 == 0)
         {
             for (int j = 0; j < half; j += 16)
             {
+                VectorMath.Prefetch(x + j + ahead);
+                VectorMath.Prefetch(x + half + j + ahead);
                 var a = Vector512.Load(x + j) * factor * Vector512.Load(gain + j);
                 var b = Vector512.Load(x + half + j) * factor * Vector512.Load(gain + half + j);
                 Vector512<float> cosine = Vector512.Load(cosines + j), sine = Vector512.Load(sines + j);
@@ -132,68 +141,32 @@ public static unsafe partial class QkvEpilogue
         Rope.RotateHead(x, half, cosines, sines, 1f);
     }
 
-    /// <summary>Rotates a gradient back in place.</summary>
-    /// <returns>Σ gradient·gain·x.</returns>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float RotateBackAndProject(float* gradient, float* gain, float* x, float* cosines, float* sines, int half)
+    /// <summary>Copies a head, past the caches or through them, with the additions of <see cref="SumOfSquares"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float SaveAndSumSquares(float* x, float* saved, int width, bool pastCaches)
     {
-        float sum = 0;
-        if (half % 16 == 0)
+        if (width % 64 != 0)
         {
-            Vector512<float> s0 = default, s1 = default;
-            for (int j = 0; j < half; j += 16)
-            {
-                Vector512<float> a = Vector512.Load(gradient + j), b = Vector512.Load(gradient + half + j);
-                Vector512<float> cosine = Vector512.Load(cosines + j), sine = Vector512.Load(sines + j);
-                var back = Vector512.FusedMultiplyAdd(a, cosine, b * sine);
-                var front = Vector512.FusedMultiplyAdd(b, cosine, -(a * sine));
-                back.Store(gradient + j);
-                front.Store(gradient + half + j);
-                s0 = Vector512.FusedMultiplyAdd(back * Vector512.Load(gain + j), Vector512.Load(x + j), s0);
-                s1 = Vector512.FusedMultiplyAdd(front * Vector512.Load(gain + half + j), Vector512.Load(x + half + j), s1);
-            }
-
-            return VectorMath.Sum(s0 + s1);
+            Unsafe.CopyBlockUnaligned(saved, x, (uint)width * sizeof(float));
+            return SumOfSquares(x, width);
         }
 
-        Rope.RotateHead(gradient, half, cosines, sines, -1f);
-        for (int e = 0; e < 2 * half; e++)
+        Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
+        for (int i = 0; i < width; i += 64)
         {
-            sum = MathF.FusedMultiplyAdd(gradient[e] * gain[e], x[e], sum);
+            Vector512<float> x0 = Vector512.Load(x + i), x1 = Vector512.Load(x + i + 16);
+            Vector512<float> x2 = Vector512.Load(x + i + 32), x3 = Vector512.Load(x + i + 48);
+            s0 = Vector512.FusedMultiplyAdd(x0, x0, s0);
+            s1 = Vector512.FusedMultiplyAdd(x1, x1, s1);
+            s2 = Vector512.FusedMultiplyAdd(x2, x2, s2);
+            s3 = Vector512.FusedMultiplyAdd(x3, x3, s3);
+            VectorMath.Store(x0, saved + i, pastCaches);
+            VectorMath.Store(x1, saved + i + 16, pastCaches);
+            VectorMath.Store(x2, saved + i + 32, pastCaches);
+            VectorMath.Store(x3, saved + i + 48, pastCaches);
         }
 
-        return sum;
-    }
-
-    /// <summary>Turns the gradient of a head's norm into that of its input, in place, and adds the gain's gradient to a partial sum.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void NormaliseBackward(
-        float* gradient, float* x, float* gain, float scale, float product, float* gradGain, int width)
-    {
-        float mean = product * scale / width;
-        Vector512<float> factor = Vector512.Create(scale), shift = Vector512.Create(-mean);
-        int i = 0;
-        for (; i <= width - 16; i += 16)
-        {
-            Vector512<float> g = Vector512.Load(gradient + i), normal = Vector512.Load(x + i) * factor;
-            if (gradGain is not null)
-            {
-                Vector512.FusedMultiplyAdd(g, normal, Vector512.Load(gradGain + i)).Store(gradGain + i);
-            }
-
-            (Vector512.FusedMultiplyAdd(normal, shift, g * Vector512.Load(gain + i)) * factor).Store(gradient + i);
-        }
-
-        for (; i < width; i++)
-        {
-            float g = gradient[i], normal = x[i] * scale;
-            if (gradGain is not null)
-            {
-                gradGain[i] = MathF.FusedMultiplyAdd(g, normal, gradGain[i]);
-            }
-
-            gradient[i] = MathF.FusedMultiplyAdd(normal, -mean, g * gain[i]) * scale;
-        }
+        return VectorMath.Sum((s0 + s1) + (s2 + s3));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -224,5 +197,19 @@ public static unsafe partial class QkvEpilogue
         }
 
         return VectorMath.Sum((s0 + s1) + (s2 + s3));
+    }
+    /// <summary>Up to sixteen neighbouring heads of a token, all of queries or all of keys.</summary>
+    private struct HeadRun
+    {
+        public float* Rows;
+        public float* Saved;
+        public float* Gain;
+        public float* Cosines;
+        public float* Sines;
+        public float* GradGain;
+        public long Ahead;
+        public long SavedAhead;
+        public int Count;
+        public int HeadDim;
     }
 }

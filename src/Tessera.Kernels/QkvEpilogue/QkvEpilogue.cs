@@ -48,7 +48,7 @@ public static unsafe partial class QkvEpilogue
         }
 
         using var scope = CpuDevice.Enter(device);
-        Rope.CheckPositions(positions, tokens, table);
+        Rope.CheckPositions(scope.Processor, positions, tokens, table);
         var call = Call(shape, qkv, weights, positions, tokens, table, normInput, inverseRms);
         RowLaunch.Run(scope.Processor, &ForwardBody, &call, (long)tokens * shape.PackedWidth);
     }
@@ -92,14 +92,14 @@ public static unsafe partial class QkvEpilogue
 
         using var scope = CpuDevice.Enter(device);
         var cpu = scope.Processor;
-        Rope.CheckPositions(positions, tokens, table);
+        Rope.CheckPositions(scope.Processor, positions, tokens, table);
         var mark = cpu.Scratch.Mark();
         var call = Call(shape, gradQkv, weights, positions, tokens, table, normInput, inverseRms);
         int blocks = RowLaunch.Blocks(tokens, RowLaunch.BlockTokens);
         bool sums = weights.QueryGain.Exists && (gradients.QueryGain.Exists || gradients.KeyGain.Exists);
         call.Partials = sums ? cpu.Scratch.Floats(2L * blocks * shape.HeadDim) : null;
         RowLaunch.Run(cpu, &BackwardBody, &call, (long)tokens * shape.PackedWidth);
-        for (int block = 0; sums && block < blocks; block++)
+        for (int block = 0; sums && block < blocks && !cpu.IsPlanning; block++)
         {
             float* partial = call.Partials + (2L * block * shape.HeadDim);
             Accumulate(gradients.QueryGain, partial, shape.HeadDim);

@@ -38,9 +38,9 @@ public static unsafe partial class Rope
         Rotate(device, qkv, stride, headsToRotate, headDim, positions, tokens, table, -1f);
 
     /// <summary>Refuses positions that the table does not cover.</summary>
-    internal static void CheckPositions(int* positions, int tokens, RopeTable table)
+    internal static void CheckPositions(CpuDevice cpu, int* positions, int tokens, RopeTable table)
     {
-        for (int t = 0; t < tokens; t++)
+        for (int t = 0; t < tokens && !cpu.IsPlanning; t++)
         {
             if ((uint)positions[t] >= (uint)table.Positions)
             {
@@ -70,7 +70,7 @@ public static unsafe partial class Rope
         }
 
         using var scope = CpuDevice.Enter(device);
-        CheckPositions(positions, tokens, table);
+        CheckPositions(scope.Processor, positions, tokens, table);
         var call = new RotateCall
         {
             Rows = qkv.Floats,
@@ -83,7 +83,7 @@ public static unsafe partial class Rope
             Sines = table.Sines,
             Direction = direction,
         };
-        if ((long)tokens * heads * headDim < ElementsOfOneThread)
+        if ((long)tokens * heads * headDim < ElementsOfOneThread && !device.IsPlanning)
         {
             RotateWorker(&call, 0, 1);
         }

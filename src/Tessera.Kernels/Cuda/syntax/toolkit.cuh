@@ -57,6 +57,8 @@ DECLARE(float)
 DECLARE(double)
 #undef DECLARE
 __device__ float4 __ldcs(const float4 *);
+__device__ uint2 __ldcs(const uint2 *);
+__device__ uint2 __ldg(const uint2 *);
 __device__ uint4 __ldcs(const uint4 *);
 __device__ uint4 __ldg(const uint4 *);
 __device__ float4 __ldg(const float4 *);
@@ -124,5 +126,3 @@ __device__ double cos(double);
 __device__ double sin(double);
 __device__ size_t __cvta_generic_to_shared(const void *);
 extern "C" __device__ int printf(const char *, ...);
-#define INFINITY __builtin_huge_valf()
-#define NAN __builtin_nanf("")
