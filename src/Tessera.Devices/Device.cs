@@ -36,6 +36,12 @@ public abstract class Device : IDisposable
     /// <summary>An empty arena in this device's memory; the caller owns it.</summary>
     public Arena CreateArena(string name) => new(name, Memory);
 
+    /// <summary>
+    /// The same hardware with activations stored in <paramref name="type"/>, where it offers that: this device or another that lives as
+    /// long as it does. What was asked of one is seen by the other after <see cref="Synchronize"/>.
+    /// </summary>
+    public virtual Device ForActivations(DType type) => this;
+
     /// <summary>A device like this one that only counts; see <see cref="IsPlanning"/>. The caller owns it.</summary>
     public abstract Device ForPlanning();
 

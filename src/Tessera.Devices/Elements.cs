@@ -18,13 +18,13 @@ public readonly unsafe record struct Elements(nint Address, DType Type)
         : throw new InvalidOperationException($"this computes on f32 elements, and these are {Type.Label()}");
 
     /// <summary>f32 elements.</summary>
-    public static implicit operator Elements(float* floats) => FromFloats(floats);
+    public static implicit operator Elements(float* floats) => From(floats);
 
     /// <summary>The elements from number <paramref name="count"/> on; of none, none.</summary>
     public static Elements operator +(Elements elements, long count) => elements.Add(count);
 
     /// <summary>f32 elements.</summary>
-    public static Elements FromFloats(float* floats) => new((nint)floats, DType.F32);
+    public static Elements From(float* floats) => new((nint)floats, DType.F32);
 
     /// <summary>The elements from number <paramref name="count"/> on; of none, none.</summary>
     public Elements Add(long count) => !Exists ? this : this with { Address = Address + (nint)(count * Type.Bytes()) };

@@ -1,12 +1,10 @@
-using System.Runtime.InteropServices;
-
 namespace Tessera.Devices;
 
 /// <summary>
-/// Addresses for plans, in the processor's address space. What a step is told (<see cref="Upload"/>: ids, segments) is written there
-/// and takes a page, since a plan may depend on it; what it computes, copies or clears is not. What was never written reads as zero.
+/// Addresses for plans: nothing is taken, read or written. What somebody writes there past these operations takes a page of
+/// memory, and what was never written reads as zero.
 /// </summary>
-public sealed unsafe class PlanningMemory : DeviceMemory
+public sealed class PlanningMemory : DeviceMemory
 {
     private PlanningMemory()
     {
@@ -25,12 +23,14 @@ public sealed unsafe class PlanningMemory : DeviceMemory
     public override void Return(nint address, long bytes) => AddressSpace.Return(address, bytes);
 
     /// <inheritdoc />
-    public override void Upload(nint source, nint destination, long bytes) =>
-        NativeMemory.Copy((void*)source, (void*)destination, (nuint)bytes);
+    public override void Upload(nint source, nint destination, long bytes)
+    {
+    }
 
     /// <inheritdoc />
-    public override void Download(nint source, nint destination, long bytes) =>
-        NativeMemory.Copy((void*)source, (void*)destination, (nuint)bytes);
+    public override void Download(nint source, nint destination, long bytes)
+    {
+    }
 
     /// <inheritdoc />
     public override void Copy(nint source, nint destination, long bytes)

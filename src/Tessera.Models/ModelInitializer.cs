@@ -1,4 +1,5 @@
 using Tessera.Devices;
+using Tessera.Kernels;
 using Tessera.Models.Blocks;
 using Tessera.Models.Checkpoints;
 using Tessera.Tensors;
@@ -14,7 +15,10 @@ public static unsafe class ModelInitializer
     private const float Deviation = 0.02f;
 
     /// <summary>Fills a model from a seed; every parameter has its own stream, so the result does not depend on order.</summary>
-    public static void Fill(Decoder model, ulong seed)
+    /// <param name="model">Its weights are assigned.</param>
+    /// <param name="seed">Seed of the numbers.</param>
+    /// <param name="device">Draws the numbers where the weights lie, if they are its; null for one thread of the host.</param>
+    public static void Fill(Decoder model, ulong seed, Device? device = null)
     {
         float residualDeviation = Deviation / MathF.Sqrt(2f * Math.Max(1, model.Layers.Count));
         var intoResidual = new HashSet<Parameter>(model.Layers.SelectMany(layer => IntoResidual(layer.Mixer).Concat(IntoResidual(layer.FeedForward))));
@@ -23,9 +27,15 @@ public static unsafe class ModelInitializer
         ulong stream = 0;
         foreach (var parameter in model.Parameters)
         {
-            if (parameter.Decays)
+            float deviation = intoResidual.Contains(parameter) ? residualDeviation : Deviation;
+            if (parameter.Decays && device is not null && device.Memory == parameter.Memory && !parameter.Type.IsGrouped())
             {
-                FillGaussian(parameter, seed, stream, intoResidual.Contains(parameter) ? residualDeviation : Deviation);
+                RandomFill.Gaussian(device, parameter.Elements, parameter.Count, seed, stream, 0, deviation);
+                parameter.MarkChanged();
+            }
+            else if (parameter.Decays)
+            {
+                FillGaussian(parameter, seed, stream, deviation);
             }
             else
             {

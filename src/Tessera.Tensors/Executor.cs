@@ -249,8 +249,8 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
         bool records = tape is not null && qkv.Node >= 0;
         nint logSumExp = records ? arena.Allocate((long)qkv.Rows * shape.Heads * sizeof(float)) : 0;
         Kernels.Attention.Forward(
-            device, shape, qkv.Data, qkv.Columns, segments, bounds, keys, values, keyValueStride, output.Data,
-            output.Columns, (float*)logSumExp);
+            device, shape, qkv.Data, qkv.Columns, segments, bounds with { IsInvariant = bounds.IsInvariant || IsInvariant }, keys, values,
+            keyValueStride, output.Data, output.Columns, (float*)logSumExp);
         if (!records)
         {
             return output;

@@ -172,6 +172,7 @@ public sealed unsafe partial class Parameter
     {
         _ = Floats;
         _working = new Elements(arena.Allocate(Count * DType.BF16.Bytes()), DType.BF16);
+        _workingVersion = -1;
         RefreshWorking(device);
     }
 

@@ -7,6 +7,8 @@ namespace Tessera.Training;
 /// <summary>AdamW over a set of parameters, with their gradients and moments.</summary>
 public sealed unsafe class Optimizer : IDisposable
 {
+    private const int BuffersPerParameter = 3;
+
     private readonly Device _device;
     private readonly Arena _arena;
     private readonly List<Slot> _slots = [];
@@ -14,23 +16,28 @@ public sealed unsafe class Optimizer : IDisposable
     private readonly AdamWTensor[] _tensors;
     private readonly double[] _sums;
 
-    /// <summary>Makes parameters trainable: gives each a gradient and two moments, all zero.</summary>
-    /// <param name="device">Where to compute.</param>
+    /// <summary>
+    /// Makes parameters trainable: gives each a gradient and two moments, all zero. They are f32 beside an f32 master; beside a
+    /// master in bf16, which is trained where memory is short, they are bf16 as well: 8 bytes a weight in all.
+    /// </summary>
+    /// <param name="device">Where to compute; one that computes in bf16 also gets a working copy of every f32 matrix.</param>
     /// <param name="parameters">What is trained.</param>
-    /// <param name="gradientType">Storage of gradients: f32, or bf16 on devices that add into it.</param>
-    /// <param name="momentType">Storage of moments, as well.</param>
-    public Optimizer(
-        Device device, IEnumerable<Parameter> parameters, DType gradientType = DType.F32, DType momentType = DType.F32)
+    /// <exception cref="InvalidOperationException">A master is of a type that the device does not train.</exception>
+    public Optimizer(Device device, IEnumerable<Parameter> parameters)
     {
         _device = device;
         _arena = device.CreateArena("gradients and moments");
         var trained = parameters.ToList();
-        _arena.Reserve(trained.Sum(parameter =>
-            Arena.PaddedBytes(parameter.Count * gradientType.Bytes()) + (2 * Arena.PaddedBytes(parameter.Count * momentType.Bytes()))));
+        _arena.Reserve(trained.Sum(StateBytes));
         foreach (var parameter in trained)
         {
-            parameter.Train(_arena, gradientType, device.TrainsBf16Masters);
-            _slots.Add(new Slot(parameter, Moment(parameter, momentType), Moment(parameter, momentType)));
+            var type = StateType(parameter);
+            parameter.Train(_arena, type, device.TrainsBf16Masters);
+            _slots.Add(new Slot(parameter, Moment(parameter, type), Moment(parameter, type)));
+            if (KeepsWorking(parameter))
+            {
+                parameter.KeepWorking(device, _arena);
+            }
         }
 
         _gradients = new GradientTensor[trained.Count];
@@ -47,6 +54,9 @@ public sealed unsafe class Optimizer : IDisposable
     /// <summary>The trained parameters with their moments, in order.</summary>
     public IEnumerable<(Parameter Parameter, Elements FirstMoment, Elements SecondMoment)> State =>
         _slots.Select(slot => (slot.Parameter, slot.First, slot.Second));
+
+    /// <summary>Makes working copies anew where masters were written past the optimiser.</summary>
+    public void RefreshWorking() => _slots.ForEach(slot => slot.Parameter.RefreshWorking(_device));
 
     /// <summary>Sets all gradients to zero.</summary>
     public void ClearGradients() => _slots.ForEach(slot => slot.Parameter.ClearGradient());
@@ -122,8 +132,25 @@ public sealed unsafe class Optimizer : IDisposable
     /// <summary>Freezes the parameters and releases gradients and moments.</summary>
     public void Dispose()
     {
-        _slots.ForEach(slot => slot.Parameter.Freeze());
+        foreach (var slot in _slots)
+        {
+            slot.Parameter.Freeze();
+            slot.Parameter.DropWorking();
+        }
+
         _arena.Dispose();
+    }
+
+    private static DType StateType(Parameter parameter) => parameter.Type == DType.BF16 ? DType.BF16 : DType.F32;
+
+    /// <summary>Gains and biases are read by row kernels as they are; a product reads a matrix many times.</summary>
+    private bool KeepsWorking(Parameter parameter) =>
+        _device.ActivationType == DType.BF16 && parameter.Type == DType.F32 && parameter.Decays;
+
+    private long StateBytes(Parameter parameter)
+    {
+        long state = BuffersPerParameter * Arena.PaddedBytes(parameter.Count * StateType(parameter).Bytes());
+        return KeepsWorking(parameter) ? state + Arena.PaddedBytes(parameter.Count * DType.BF16.Bytes()) : state;
     }
 
     private Elements Moment(Parameter parameter, DType type)

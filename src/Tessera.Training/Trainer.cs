@@ -23,7 +23,7 @@ public sealed class Trainer : IDisposable
 
     /// <summary>A trainer of all parameters of <paramref name="student"/>.</summary>
     /// <exception cref="ArgumentException">
-    /// The student is not in f32, the teacher is missing, does not fit or shares weights with the student, or the memory that
+    /// The student is stored in a type that the device does not train, the teacher is missing, does not fit or shares weights with the student, or the memory that
     /// training needs is not there.
     /// </exception>
     public Trainer(
@@ -31,14 +31,14 @@ public sealed class Trainer : IDisposable
         Decoder? teacher = null, IReadOnlyList<int>? layerMap = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(settings.Accumulation, 1);
-        CheckStudent(student, teacher);
+        CheckStudent(device, student, teacher);
         _settings = settings;
         _packer = new BatchPacker(documents, settings.BatchTokens, settings.MaxLength);
         _batches = new PackedBatch[settings.Accumulation];
         Weights = weights;
         Memory = TrainingMemory.Plan(device, student, settings, weights, teacher, layerMap);
         MemoryLimit.Check(
-            Memory, settings, level => TrainingMemory.Plan(device, student, settings with { Recompute = level }, weights, teacher, layerMap));
+            device, Memory, settings, level => TrainingMemory.Plan(device, student, settings with { Recompute = level }, weights, teacher, layerMap));
         _scratch = device.Scratch;
         _objective = new Objective(device, student, weights, teacher, layerMap, settings.Recompute);
         Memory.Reserve(_objective.Arenas);
@@ -113,12 +113,15 @@ public sealed class Trainer : IDisposable
         Optimizer.Dispose();
     }
 
-    private static void CheckStudent(Decoder student, Decoder? teacher)
+    private static void CheckStudent(Device device, Decoder student, Decoder? teacher)
     {
-        var narrow = student.Parameters.FirstOrDefault(parameter => parameter.Type != DType.F32);
+        var narrow = student.Parameters.FirstOrDefault(
+            parameter => parameter.Type != DType.F32 && !(parameter.Type == DType.BF16 && device.TrainsBf16Masters));
         if (narrow is not null)
         {
-            throw new ArgumentException($"parameter {narrow.Name} is stored in {narrow.Type.Label()}, training needs f32");
+            throw new ArgumentException(
+                $"parameter {narrow.Name} is stored in {narrow.Type.Label()}, training on {device.Name} needs "
+                + (device.TrainsBf16Masters ? "f32 or bf16" : "f32"));
         }
 
         // A shared weight would move the teacher along with the student.

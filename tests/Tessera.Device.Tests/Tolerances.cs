@@ -38,4 +38,20 @@ internal static class Tolerances
             Errors.AssertClose(actual, expected, stored == DType.BF16 ? OneRoundingBf16 : OneRoundingF32, what);
         }
     }
+
+    /// <summary>Natural logarithms of sums in f32, a few units in the last place of the largest score.</summary>
+    public const double LogSumExp = 2e-6;
+
+    /// <summary>
+    /// Attention forward: sums in f32, and with bf16 on both sides probabilities are rounded before they meet the values, which errs as
+    /// much as the store does and independently of it: √2 roundings.
+    /// </summary>
+    public static double Attention(DType query, DType stored) =>
+        query == DType.F32 ? 2e-6 : stored == DType.F32 ? OneRoundingBf16 : 2.9e-3;
+
+    /// <summary>
+    /// Gradients of attention: in bf16 the gradients of scores are rounded, the outputs that they are measured against were, and
+    /// the store rounds; where a query sees few keys, what remains after subtraction is small against what was rounded.
+    /// </summary>
+    public static double AttentionGradient(DType type) => type == DType.F32 ? 5e-6 : 5e-3;
 }

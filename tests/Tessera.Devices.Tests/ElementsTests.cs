@@ -50,7 +50,7 @@ public sealed unsafe class ElementsTests
     }
 
     [Fact]
-    public void A_device_that_plans_keeps_what_it_is_told_and_takes_no_memory_for_more()
+    public void A_device_that_plans_neither_reads_nor_writes()
     {
         using var device = new CpuDevice(1);
         using var planning = device.ForPlanning();
@@ -65,11 +65,9 @@ public sealed unsafe class ElementsTests
         planning.Memory.Write(other, large, _ => Assert.Fail("nobody is to fill what is only planned"));
         planning.Memory.Edit(other, large, _ => Assert.Fail("nobody is to change what is only planned"));
         planning.Memory.Read(other, large, _ => Assert.Fail("there is nothing to see"));
-        int[] told = new int[3], copied = [7, 7, 7];
-        planning.Download<int>(address, told);
-        planning.Download<int>(other, copied);
-        Assert.Equal(numbers, told);
-        Assert.Equal([0, 0, 0], copied);
+        int[] untouched = [7, 7, 7];
+        planning.Download<int>(address, untouched);
+        Assert.Equal([7, 7, 7], untouched);
         Assert.InRange(Environment.WorkingSet - resident, long.MinValue, 64L << 20);
     }
 }

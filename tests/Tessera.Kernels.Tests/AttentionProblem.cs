@@ -203,7 +203,7 @@ internal sealed unsafe class AttentionProblem : IDisposable
 
     private (Elements Keys, Elements Values, long Stride) Store => CacheType is { } type
         ? (new Elements((nint)_caches[0].Pointer, type), new Elements((nint)_caches[1].Pointer, type), KvWidth)
-        : (Elements.FromFloats(Packed.Pointer + QueryWidth), Elements.FromFloats(Packed.Pointer + QueryWidth + KvWidth), Shape.PackedWidth);
+        : (Elements.From(Packed.Pointer + QueryWidth), Elements.From(Packed.Pointer + QueryWidth + KvWidth), Shape.PackedWidth);
 
     private static GuardedFloats Random(long length, int seed, Func<CounterRandom, ulong, float>? number)
     {

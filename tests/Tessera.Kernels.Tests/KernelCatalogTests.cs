@@ -15,7 +15,8 @@ public sealed class KernelCatalogTests : IDisposable
         BenchCase[] cases = [.. KernelCatalog.Cases(_device)];
         Assert.Equal(KernelCatalog.Names.Order(), cases.Select(bench => bench.Name).Distinct().Order());
         Assert.Empty(cases.GroupBy(bench => (bench.Name, bench.Shape, bench.DataType)).Where(group => group.Count() > 1).Select(group => group.Key));
-        Assert.All(cases, bench => Assert.Equal(bench.Name == "fork-join", bench.Ceiling == BenchCeiling.None));
+        // Random numbers cost arithmetic that no ceiling is made of, the start of workers none at all: their figure is the time of a call.
+        Assert.All(cases, bench => Assert.Equal(bench.Name is "fork-join" or "draw", bench.Ceiling == BenchCeiling.None));
         Assert.All(
             cases.Where(bench => bench.Name == "gemm"),
             bench => Assert.Equal(

@@ -32,6 +32,12 @@ internal sealed unsafe class ReferenceDecoder
         }
     }
 
+    /// <summary>
+    /// Whether what lies between operations is rounded to bf16, as devices store it that compute so. Arithmetic stays double, so this
+    /// tells how far rounding alone leads a model away from its formulas.
+    /// </summary>
+    public bool StoresBf16 { get; init; }
+
     /// <summary>Logits [tokens, vocabulary] of one document.</summary>
     public double[] Logits(ReadOnlySpan<int> ids)
     {
@@ -49,12 +55,22 @@ internal sealed unsafe class ReferenceDecoder
         return [.. stream.SelectMany(row => Multiply(head, Normalise(row, _weights["model.norm.weight"])))];
     }
 
-    private static void Add(double[][] stream, double[][]? branch)
+    private void Add(double[][] stream, double[][]? branch)
     {
         for (int t = 0; branch is not null && t < stream.Length; t++)
         {
-            stream[t] = [.. stream[t].Zip(branch[t], (r, b) => r + b)];
+            stream[t] = Stored([.. stream[t].Zip(branch[t], (r, b) => r + b)]);
         }
+    }
+
+    private double[] Stored(double[] row)
+    {
+        for (int i = 0; StoresBf16 && i < row.Length; i++)
+        {
+            row[i] = Bf16.Widen(Bf16.Round((float)row[i]));
+        }
+
+        return row;
     }
 
     private double[][]? Mix(double[][] stream, string prefix, MixerConfiguration mixer)
@@ -92,7 +108,7 @@ internal sealed unsafe class ReferenceDecoder
                 }
             }
 
-            output[t] = Linear(prefix + "self_attn.o_proj", attended);
+            output[t] = Linear(prefix + "self_attn.o_proj", Stored(attended));
         }
 
         return output;
@@ -115,7 +131,7 @@ internal sealed unsafe class ReferenceDecoder
         [
             .. input.Select(row => Linear(
                 prefix + "mlp.down_proj",
-                [.. Linear(prefix + "mlp.gate_proj", row).Zip(Linear(prefix + "mlp.up_proj", row), (g, u) => g / (1 + Math.Exp(-g)) * u)])),
+                Stored([.. Linear(prefix + "mlp.gate_proj", row).Zip(Linear(prefix + "mlp.up_proj", row), (g, u) => g / (1 + Math.Exp(-g)) * u)]))),
         ];
     }
 
@@ -136,6 +152,8 @@ internal sealed unsafe class ReferenceDecoder
 
                 Rotate(head, t);
             }
+
+            Stored(result[t]);
         }
 
         return result;
@@ -190,16 +208,16 @@ internal sealed unsafe class ReferenceDecoder
     private double[] Normalise(double[] row, double[] gain)
     {
         double scale = 1 / Math.Sqrt((row.Sum(x => x * x) / row.Length) + _model.RmsNormEpsilon);
-        return [.. row.Zip(gain, (x, g) => x * scale * g)];
+        return Stored([.. row.Zip(gain, (x, g) => x * scale * g)]);
     }
 
     private double[] Linear(string name, double[] input)
     {
         double[] result = Multiply(_weights[name + ".weight"], input);
-        return _weights.TryGetValue(name + ".bias", out double[]? bias) ? [.. result.Zip(bias, (y, b) => y + b)] : result;
+        return _weights.TryGetValue(name + ".bias", out double[]? bias) ? Stored([.. result.Zip(bias, (y, b) => y + b)]) : result;
     }
 
-    private static double[] Multiply(double[] matrix, double[] input)
+    private double[] Multiply(double[] matrix, double[] input)
     {
         var result = new double[matrix.Length / input.Length];
         for (int o = 0; o < result.Length; o++)
@@ -210,6 +228,6 @@ internal sealed unsafe class ReferenceDecoder
             }
         }
 
-        return result;
+        return Stored(result);
     }
 }

@@ -90,7 +90,7 @@ internal static unsafe class SmallModel
     }
 
     /// <summary>Logits [tokens, vocabulary] of documents laid one behind the other.</summary>
-    public static float[] Logits(Device device, Decoder model, ReadOnlySpan<int> ids, params ReadOnlySpan<int> lengths)
+    public static float[] Logits(Tessera.Devices.Device device, Decoder model, ReadOnlySpan<int> ids, params ReadOnlySpan<int> lengths)
     {
         using var arena = new Arena("logits");
         var executor = new Executor(device, arena, null);
@@ -99,7 +99,7 @@ internal static unsafe class SmallModel
     }
 
     /// <summary>Logits of one document by kernels whose sums do not depend on the number of tokens.</summary>
-    public static float[] InvariantLogits(Device device, Decoder model, ReadOnlySpan<int> ids)
+    public static float[] InvariantLogits(Tessera.Devices.Device device, Decoder model, ReadOnlySpan<int> ids)
     {
         using var arena = new Arena("logits");
         var executor = new Executor(device, arena, null) { IsInvariant = true };

@@ -17,7 +17,7 @@ public static class GrpoMemory
     public static MemoryPlan Checked(Device device, Decoder policy, GrpoSettings settings, Decoder? reference)
     {
         var plan = Plan(device, policy, settings, reference);
-        MemoryLimit.Check(plan, settings.Optimisation, level => Plan(
+        MemoryLimit.Check(device, plan, settings.Optimisation, level => Plan(
             device, policy, settings with { Optimisation = settings.Optimisation with { Recompute = level } }, reference));
         return plan;
     }

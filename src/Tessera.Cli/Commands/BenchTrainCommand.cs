@@ -46,7 +46,7 @@ internal static class BenchTrainCommand
 
             using var device = new CpuDevice(OptionChecks.Threads(result, threads));
             using var decoder = Decoder.Allocate(shape, DType.F32, device);
-            ModelInitializer.Fill(decoder, 1);
+            ModelInitializer.Fill(decoder, 1, device);
             var level = SharedOptions.ParseRecompute(result.GetValue(recompute)!);
             using var bench = new TrainingBench(device, decoder, documents, length, level);
             Console.Error.WriteLine($"memory: planned {bench.Memory}");

@@ -44,7 +44,7 @@ internal sealed class ChatOptions
         var type = SharedOptions.ParseDataType(result.GetValue(DataType)!);
         var source = ModelSource.Open(result.GetValue(Model)!);
         var companions = ChatModel.Read(source.Folder, source.DisplayName);
-        var device = Tessera.Devices.Device.Open(result.GetValue(Device)!, threads);
+        var device = SharedOptions.OpenServing(result.GetValue(Device)!, threads, type);
         Decoder? model = null;
         try
         {

@@ -98,7 +98,10 @@ internal sealed class CompressOptions
         var scenario = new ServingScenario(
             OptionChecks.AtLeast(result, Batch, 1), OptionChecks.AtLeast(result, InputLength, 1),
             OptionChecks.AtLeast(result, OutputLength, 1), SharedOptions.ParseDataType(result.GetValue(DataType)!),
-            CpuDevice.From(device).Workers.Count);
+            device is CpuDevice processor ? processor.Workers.Count : 0)
+        {
+            Card = (device as CudaDevice)?.Card.Name,
+        };
         if ((long)scenario.InputLength + scenario.OutputLength > model.MaxPositions)
         {
             throw new ArgumentException(

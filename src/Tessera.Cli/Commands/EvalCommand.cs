@@ -57,7 +57,8 @@ internal static class EvalCommand
         }
 
         using var folder = EvaluationFolder.Open(result.GetValue(options.Output), protocol);
-        using var device = Tessera.Devices.Device.Open(result.GetValue(options.Device)!, workers);
+        using var device = SharedOptions.OpenServing(
+            result.GetValue(options.Device)!, workers, SharedOptions.ParseDataType(result.GetValue(options.DataType)!));
         var groups = new List<SampleGroup>();
         for (int i = 0; i < sources.Count; i++)
         {

@@ -54,7 +54,7 @@ internal static class GenerateCommand
         RequireRoom(prompts, idFile ?? messages ?? "--prompt", source.Configuration.MaxPositions);
         bool streams = idFile is null && !result.GetValue(options.Json);
         var type = SharedOptions.ParseDataType(result.GetValue(options.DataType)!);
-        using var device = Tessera.Devices.Device.Open(result.GetValue(options.Device)!, threads);
+        using var device = SharedOptions.OpenServing(result.GetValue(options.Device)!, threads, type);
         using var model = source.Load(type, device);
         using var generator = new Generator(device, model, new EngineSettings { CacheType = SharedOptions.CacheType(type) });
         var watch = Stopwatch.StartNew();

@@ -27,8 +27,8 @@ internal static class LogitsCommand
         var command = new Command("logits", "Logits and gradients for given ids.") { model, input, output, gradients, type, device, threads };
         command.SetAction(result =>
         {
-            using var opened = Tessera.Devices.Device.Open(result.GetValue(device)!, result.GetValue(threads));
             var storage = SharedOptions.ParseDataType(result.GetValue(type)!);
+            using var opened = SharedOptions.OpenServing(result.GetValue(device)!, result.GetValue(threads), storage);
             if (result.GetValue(gradients) && storage != DType.F32)
             {
                 throw new ArgumentException("--gradients needs --dtype f32");

@@ -48,8 +48,9 @@ internal static class PerplexityCommand
             throw new InvalidDataException($"{idFile ?? texts[0]}: no document has a token to predict");
         }
 
-        using var device = Tessera.Devices.Device.Open(result.GetValue(options.Device)!, threads);
-        using var model = source.Load(SharedOptions.ParseDataType(result.GetValue(options.DataType)!), device);
+        var storage = SharedOptions.ParseDataType(result.GetValue(options.DataType)!);
+        using var device = SharedOptions.OpenServing(result.GetValue(options.Device)!, threads, storage);
+        using var model = source.Load(storage, device);
         using var scorer = new LikelihoodScorer(device, model, window, stride);
         using var progress = new ProgressReporter(
             Console.Error, new ProgressOptions { Label = "perplexity", Unit = "tokens", Total = documents.Sum(d => d.Ids.Length - 1L) });

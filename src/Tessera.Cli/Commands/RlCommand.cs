@@ -72,9 +72,10 @@ internal static class RlCommand
         }
 
         settings = settings with { Optimisation = settings.Optimisation with { MaxLength = longest + settings.MaxNewTokens } };
-        using var device = Tessera.Devices.Device.Open(result.GetValue(options.Device)!, OptionChecks.Threads(result, options.Threads));
-        using var policy = ModelFolder.Load(source, DType.F32, device);
-        using var reference = settings.Policy.KlWeight > 0 ? ModelFolder.Load(source, DType.F32, device) : null;
+        string precision = result.GetValue(options.Precision)!;
+        using var device = SharedOptions.OpenTraining(result.GetValue(options.Device)!, OptionChecks.Threads(result, options.Threads), precision);
+        using var policy = ModelFolder.Load(source, SharedOptions.MasterType(precision), device);
+        using var reference = settings.Policy.KlWeight > 0 ? ModelFolder.Load(source, device.ActivationType, device) : null;
         // Found out before an hour is spent on pass rates.
         GrpoMemory.Checked(device, policy, settings, reference);
         int running = OptionChecks.AtLeast(result, options.MaxRunning, 1);

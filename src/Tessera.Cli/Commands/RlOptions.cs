@@ -103,7 +103,9 @@ internal sealed class RlOptions
 
     public Option<string> Device { get; } = SharedOptions.Device();
 
-    public Option<string> DataType { get; } = SharedOptions.DataType("bf16", "Storage of the written weights: f32 or bf16; training is in f32.");
+    public Option<string> Precision { get; } = SharedOptions.Precision();
+
+    public Option<string> DataType { get; } = SharedOptions.DataType("bf16", "Storage of the written weights: f32 or bf16.");
 
     public Option<bool> Json { get; } = SharedOptions.Json();
 
@@ -111,7 +113,7 @@ internal sealed class RlOptions
     [
         Output, Tasks, Levels, Thinking, Steps, Prompts, Samples, Updates, MaxNewTokens, LearningRate, Floor, Schedule, Warmup, WeightDecay,
         Clip, ClipLow, ClipHigh, DualClip, Kl, KlGradient, Advantage, Aggregation, MaskTruncated, Correction, OverlongBuffer, OverlongPenalty,
-        Curriculum, PassRates, RateSamples, Pool, Ceiling, Width, Uses, BatchTokens, Recompute, MemoryLimit, MaxRunning, Gates, CheckpointEvery, Seed, Threads, Device,
+        Curriculum, PassRates, RateSamples, Pool, Ceiling, Width, Uses, BatchTokens, Recompute, MemoryLimit, MaxRunning, Gates, CheckpointEvery, Seed, Threads, Device, Precision,
         DataType, Json,
     ];
 

@@ -14,13 +14,20 @@ internal static class RunCommand
         var recipe = new Argument<string>("recipe") { Description = "A recipe file, such as recipes/laptop.yaml." };
         var output = new Option<string?>("--out") { Description = "Folder of all stages; runs/NAME by default." };
         var set = new Option<string[]>("--set") { Description = "name=value for a variable, stage.option=value for an option of a stage. May be repeated." };
+        var device = new Option<string?>("--device") { Description = "Where every stage that computes does so: cpu, or cuda or cuda:N; what the recipe says where this is not given." };
+        var precision = new Option<string?>("--precision") { Description = "How every stage that trains computes: f32, mixed or bf16; what the recipe says where this is not given." };
         var dry = new Option<bool>("--dry-run") { Description = "Show stages, folders and what is complete, and run nothing." };
         var json = SharedOptions.Json();
-        var command = new Command("run", "Run a recipe: stages in order, complete ones skipped, killed ones continued.") { recipe, output, set, dry, json };
+        var command = new Command("run", "Run a recipe: stages in order, complete ones skipped, killed ones continued.")
+        {
+            recipe, output, set, device, precision, dry, json,
+        };
         command.SetAction(result =>
         {
             var read = RecipeOverrides.Apply(
                 RecipeReader.Read(RecipePaths.FindRecipe(result.GetValue(recipe)!)), result.GetValue(set) ?? []);
+            read = RecipeOverrides.ForAll(read, Cli.Root(), "device", result.GetValue(device));
+            read = RecipeOverrides.ForAll(read, Cli.Root(), "precision", result.GetValue(precision));
             var plan = RecipePlan.Make(read, result.GetValue(output) ?? Path.Combine("runs", read.Name), Cli.Root());
             return result.GetValue(dry) ? Show(plan, result.GetValue(json)) : Run(plan, result.GetValue(json));
         });

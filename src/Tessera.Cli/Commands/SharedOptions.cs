@@ -14,6 +14,32 @@ internal static class SharedOptions
         DefaultValueFactory = _ => "cpu",
     };
 
+    /// <summary>How a training verb computes: what is f32 and what bf16.</summary>
+    public static Option<string> Precision()
+    {
+        var option = new Option<string>("--precision")
+        {
+            Description = "How training computes: f32; mixed, on a card: products in bf16 beside f32 weights; bf16, on a card: weights, gradients and moments in bf16 with stochastic rounding, 8 bytes a weight.",
+            DefaultValueFactory = _ => "f32",
+        };
+        option.AcceptOnlyFromAmong("f32", "mixed", "bf16");
+        return option;
+    }
+
+    /// <summary>The device that a training verb computes on; the caller owns it.</summary>
+    /// <exception cref="ArgumentException">The processor is asked for what a card alone does.</exception>
+    public static Tessera.Devices.Device OpenTraining(string name, int threads, string precision) =>
+        precision == "f32" || name != "cpu"
+            ? Tessera.Devices.Device.Open(name, threads, precision == "f32" ? DType.F32 : DType.BF16)
+            : throw new ArgumentException($"--precision {precision}: the processor computes in f32; give --device cuda");
+
+    /// <summary>How weights are stored while they are trained.</summary>
+    public static DType MasterType(string precision) => precision == "bf16" ? DType.BF16 : DType.F32;
+
+    /// <summary>The device that a verb runs a model on whose weights are stored in a type; the caller owns it.</summary>
+    public static Tessera.Devices.Device OpenServing(string name, int threads, DType storage) =>
+        Tessera.Devices.Device.Open(name, threads, storage == DType.F32 ? DType.F32 : DType.BF16);
+
     public static Option<int> Threads() => new("--threads")
     {
         Description = "Worker threads; 0 for one a processor.",

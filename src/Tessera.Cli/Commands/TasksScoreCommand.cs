@@ -34,7 +34,7 @@ internal static class TasksScoreCommand
             var source = ModelSource.Open(result.GetValue(model)!);
             var storage = SharedOptions.ParseDataType(result.GetValue(type)!);
             var tokenizer = source.RequireTokenizer("tasks score");
-            using var opened = Tessera.Devices.Device.Open(result.GetValue(device)!, workers);
+            using var opened = SharedOptions.OpenServing(result.GetValue(device)!, workers, storage);
             using var decoder = source.Load(storage, opened);
             using var generator = new Generator(opened, decoder, EngineSettings.Throughput with { CacheType = SharedOptions.CacheType(storage) });
             using var log = result.GetValue(samples) is { } path ? new StreamWriter(path) : null;

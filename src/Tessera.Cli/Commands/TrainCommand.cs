@@ -57,12 +57,14 @@ internal static class TrainCommand
                 $"--max-length {settings.MaxLength}: the model takes at most {model.Configuration.MaxPositions} positions");
         }
 
-        using var device = Tessera.Devices.Device.Open(result.GetValue(options.Device)!, result.GetValue(options.Threads));
+        string precision = result.GetValue(options.Precision)!;
+        using var device = SharedOptions.OpenTraining(result.GetValue(options.Device)!, result.GetValue(options.Threads), precision);
         var tokenizer = model.RequireTokenizer("training");
         TrainingMemory.Check(
-            device, model.Configuration, settings, weights, teacherFolder is null ? null : ModelSource.Open(teacherFolder).Configuration, layerMap);
-        using var student = ModelFolder.Load(source, DType.F32, device);
-        using var teacher = teacherFolder is null ? null : ModelFolder.Load(teacherFolder, DType.F32, device);
+            device, model.Configuration, settings, weights, teacherFolder is null ? null : ModelSource.Open(teacherFolder).Configuration, layerMap,
+            SharedOptions.MasterType(precision));
+        using var student = ModelFolder.Load(source, SharedOptions.MasterType(precision), device);
+        using var teacher = teacherFolder is null ? null : ModelFolder.Load(teacherFolder, device.ActivationType, device);
         var shape = new TrainingShape(settings.BatchTokens, settings.MaxLength, Math.Max(0, result.GetValue(options.ValidationTokens)));
         var data = plan.Data(new TrainingContext(model, tokenizer, shape, result.GetValue(options.Seed)));
         using var trainer = new Trainer(device, student, settings, weights, data.Documents, teacher, layerMap);

@@ -54,7 +54,9 @@ internal sealed class TrainOptions
 
     public Option<string> Device { get; } = SharedOptions.Device();
 
-    public Option<string> DataType { get; } = SharedOptions.DataType("bf16", "Storage of the written weights: f32 or bf16; training is in f32.");
+    public Option<string> Precision { get; } = SharedOptions.Precision();
+
+    public Option<string> DataType { get; } = SharedOptions.DataType("bf16", "Storage of the written weights: f32 or bf16.");
 
     public Option<bool> Json { get; } = SharedOptions.Json();
 
@@ -62,7 +64,7 @@ internal sealed class TrainOptions
     public IEnumerable<Option> WithoutText =>
     [
         Output, Tasks, Levels, Steps, BatchTokens, Accumulation, MaxLength, LearningRate, Floor, Schedule, Warmup, WeightDecay,
-        Clip, Recompute, MemoryLimit, CheckpointEvery, ValidateEvery, ValidationTokens, Seed, Threads, Device, DataType, Json,
+        Clip, Recompute, MemoryLimit, CheckpointEvery, ValidateEvery, ValidationTokens, Seed, Threads, Device, Precision, DataType, Json,
     ];
 
     public IEnumerable<Option> All => WithoutText.Append(Text);

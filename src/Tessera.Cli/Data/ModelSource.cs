@@ -12,7 +12,7 @@ namespace Tessera.Cli.Data;
 
 /// <summary>
 /// A model as the command line names it: a folder in Hugging Face layout, a GGUF file, <c>hf:org/name</c> for either of them on a
-/// hub, a config.json, or <c>random:CONFIG.json</c> for a shape with seeded weights.
+/// hub, a config.json, or <c>random:CONFIG.json</c> or <c>random:llama-3.1-8b</c> for a shape with seeded weights.
 /// </summary>
 internal sealed class ModelSource
 {
@@ -30,7 +30,7 @@ internal sealed class ModelSource
         Path = path;
         IsRandom = isRandom;
         Folder = Directory.Exists(path) || GgufModel.IsNamed(path) ? path : System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!;
-        Configuration = ModelFolder.ReadConfiguration(path);
+        Configuration = (isRandom && !System.IO.Path.Exists(path) ? PublishedShapes.Find(path) : null) ?? ModelFolder.ReadConfiguration(path);
         _tokenizer = new Lazy<Tokenizer?>(() => ModelFolder.LoadTokenizer(Folder));
     }
 
@@ -68,7 +68,7 @@ internal sealed class ModelSource
         string path = isRandom ? name[RandomPrefix.Length..] : ModelPath.Of(name);
         return path.Length > 0
             ? new ModelSource(name, path, isRandom)
-            : throw new ArgumentException($"model '{name}': expected a folder, a .gguf file, hf:org/name, a config.json or random:CONFIG.json");
+            : throw new ArgumentException($"model '{name}': expected a folder, a .gguf file, hf:org/name, a config.json, random:CONFIG.json or random: and one of {string.Join(", ", PublishedShapes.Names)}");
     }
 
     /// <summary>The weights.</summary>
@@ -82,7 +82,7 @@ internal sealed class ModelSource
         }
 
         var model = Decoder.Allocate(Configuration, type, device);
-        ModelInitializer.Fill(model, RandomSeed);
+        ModelInitializer.Fill(model, RandomSeed, device);
         return model;
     }
 

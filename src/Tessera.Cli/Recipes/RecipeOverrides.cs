@@ -1,3 +1,5 @@
+using System.CommandLine;
+
 namespace Tessera.Cli.Recipes;
 
 /// <summary>Applies <c>--set name=value</c> to variables and <c>--set stage.option=value</c> to options.</summary>
@@ -44,6 +46,23 @@ internal static class RecipeOverrides
         }
 
         return recipe with { Variables = variables, Stages = stages };
+    }
+
+    /// <summary>The recipe with one option of all stages whose verbs have it; unchanged where there is no value.</summary>
+    public static Recipe ForAll(Recipe recipe, RootCommand root, string option, string? value)
+    {
+        if (value is null)
+        {
+            return recipe;
+        }
+
+        var place = new Place($"--{option} {value}");
+        var chosen = new RecipeOption(place, [new YamlScalar(place, value, IsPlain: true)]);
+        return recipe with
+        {
+            Stages = [.. recipe.Stages.Select(stage =>
+                StageVerbs.Find(root, stage.Verb).Options.Any(other => other.Name == "--" + option) ? With(stage, option, chosen) : stage)],
+        };
     }
 
     private static RecipeStage With(RecipeStage stage, string name, RecipeOption option) =>

@@ -13,6 +13,7 @@ public sealed class CudaDevice : Device
     private readonly CudaContext? _context;
     private readonly CudaMemory? _memory;
     private readonly CudaKernels? _kernels;
+    private CudaDevice? _sibling;
     private bool _disposed;
 
     /// <summary>Opens a card.</summary>
@@ -51,6 +52,7 @@ public sealed class CudaDevice : Device
         }
 
         Memory = _memory ?? (DeviceMemory)PlanningMemory.Instance;
+        Products = new CudaProducts(this);
         Scratch = CreateArena("kernel scratch");
     }
 
@@ -69,8 +71,14 @@ public sealed class CudaDevice : Device
     /// <inheritdoc />
     public override DType ActivationType { get; }
 
+    /// <inheritdoc />
+    public override bool TrainsBf16Masters => true;
+
     /// <summary>Where kernels and copies run.</summary>
     public CudaStream Stream { get; }
+
+    /// <summary>Matrix products by the vendor's library, which is loaded at the first of them.</summary>
+    public CudaProducts Products { get; }
 
     /// <summary>
     /// Memory of the card for the kernel that is running: mark, allocate, launch, release. What a kernel put there may be
@@ -92,6 +100,11 @@ public sealed class CudaDevice : Device
     public static CudaDevice Planned(CudaCard card, DType activationType) => new(card, activationType, isPlanning: true);
 
     /// <inheritdoc />
+    public override Device ForActivations(DType type) => type == ActivationType
+        ? this
+        : _sibling ??= _context is null ? Planned(Card, type) : new CudaDevice(Card.Ordinal, type);
+
+    /// <inheritdoc />
     public override Device ForPlanning() => Planned(Card, ActivationType);
 
     /// <summary>A mark to put into <see cref="Stream"/>.</summary>
@@ -107,11 +120,13 @@ public sealed class CudaDevice : Device
         }
 
         _disposed = true;
+        _sibling?.Dispose();
         Scratch.Dispose();
         if (_context is { } context)
         {
             context.MakeCurrent();
             Stream.Finish();
+            Products.Dispose();
             _memory!.Dispose();
             _kernels!.Dispose();
         }

@@ -13,13 +13,19 @@ public readonly record struct CudaExtent(int X, int Y = 1, int Z = 1)
     public static implicit operator CudaExtent(int x) => FromInt32(x);
 
     /// <summary>Two dimensions.</summary>
-    public static implicit operator CudaExtent((int X, int Y) extent) => new(extent.X, extent.Y);
+    public static implicit operator CudaExtent((int X, int Y) extent) => FromValueTuple(extent);
 
     /// <summary>Three dimensions.</summary>
-    public static implicit operator CudaExtent((int X, int Y, int Z) extent) => new(extent.X, extent.Y, extent.Z);
+    public static implicit operator CudaExtent((int X, int Y, int Z) extent) => FromValueTuple(extent);
 
     /// <summary>One dimension.</summary>
     public static CudaExtent FromInt32(int x) => new(x);
+
+    /// <summary>Two dimensions.</summary>
+    public static CudaExtent FromValueTuple((int X, int Y) extent) => new(extent.X, extent.Y);
+
+    /// <summary>Three dimensions.</summary>
+    public static CudaExtent FromValueTuple((int X, int Y, int Z) extent) => new(extent.X, extent.Y, extent.Z);
 
     /// <inheritdoc />
     public override string ToString() => $"{X}×{Y}×{Z}";

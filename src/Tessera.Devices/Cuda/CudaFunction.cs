@@ -5,12 +5,12 @@ namespace Tessera.Devices;
 /// <summary>A compiled variant of a kernel, loaded on a card.</summary>
 public sealed class CudaFunction
 {
-    /// <summary>Dynamic shared memory that needs no permission.</summary>
+    /// <summary>Shared memory that needs no permission: what the code declares and what a launch adds together.</summary>
     private const int UsualSharedBytes = 48 << 10;
 
     private readonly CudaContext _context;
     private readonly string _name;
-    private int _allowedShared = UsualSharedBytes;
+    private int _allowedShared;
 
     internal CudaFunction(CudaContext context, nint handle, string name)
     {
@@ -20,6 +20,7 @@ public sealed class CudaFunction
         Registers = Read(CudaFunctionAttribute.NumRegs);
         LocalBytes = Read(CudaFunctionAttribute.LocalSizeBytes);
         SharedBytes = Read(CudaFunctionAttribute.SharedSizeBytes);
+        _allowedShared = UsualSharedBytes - SharedBytes;
     }
 
     /// <summary>Registers of a thread.</summary>

@@ -51,7 +51,7 @@ internal sealed unsafe class CudaRange : ArenaRange
         long least = Round(needed), bytes = Math.Max(least, Round(Math.Min(wanted, needed + MostSpareBytes)));
         if (_mapped + least > _rangeBytes)
         {
-            throw new OutOfMemoryException();
+            throw new InsufficientMemoryException();
         }
 
         bytes = Math.Min(bytes, _rangeBytes - _mapped);
@@ -60,7 +60,7 @@ internal sealed unsafe class CudaRange : ArenaRange
             return Append(handle, bytes);
         }
 
-        return Create(least) is { } smaller ? Append(smaller, least) : throw new OutOfMemoryException();
+        return Create(least) is { } smaller ? Append(smaller, least) : throw new InsufficientMemoryException();
     }
 
     /// <inheritdoc />
@@ -85,7 +85,7 @@ internal sealed unsafe class CudaRange : ArenaRange
                 Release();
                 _pieces.Clear();
                 _pieces.AddRange(sizes.Select(size => (0UL, size)));
-                throw new OutOfMemoryException();
+                throw new InsufficientMemoryException();
             }
 
             Append(handle, bytes);

@@ -21,11 +21,23 @@ public static unsafe partial class AdamW
     /// <exception cref="ArgumentException">The step is below 1 or a decay is outside [0, 1).</exception>
     public static void Step(Device device, ReadOnlySpan<AdamWTensor> tensors, in AdamWSettings settings)
     {
-        using var scope = CpuDevice.Enter(device);
         Check(settings);
+        if (device is CudaDevice cuda)
+        {
+            StepCuda(cuda, tensors, settings);
+            return;
+        }
+
+        using var scope = CpuDevice.Enter(device);
+        double scale = settings.GradientScale * (settings.ClipFactor == 0 || device.IsPlanning ? 1f : *(float*)settings.ClipFactor);
+        if (!double.IsFinite(scale))
+        {
+            return;
+        }
+
         foreach (ref readonly var tensor in tensors)
         {
-            Step(scope.Processor, tensor, settings);
+            Step(scope.Processor, tensor, settings, scale);
         }
     }
 
@@ -54,7 +66,7 @@ public static unsafe partial class AdamW
         Step(device, [tensor], settings);
     }
 
-    private static void Step(CpuDevice cpu, in AdamWTensor tensor, in AdamWSettings settings)
+    private static void Step(CpuDevice cpu, in AdamWTensor tensor, in AdamWSettings settings, double scale)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(tensor.Count);
         double correction1 = 1.0 - Math.Pow(settings.Beta1, settings.Step);
@@ -66,7 +78,7 @@ public static unsafe partial class AdamW
             First = tensor.FirstMoment.Floats,
             Second = tensor.SecondMoment.Floats,
             Count = tensor.Count,
-            GradientScale = (float)settings.GradientScale,
+            GradientScale = (float)scale,
             OneMinusBeta1 = (float)(1.0 - settings.Beta1),
             Beta2 = (float)settings.Beta2,
             OneMinusBeta2 = (float)(1.0 - settings.Beta2),

@@ -24,6 +24,12 @@ public readonly record struct AdamWSettings
     /// <summary>Multiplies the gradient before anything else: the clip factor, or one over a loss scale.</summary>
     public double GradientScale { get; init; } = 1.0;
 
+    /// <summary>
+    /// Address of an f32 in the device's memory that multiplies the gradient besides <see cref="GradientScale"/>, or 0. Where it is
+    /// no number nothing is updated. See <see cref="GradientNorm.Clip"/>.
+    /// </summary>
+    public nint ClipFactor { get; init; }
+
     /// <summary>Seed of the stochastic rounding of masters in bf16; others do without.</summary>
     public ulong Seed { get; init; }
 

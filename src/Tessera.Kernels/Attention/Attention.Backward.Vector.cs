@@ -10,10 +10,10 @@ namespace Tessera.Kernels;
 /// </content>
 public static unsafe partial class Attention
 {
-    private static void RunBackward(CpuDevice device, BackwardCall* call, int segmentCount)
+    private static void RunBackward(CpuDevice device, BackwardCall* call, in AttentionBounds bounds)
     {
         var mark = device.Scratch.Mark();
-        call->Schedule = AttentionSchedule.Build(call->Segments, segmentCount, call->Shape, int.MaxValue, device.Scratch);
+        call->Schedule = AttentionSchedule.Build(device, call->Segments, bounds, call->Shape, int.MaxValue);
         int group = call->Shape.GroupSize, padded = Padded(call->Shape.HeadDim);
         int chunk = Math.Min(call->Schedule.LongestItem, Math.Max(1, RowsPerUnit / group));
         call->ChunkQueries = chunk;

@@ -26,12 +26,12 @@ public static unsafe partial class Attention
 
     private static int Padded(int headDim) => (headDim + 15) & ~15;
 
-    private static void RunForward(CpuDevice device, ForwardCall* call, int segmentCount)
+    private static void RunForward(CpuDevice device, ForwardCall* call, in AttentionBounds bounds)
     {
         var mark = device.Scratch.Mark();
         int group = call->Shape.GroupSize;
         int chunk = Math.Max(1, RowsPerUnit / group);
-        call->Schedule = AttentionSchedule.Build(call->Segments, segmentCount, call->Shape, chunk, device.Scratch);
+        call->Schedule = AttentionSchedule.Build(device, call->Segments, bounds, call->Shape, chunk);
         long rows = (long)call->Schedule.LongestItem * group;
         int padded = Padded(call->Shape.HeadDim);
         call->Rows = rows;

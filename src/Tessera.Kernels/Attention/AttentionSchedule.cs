@@ -32,9 +32,15 @@ internal unsafe struct AttentionSchedule
 
     /// <summary>Splits segments into units of at most <paramref name="chunk"/> queries.</summary>
     public static AttentionSchedule Build(
-        AttentionSegment* segments, int segmentCount, in AttentionShape shape, int chunk, Arena scratch)
+        CpuDevice device, AttentionSegment* segments, in AttentionBounds bounds, in AttentionShape shape, int chunk)
     {
-        int kvHeads = shape.KvHeads;
+        if (device.IsPlanning)
+        {
+            return Plan(device.Scratch, bounds, shape, chunk);
+        }
+
+        var scratch = device.Scratch;
+        int kvHeads = shape.KvHeads, segmentCount = bounds.Segments;
         long total = 0;
         for (int s = 0; s < segmentCount; s++)
         {
@@ -61,6 +67,21 @@ internal unsafe struct AttentionSchedule
 
         new Span<long>(schedule._order, capacity).Sort();
         return schedule;
+    }
+
+    /// <summary>As many units as segments within the bounds can have: on a device that only counts there are none to look at.</summary>
+    private static AttentionSchedule Plan(Arena scratch, in AttentionBounds bounds, in AttentionShape shape, int chunk)
+    {
+        long total = ((bounds.Tokens / chunk) + (long)bounds.Segments) * shape.KvHeads;
+        long pairs = (long)bounds.Tokens * bounds.LongestKeys * shape.KvHeads;
+        return new AttentionSchedule
+        {
+            _items = (AttentionItem*)scratch.Allocate(total * sizeof(AttentionItem)),
+            _order = (long*)scratch.Allocate(total * sizeof(long)),
+            Count = checked((int)total),
+            Pairs = pairs,
+            LongestItem = Math.Min(chunk, bounds.LongestQueries),
+        };
     }
 
     /// <summary>The next unit for a worker, or null when all are taken.</summary>

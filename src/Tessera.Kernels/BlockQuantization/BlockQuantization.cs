@@ -70,7 +70,7 @@ public static unsafe partial class BlockQuantization
 
     private static void Run(CpuDevice cpu, delegate*<void*, int, int, void> body, Job job)
     {
-        if (job.Count < GrainBlocks * BlockSize)
+        if (job.Count < GrainBlocks * BlockSize && !cpu.IsPlanning)
         {
             body(&job, 0, 1);
         }

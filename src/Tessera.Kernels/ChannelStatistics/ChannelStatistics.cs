@@ -6,6 +6,7 @@ namespace Tessera.Kernels;
 /// <remarks>
 /// sums[i] += Σ_t |x[t,i]|; norms[i] = sqrt(Σ_r w[r,i]²), where column i of the down projection [outputs, width] is w_i.
 /// Error: relative at most 1e-6 for the sums (f32 within 64 tokens, double beyond), 1e-12 for the norms.
+/// Types: x is f32, on a card f32 or bf16; there sums are taken in double throughout.
 /// Determinism: bitwise, independent of thread count; the bits of the sums depend on where calls are cut.
 /// Cost: 4 bytes per element.
 /// Source: Puzzle (Bercovich et al. 2025), channel contribution.
@@ -20,9 +21,15 @@ public static unsafe partial class ChannelStatistics
     /// <param name="width">Columns.</param>
     public static void AccumulateAbsolute(Device device, Elements x, double* sums, int tokens, int width)
     {
+        RowLaunch.CheckSizes(tokens, width);
+        if (device is CudaDevice cuda)
+        {
+            ColumnSums.AddAbsolute(cuda, x, tokens, width, sums);
+            return;
+        }
+
         using var scope = CpuDevice.Enter(device);
         var cpu = scope.Processor;
-        RowLaunch.CheckSizes(tokens, width);
         var mark = cpu.Scratch.Mark();
         int blocks = RowLaunch.Blocks(tokens, RowLaunch.BlockTokens);
         var arguments = new Arguments
@@ -45,14 +52,20 @@ public static unsafe partial class ChannelStatistics
     /// <exception cref="ArgumentException">The weight is neither f32 nor bf16.</exception>
     public static void ColumnNorms(Device device, in MatrixView weight, double* norms)
     {
-        using var scope = CpuDevice.Enter(device);
-        var cpu = scope.Processor;
         RowLaunch.CheckSizes(weight.Rows, weight.Columns);
         if (weight.Type is not (DType.F32 or DType.BF16))
         {
             throw new ArgumentException($"the weight is {weight.Type.Label()}; expected f32 or bf16", nameof(weight));
         }
 
+        if (device is CudaDevice cuda)
+        {
+            ColumnSums.RootOfSquares(cuda, weight, norms);
+            return;
+        }
+
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
         var arguments = new NormArguments { Weight = weight, Norms = norms };
         RowLaunch.Run(cpu, &NormBody, &arguments, (long)weight.Rows * weight.Columns);
     }

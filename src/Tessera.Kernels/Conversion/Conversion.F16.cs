@@ -33,6 +33,12 @@ public static unsafe partial class Conversion
     public static void ToF16(Device device, float* source, ushort* target, long count)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(count);
+        if (device is CudaDevice cuda)
+        {
+            ConvertCuda(cuda, (int)DType.F32, source, F16, target, count);
+            return;
+        }
+
         using var scope = CpuDevice.Enter(device);
         Run(scope.Processor, &NarrowHalfShare, new Job { Floats = source, Halves = target, Count = count });
     }
@@ -47,6 +53,12 @@ public static unsafe partial class Conversion
     public static void FromF16(Device device, ushort* source, float* target, long count)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(count);
+        if (device is CudaDevice cuda)
+        {
+            ConvertCuda(cuda, F16, source, (int)DType.F32, target, count);
+            return;
+        }
+
         using var scope = CpuDevice.Enter(device);
         Run(scope.Processor, &WidenHalfShare, new Job { Floats = target, Halves = source, Count = count });
     }
@@ -58,6 +70,12 @@ public static unsafe partial class Conversion
     public static void F16ToBf16(Device device, ushort* source, ushort* target, long count)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(count);
+        if (device is CudaDevice cuda)
+        {
+            ConvertCuda(cuda, F16, source, (int)DType.BF16, target, count);
+            return;
+        }
+
         using var scope = CpuDevice.Enter(device);
         Run(scope.Processor, &HalfToBf16Share, new Job { Halves = source, Target = target, Count = count });
     }

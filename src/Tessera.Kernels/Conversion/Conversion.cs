@@ -27,6 +27,12 @@ public static unsafe partial class Conversion
     public static void ToBf16(Device device, float* source, ushort* target, long count)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(count);
+        if (device is CudaDevice cuda)
+        {
+            ConvertCuda(cuda, (int)DType.F32, source, (int)DType.BF16, target, count);
+            return;
+        }
+
         using var scope = CpuDevice.Enter(device);
         Run(scope.Processor, &RoundShare, new Job { Floats = source, Halves = target, Count = count });
     }
@@ -41,6 +47,12 @@ public static unsafe partial class Conversion
     public static void FromBf16(Device device, ushort* source, float* target, long count)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(count);
+        if (device is CudaDevice cuda)
+        {
+            ConvertCuda(cuda, (int)DType.BF16, source, (int)DType.F32, target, count);
+            return;
+        }
+
         using var scope = CpuDevice.Enter(device);
         Run(scope.Processor, &WidenShare, new Job { Floats = target, Halves = source, Count = count });
     }
@@ -50,13 +62,19 @@ public static unsafe partial class Conversion
     public static void Copy(Device device, byte* source, byte* target, long bytes)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
+        if (device is CudaDevice cuda)
+        {
+            cuda.Copy((nint)source, (nint)target, bytes);
+            return;
+        }
+
         using var scope = CpuDevice.Enter(device);
         Run(scope.Processor, &CopyShare, new Job { Halves = (ushort*)source, Target = (ushort*)target, Count = bytes });
     }
 
     private static void Run(CpuDevice cpu, delegate*<void*, int, int, void> body, Job job)
     {
-        if (job.Count < MinimumParallelCount)
+        if (job.Count < MinimumParallelCount && !cpu.IsPlanning)
         {
             body(&job, 0, 1);
         }

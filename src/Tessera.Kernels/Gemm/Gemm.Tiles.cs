@@ -24,8 +24,22 @@ public static unsafe partial class Gemm
                 else
                 {
                     int valid = Math.Min(TileRows, rows - i);
-                    MultiplyPartialTile(strip, b, scratch, valid, depth);
-                    MergeTile(scratch, tile, cStride, valid, Math.Min(TileColumns, columns - j), accumulate);
+                    int inside = Math.Min(TileColumns, columns - j);
+                    if (Vector512.IsHardwareAccelerated)
+                    {
+                        MultiplyPartialTile(strip, b, scratch, valid, depth);
+                        MergeTile(scratch, tile, cStride, valid, inside, accumulate);
+                        continue;
+                    }
+
+                    // These tiles round more than once on the way: the bits of a whole tile come only from where it starts.
+                    if (accumulate)
+                    {
+                        CopyTile(tile, cStride, scratch, TileColumns, valid, inside);
+                    }
+
+                    MultiplyTile(strip, b, scratch, TileColumns, depth, accumulate);
+                    CopyTile(scratch, TileColumns, tile, cStride, valid, inside);
                 }
             }
         }
@@ -57,15 +71,25 @@ public static unsafe partial class Gemm
         }
     }
 
-    /// <summary>A tile of which few rows are wanted: a batch of 25 tokens is two tiles of twelve rows and one of four.</summary>
+    private static void CopyTile(float* source, long sourceStride, float* target, long targetStride, int rows, int columns)
+    {
+        for (int i = 0; i < rows; i++)
+        {
+            new ReadOnlySpan<float>(source + (i * sourceStride), columns).CopyTo(new Span<float>(target + (i * targetStride), columns));
+        }
+    }
+
+    /// <summary>
+    /// A tile of 512-bit vectors of which few rows are wanted: a batch of 25 tokens is two tiles of twelve rows and one of four.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void MultiplyPartialTile(float* a, float* b, float* tile, int rows, int depth)
     {
-        if (Vector512.IsHardwareAccelerated && rows <= 4)
+        if (rows <= 4)
         {
             Tile4x32(a, b, tile, depth);
         }
-        else if (Vector512.IsHardwareAccelerated && rows <= 8)
+        else if (rows <= 8)
         {
             Tile8x32(a, b, tile, depth);
         }

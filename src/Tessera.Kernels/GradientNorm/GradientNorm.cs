@@ -16,6 +16,12 @@ public static unsafe partial class GradientNorm
     /// <param name="sums">[tensors], assigned, in the device's memory.</param>
     public static void SumsOfSquares(Device device, ReadOnlySpan<GradientTensor> tensors, double* sums)
     {
+        if (device is CudaDevice cuda)
+        {
+            SumsCuda(cuda, tensors, sums);
+            return;
+        }
+
         using var scope = CpuDevice.Enter(device);
         for (int i = 0; i < tensors.Length; i++)
         {
@@ -36,6 +42,38 @@ public static unsafe partial class GradientNorm
         device.Download((nint)result, new Span<double>(ref sum));
         device.Scratch.Release(mark);
         return sum;
+    }
+
+    /// <summary>The norm of several tensors together, and the factor min(1, limit / norm); nothing waits for the result.</summary>
+    /// <param name="device">Where to run.</param>
+    /// <param name="sums">[count] sums of squares, from <see cref="SumsOfSquares"/>.</param>
+    /// <param name="count">Tensors.</param>
+    /// <param name="limit">The largest norm that is left as it is; 0 for none.</param>
+    /// <param name="result">Assigned, in the device's memory.</param>
+    public static void Clip(Device device, double* sums, int count, double limit, GradientClip* result)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(count);
+        if (device is CudaDevice cuda)
+        {
+            ClipCuda(cuda, sums, count, limit, result);
+            return;
+        }
+
+        using var scope = CpuDevice.Enter(device);
+        if (device.IsPlanning)
+        {
+            return;
+        }
+
+        double squares = 0;
+        for (int i = 0; i < count; i++)
+        {
+            squares += sums[i];
+        }
+
+        double norm = Math.Sqrt(squares);
+        float factor = limit > 0 && norm > limit ? (float)(limit / norm) : 1f;
+        *result = new GradientClip { Squares = squares, Norm = (float)norm, Factor = double.IsFinite(norm) ? factor : float.NaN };
     }
 
     private static double Sum(CpuDevice cpu, float* x, long count)

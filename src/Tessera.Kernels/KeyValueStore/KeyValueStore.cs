@@ -50,6 +50,13 @@ public static unsafe partial class KeyValueStore
                 $"cache append: rows of {width} elements do not fit strides {sourceStride} and {storeStride}");
         }
 
+        if (device is CudaDevice cuda)
+        {
+            AppendCuda(
+                cuda, keys, values, sourceStride, segments, bounds, keyStore, valueStore, storeStride, width);
+            return;
+        }
+
         using var scope = CpuDevice.Enter(device);
         var call = new AppendCall
         {
@@ -64,7 +71,7 @@ public static unsafe partial class KeyValueStore
             StoreStride = storeStride,
             Width = width,
         };
-        for (int s = 0; s < bounds.Segments; s++)
+        for (int s = 0; s < bounds.Segments && !device.IsPlanning; s++)
         {
             if (segments[s].QueryCount < 0 || segments[s].KeyCount < segments[s].QueryCount)
             {

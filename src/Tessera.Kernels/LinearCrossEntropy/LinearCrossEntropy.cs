@@ -8,9 +8,15 @@ namespace Tessera.Kernels;
 /// dz[t,v] = gradientScale·w_t·(e^(z[t,v] − lse_t) − [v = y_t]); gradHidden = dz·head; gradHead += dzᵀ·hidden.
 /// Shapes: hidden, gradHidden [tokens, width] f32; head [vocabulary, width] f32 or bf16, without gradients also int8 or int4; gradHead [vocabulary, width] f32, dense;
 /// targets, tokenWeights, tokenLoss [tokens].
+/// Types on a card: hidden, head and both gradients f32 or bf16 each; logits f32; dz bf16 where hidden and head are, else f32. A bf16
+/// gradHead is rounded once a chunk.
 /// Saved for backward: nothing; gradients are made in the same pass.
-/// Error: relative L2 to the reference at most 2e-6 for losses and gradients on bounded logits.
-/// Determinism: bitwise, independent of thread count; chunks of tokens are cut from token 0 by vocabulary and budget alone.
+/// Error: relative L2 to the reference at most 2e-6 for losses and gradients on bounded logits; on a card, given the logits, the
+/// same for losses, and one rounding more for gradients where dz is bf16.
+/// Determinism: bitwise, independent of thread count; chunks of tokens are cut from token 0 by vocabulary and budget alone. On a card
+/// the bits of a token's logits may depend on the number of tokens in its chunk; operations on a head cut the same chunks.
+/// Special values: on the processor a target outside the vocabulary is refused; a card cannot look and makes the token's loss NaN,
+/// with no gradient.
 /// Cost: 2·tokens·width·vocabulary FLOP for each of the logits and the two gradients; chunks without weight cost nothing.
 /// </remarks>
 public static unsafe partial class LinearCrossEntropy
@@ -20,6 +26,12 @@ public static unsafe partial class LinearCrossEntropy
     /// gradient once, so a chunk needs some 256 tokens before the arithmetic outweighs that.
     /// </summary>
     public const long LogitsBudgetBytes = 128L << 20;
+
+    /// <summary>
+    /// As the other, on a card: 1,024 tokens of 128k entries. Every chunk also reads and writes the head's gradient, which outweighs
+    /// the arithmetic of fewer.
+    /// </summary>
+    public const long CudaLogitsBudgetBytes = 512L << 20;
 
     /// <summary>Tokens whose logits exist at once: a multiple of 64, at least 64, within the budget where that is possible.</summary>
     /// <param name="vocabulary">Rows of the head.</param>
@@ -44,26 +56,34 @@ public static unsafe partial class LinearCrossEntropy
     /// <param name="width">Hidden width.</param>
     /// <param name="vocabulary">Entries of the vocabulary.</param>
     /// <param name="gradientScale">Multiplies every gradient.</param>
-    /// <param name="budgetBytes">Bytes for logits; the bits of <paramref name="gradHead"/> depend on it.</param>
+    /// <param name="budgetBytes">Bytes for logits, or null for the device's own; the bits of <paramref name="gradHead"/> depend on it.</param>
     /// <exception cref="ArgumentException">A target with weight is outside the vocabulary, or the head is too small.</exception>
     public static void Run(
         Device device, Elements hidden, in MatrixView head, int* targets, float* tokenWeights, float* tokenLoss, Elements gradHidden,
         Elements gradHead, int tokens, int width, int vocabulary, float gradientScale,
-        long budgetBytes = LogitsBudgetBytes)
+        long? budgetBytes = null)
     {
-        using var scope = CpuDevice.Enter(device);
-        var cpu = scope.Processor;
         RowLaunch.CheckSizes(tokens, width);
         CheckHead(head, nameof(head), vocabulary, width);
-        CheckTargets(targets, tokenWeights, tokens, vocabulary);
-        int chunk = Math.Min(ChunkTokens(vocabulary, 1, budgetBytes), tokens);
+        if (device is CudaDevice cuda)
+        {
+            RunCuda(
+                cuda, hidden, head, targets, tokenWeights, tokenLoss, gradHidden, gradHead, tokens, width, vocabulary, gradientScale,
+                budgetBytes ?? CudaLogitsBudgetBytes);
+            return;
+        }
+
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
+        CheckTargets(cpu, targets, tokenWeights, tokens, vocabulary);
+        int chunk = Math.Min(ChunkTokens(vocabulary, 1, budgetBytes ?? LogitsBudgetBytes), tokens);
         var mark = cpu.Scratch.Mark();
         float* logits = cpu.Scratch.Floats((long)chunk * vocabulary);
         for (int first = 0; first < tokens; first += chunk)
         {
             int count = Math.Min(chunk, tokens - first);
             var gradChunk = gradHidden + ((long)first * width);
-            if (!HasWeight(tokenWeights + first, count))
+            if (!HasWeight(cpu, tokenWeights + first, count))
             {
                 SkipChunk(tokenLoss + first, count, gradChunk, (long)count * width);
                 continue;
@@ -123,8 +143,9 @@ public static unsafe partial class LinearCrossEntropy
         return NegativeLogLikelihood(SumExponentials(logits, vocabulary, max, 1f, false), max, logits[target], 1f);
     }
 
-    /// <summary>Whether any of the weights is not 0.</summary>
-    internal static bool HasWeight(float* weights, int count) => new ReadOnlySpan<float>(weights, count).ContainsAnyExcept(0f);
+    /// <summary>Whether any of the weights is not 0; a plan counts on it.</summary>
+    internal static bool HasWeight(CpuDevice cpu, float* weights, int count) =>
+        cpu.IsPlanning || new ReadOnlySpan<float>(weights, count).ContainsAnyExcept(0f);
 
     /// <summary>The results of a chunk whose tokens are all left out.</summary>
     internal static void SkipChunk(float* tokenLoss, int count, Elements gradHidden, long elements)
@@ -164,8 +185,13 @@ public static unsafe partial class LinearCrossEntropy
         }
     }
 
-    internal static void CheckTargets(int* targets, float* weights, int tokens, int vocabulary) =>
-        CheckTargets(new ReadOnlySpan<int>(targets, tokens), new ReadOnlySpan<float>(weights, tokens), vocabulary);
+    internal static void CheckTargets(CpuDevice cpu, int* targets, float* weights, int tokens, int vocabulary)
+    {
+        if (!cpu.IsPlanning)
+        {
+            CheckTargets(new ReadOnlySpan<int>(targets, tokens), new ReadOnlySpan<float>(weights, tokens), vocabulary);
+        }
+    }
 
     private struct Arguments
     {

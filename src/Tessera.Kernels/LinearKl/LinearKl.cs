@@ -13,6 +13,7 @@ namespace Tessera.Kernels;
 /// its relative precision, and an error in the two normalisers enters only squared. Equal logits give exactly 0 and no gradient.
 /// Shapes: studentHidden, gradHidden [tokens, studentWidth]; teacherHidden [tokens, teacherWidth]; heads [vocabulary, width] f32 or
 /// bf16, int8 or int4 where they get no gradient; gradHead [vocabulary, studentWidth] f32, dense; tokenWeights, tokenLoss [tokens].
+/// Types on a card, and determinism there: as <see cref="LinearCrossEntropy"/>, with the student's hidden states and head for dz.
 /// Saved for backward: nothing; gradients are made in the same pass.
 /// Error: relative L2 to the reference at most 5e-6 for losses and gradients, given the logits.
 /// Determinism: bitwise, independent of thread count; chunks of tokens are cut from token 0 by vocabulary and budget alone.
@@ -38,16 +39,14 @@ public static unsafe partial class LinearKl
     /// <param name="teacherWidth">Hidden width of the teacher.</param>
     /// <param name="vocabulary">Entries of the vocabulary, the same for both.</param>
     /// <param name="gradientScale">Multiplies every gradient.</param>
-    /// <param name="budgetBytes">Bytes for both models' logits; the bits of <paramref name="gradHead"/> depend on it.</param>
+    /// <param name="budgetBytes">Bytes for both models' logits, or null for the device's own; the bits of <paramref name="gradHead"/> depend on it.</param>
     /// <exception cref="ArgumentException">A head is too small or the temperature is not positive.</exception>
     public static void Run(
         Device device, Elements studentHidden, in MatrixView studentHead, Elements teacherHidden, in MatrixView teacherHead,
         float* tokenWeights, float temperature, float* tokenLoss, Elements gradHidden, bool accumulateGradHidden, Elements gradHead,
         int tokens, int studentWidth, int teacherWidth, int vocabulary, float gradientScale,
-        long budgetBytes = LinearCrossEntropy.LogitsBudgetBytes)
+        long? budgetBytes = null)
     {
-        using var scope = CpuDevice.Enter(device);
-        var cpu = scope.Processor;
         RowLaunch.CheckSizes(tokens, studentWidth);
         RowLaunch.CheckSizes(tokens, teacherWidth);
         LinearCrossEntropy.CheckHead(studentHead, nameof(studentHead), vocabulary, studentWidth);
@@ -57,7 +56,19 @@ public static unsafe partial class LinearKl
             throw new ArgumentException($"the temperature is {temperature}; expected a positive number", nameof(temperature));
         }
 
-        int chunk = Math.Min(LinearCrossEntropy.ChunkTokens(vocabulary, 2, budgetBytes), tokens);
+        if (device is CudaDevice cuda)
+        {
+            RunCuda(
+                cuda, studentHidden, studentHead, teacherHidden, teacherHead, tokenWeights, temperature, tokenLoss, gradHidden,
+                accumulateGradHidden, gradHead, tokens, studentWidth, teacherWidth, vocabulary, gradientScale,
+                budgetBytes ?? LinearCrossEntropy.CudaLogitsBudgetBytes);
+            return;
+        }
+
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
+        int chunk = Math.Min(
+            LinearCrossEntropy.ChunkTokens(vocabulary, 2, budgetBytes ?? LinearCrossEntropy.LogitsBudgetBytes), tokens);
         var mark = cpu.Scratch.Mark();
         float* student = cpu.Scratch.Floats((long)chunk * vocabulary);
         float* teacher = cpu.Scratch.Floats((long)chunk * vocabulary);
@@ -65,7 +76,7 @@ public static unsafe partial class LinearKl
         {
             int count = Math.Min(chunk, tokens - first);
             var gradChunk = gradHidden + ((long)first * studentWidth);
-            if (!LinearCrossEntropy.HasWeight(tokenWeights + first, count))
+            if (!LinearCrossEntropy.HasWeight(cpu, tokenWeights + first, count))
             {
                 LinearCrossEntropy.SkipChunk(
                     tokenLoss + first, count, accumulateGradHidden ? default : gradChunk, (long)count * studentWidth);

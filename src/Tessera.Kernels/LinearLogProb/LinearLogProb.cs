@@ -10,6 +10,7 @@ namespace Tessera.Kernels;
 /// z = hidden·headᵀ; logProb_t = log softmax(z_t / τ)[y_t]; entropy_t = −Σ_v p·log p with p = softmax(z_t / τ).
 /// With m = max z and x = (z − m)/τ: entropy = log Σ e^x − Σ x·e^x / Σ e^x, a sum of terms that are not negative.
 /// Shapes: hidden [tokens, width] f32; head [vocabulary, width] f32, bf16, int8 or int4; targets, tokenWeights, logProb, entropy [tokens].
+/// Types and special values on a card: as <see cref="LinearCrossEntropy"/>.
 /// Error: relative L2 to the reference at most 2e-6 for log-probabilities and 5e-6 for entropies on bounded logits.
 /// Determinism: bitwise, independent of thread count. With τ = 1, logProb has the bits of the negated loss of
 /// <see cref="LinearCrossEntropy"/> on the same arguments, and for every τ those of <see cref="LinearPolicy"/>.
@@ -29,26 +30,35 @@ public static unsafe partial class LinearLogProb
     /// <param name="tokens">Rows.</param>
     /// <param name="width">Hidden width.</param>
     /// <param name="vocabulary">Entries of the vocabulary.</param>
-    /// <param name="budgetBytes">Bytes for logits.</param>
+    /// <param name="budgetBytes">Bytes for logits, or null for the device's own.</param>
     /// <exception cref="ArgumentException">A target is outside the vocabulary, the head is too small, or τ is not positive.</exception>
     public static void Run(
         Device device, Elements hidden, in MatrixView head, int* targets, float* tokenWeights, float temperature, float* logProb,
-        float* entropy, int tokens, int width, int vocabulary, long budgetBytes = LinearCrossEntropy.LogitsBudgetBytes)
+        float* entropy, int tokens, int width, int vocabulary, long? budgetBytes = null)
     {
-        using var scope = CpuDevice.Enter(device);
-        var cpu = scope.Processor;
         RowLaunch.CheckSizes(tokens, width);
         LinearCrossEntropy.CheckHead(head, nameof(head), vocabulary, width);
-        LinearCrossEntropy.CheckTargets(targets, tokenWeights, tokens, vocabulary);
         CheckTemperature(temperature);
-        int chunk = Math.Min(LinearCrossEntropy.ChunkTokens(vocabulary, 1, budgetBytes), tokens);
+        if (device is CudaDevice cuda)
+        {
+            RunCuda(
+                cuda, hidden, head, targets, tokenWeights, temperature, logProb, entropy, tokens, width, vocabulary,
+                budgetBytes ?? LinearCrossEntropy.CudaLogitsBudgetBytes);
+            return;
+        }
+
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
+        LinearCrossEntropy.CheckTargets(cpu, targets, tokenWeights, tokens, vocabulary);
+        int chunk = Math.Min(
+            LinearCrossEntropy.ChunkTokens(vocabulary, 1, budgetBytes ?? LinearCrossEntropy.LogitsBudgetBytes), tokens);
         var mark = cpu.Scratch.Mark();
         float* logits = cpu.Scratch.Floats((long)chunk * vocabulary);
         for (int first = 0; first < tokens; first += chunk)
         {
             int count = Math.Min(chunk, tokens - first);
             float* entropyChunk = entropy is null ? null : entropy + first;
-            if (!LinearCrossEntropy.HasWeight(tokenWeights + first, count))
+            if (!LinearCrossEntropy.HasWeight(cpu, tokenWeights + first, count))
             {
                 LinearCrossEntropy.SkipChunk(logProb + first, count, entropyChunk, count);
                 continue;

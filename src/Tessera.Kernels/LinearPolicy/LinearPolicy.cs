@@ -14,6 +14,7 @@ namespace Tessera.Kernels;
 /// dz[t,v] = gradientScale·w_t·(dloss/dlogπ)·([v = y_t] − p[t,v]) / τ; gradHidden = dz·head; gradHead += dzᵀ·hidden.
 /// Shapes: hidden, gradHidden [tokens, width] f32; head [vocabulary, width] f32 or bf16; gradHead [vocabulary, width] f32, dense.
 /// Types: logits f32, everything about a token's ratio double. A ratio beyond f32 gives a gradient that is not finite, not a hidden bound.
+/// Types and special values on a card: as <see cref="LinearCrossEntropy"/>.
 /// Saved for backward: nothing; gradients are made in the same pass.
 /// Error: relative L2 to the reference at most 5e-6 for losses and gradients on bounded logits, away from the corners of the clips.
 /// Determinism: bitwise, independent of thread count. logπ has the bits of <see cref="LinearLogProb"/>, so a policy that has not
@@ -36,20 +37,17 @@ public static unsafe partial class LinearPolicy
     /// <param name="width">Hidden width.</param>
     /// <param name="vocabulary">Entries of the vocabulary.</param>
     /// <param name="gradientScale">Multiplies every gradient: 1 / normaliser.</param>
-    /// <param name="budgetBytes">Bytes for logits; the bits of <paramref name="gradHead"/> depend on it.</param>
+    /// <param name="budgetBytes">Bytes for logits, or null for the device's own; the bits of <paramref name="gradHead"/> depend on it.</param>
     /// <exception cref="ArgumentException">
     /// A target with weight is outside the vocabulary, the head is too small, a setting makes no sense, or β has no reference.
     /// </exception>
     public static void Run(
         Device device, Elements hidden, in MatrixView head, in PolicyTokens tokens, PolicySettings settings, in PolicyResults results,
         Elements gradHidden, Elements gradHead, int count, int width, int vocabulary, float gradientScale,
-        long budgetBytes = LinearCrossEntropy.LogitsBudgetBytes)
+        long? budgetBytes = null)
     {
-        using var scope = CpuDevice.Enter(device);
-        var cpu = scope.Processor;
         RowLaunch.CheckSizes(count, width);
         LinearCrossEntropy.CheckHead(head, nameof(head), vocabulary, width);
-        LinearCrossEntropy.CheckTargets(tokens.Targets, tokens.Weights, count, vocabulary);
         settings.Validate();
         if (settings.KlWeight > 0 && tokens.ReferenceLogProb is null)
         {
@@ -57,7 +55,19 @@ public static unsafe partial class LinearPolicy
                 $"the KL term has weight {settings.KlWeight} and there are no log-probabilities of a reference", nameof(tokens));
         }
 
-        int chunk = Math.Min(LinearCrossEntropy.ChunkTokens(vocabulary, 1, budgetBytes), count);
+        if (device is CudaDevice cuda)
+        {
+            RunCuda(
+                cuda, hidden, head, tokens, settings, results, gradHidden, gradHead, count, width, vocabulary, gradientScale,
+                budgetBytes ?? LinearCrossEntropy.CudaLogitsBudgetBytes);
+            return;
+        }
+
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
+        LinearCrossEntropy.CheckTargets(cpu, tokens.Targets, tokens.Weights, count, vocabulary);
+        int chunk = Math.Min(
+            LinearCrossEntropy.ChunkTokens(vocabulary, 1, budgetBytes ?? LinearCrossEntropy.LogitsBudgetBytes), count);
         var mark = cpu.Scratch.Mark();
         float* logits = cpu.Scratch.Floats((long)chunk * vocabulary);
         for (int first = 0; first < count; first += chunk)
@@ -65,7 +75,7 @@ public static unsafe partial class LinearPolicy
             int rows = Math.Min(chunk, count - first);
             var gradChunk = gradHidden + ((long)first * width);
             var chunkResults = results.From(first);
-            if (!LinearCrossEntropy.HasWeight(tokens.Weights + first, rows))
+            if (!LinearCrossEntropy.HasWeight(cpu, tokens.Weights + first, rows))
             {
                 Skip(chunkResults, gradChunk, rows, width);
                 continue;

@@ -10,16 +10,16 @@ public static class KernelCatalog
         Gemm.BenchCases, QuantizedLinear.GemmBenchCases, Linear.BenchCases, QuantizedLinear.GemvBenchCases, Attention.BenchCases,
         RmsNorm.BenchCases, SwiGlu.BenchCases, Residual.BenchCases, Rope.BenchCases, QkvEpilogue.BenchCases, Bias.BenchCases, KeyValueStore.BenchCases,
         Embedding.BenchCases, Conversion.BenchCases, BlockQuantization.BenchCases, AdamW.BenchCases, GradientNorm.BenchCases, ChannelStatistics.BenchCases,
-        HiddenLoss.BenchCases,
+        HiddenLoss.BenchCases, RowGather.BenchCases, RandomFill.BenchCases, TokenSampling.BenchCases,
         LinearCrossEntropy.BenchCases, LinearKl.BenchCases, LinearLogProb.BenchCases, LinearPolicy.BenchCases,
         ForkJoinBench.Cases,
     ];
 
     /// <summary>
     /// Names of the rows: products of matrices, products with one or a few tokens, everything that goes over rows once,
-    /// attention, losses with the head inside, and the start of all workers.
+    /// attention, losses with the head inside, random numbers and draws from them, and the start of all workers.
     /// </summary>
-    public static IReadOnlyList<string> Names { get; } = ["gemm", "gemv", "row", "attention", "loss", "fork-join"];
+    public static IReadOnlyList<string> Names { get; } = ["gemm", "gemv", "row", "attention", "loss", "draw", "fork-join"];
 
     /// <summary>The cases that match a filter. They take no memory before they are measured.</summary>
     /// <param name="device">Where they run.</param>

@@ -9,8 +9,10 @@ namespace Tessera.Kernels;
 /// <remarks>
 /// z = x + bias in all heads; for query and key heads n = z·s·gain with s = 1 / sqrt(mean_e(z²) + ε), then the rotation of
 /// <see cref="Rope"/>. Value heads keep z. Without gains n = z.
-/// Shapes: qkv f32 [tokens, (H + 2K)·E], dense; gains [E]; normInput [tokens, (H + K)·E] and inverseRms [tokens, H + K], which
+/// Shapes: qkv [tokens, (H + 2K)·E], dense; gains [E]; normInput [tokens, (H + K)·E] and inverseRms [tokens, H + K], which
 /// the backward needs where there are gains.
+/// Types: f32 on the processor; on a card qkv and normInput are f32 or bf16 alike, bias, gains and their gradients each; f32 arithmetic, one rounding at the store.
+/// In bf16 the norm works on z as it is stored, also where it is not saved.
 /// Error: relative L2 1e-6 at most forward, 3e-6 for gradients.
 /// Determinism: bitwise, independent of thread count and of other tokens; sums over tokens run over blocks of 64 in order.
 /// Cost: 8 bytes an element, 16 where the norm's input is saved; backward 8, 12 with gains.
@@ -33,13 +35,20 @@ public static unsafe partial class QkvEpilogue
         Device device, in AttentionShape shape, Elements qkv, in QkvWeights weights, int* positions, int tokens, RopeTable table,
         Elements normInput, float* inverseRms)
     {
-        using var scope = CpuDevice.Enter(device);
-        Check(shape, weights, positions, tokens, table);
+        Check(shape, weights, tokens, table);
         if (!normInput.Exists != (inverseRms is null))
         {
             throw new ArgumentException("qkv epilogue: the norm's input is saved together with its statistics, or neither is");
         }
 
+        if (device is CudaDevice cuda)
+        {
+            ForwardCuda(cuda, shape, qkv, weights, positions, tokens, table, normInput, inverseRms);
+            return;
+        }
+
+        using var scope = CpuDevice.Enter(device);
+        Rope.CheckPositions(scope.Processor, positions, tokens, table);
         var call = Call(shape, qkv, weights, positions, tokens, table, normInput, inverseRms);
         RowLaunch.Run(scope.Processor, &ForwardBody, &call, (long)tokens * shape.PackedWidth);
     }
@@ -64,21 +73,33 @@ public static unsafe partial class QkvEpilogue
         Device device, in AttentionShape shape, Elements gradQkv, in QkvWeights weights, in QkvWeights gradients, int* positions,
         int tokens, RopeTable table, Elements normInput, float* inverseRms)
     {
-        using var scope = CpuDevice.Enter(device);
-        var cpu = scope.Processor;
-        Check(shape, weights, positions, tokens, table);
+        Check(shape, weights, tokens, table);
         if (weights.QueryGain.Exists && (!normInput.Exists || inverseRms is null))
         {
             throw new ArgumentException("qkv epilogue: the backward of the norm needs its saved input and statistics");
         }
 
+        if (device is CudaDevice cuda)
+        {
+            BackwardCuda(cuda, shape, gradQkv, weights, gradients, positions, tokens, table, normInput, inverseRms);
+            if (gradients.Bias.Exists)
+            {
+                ColumnSums.Add(cuda, gradQkv, tokens, shape.PackedWidth, gradients.Bias);
+            }
+
+            return;
+        }
+
+        using var scope = CpuDevice.Enter(device);
+        var cpu = scope.Processor;
+        Rope.CheckPositions(scope.Processor, positions, tokens, table);
         var mark = cpu.Scratch.Mark();
         var call = Call(shape, gradQkv, weights, positions, tokens, table, normInput, inverseRms);
         int blocks = RowLaunch.Blocks(tokens, RowLaunch.BlockTokens);
         bool sums = weights.QueryGain.Exists && (gradients.QueryGain.Exists || gradients.KeyGain.Exists);
         call.Partials = sums ? cpu.Scratch.Floats(2L * blocks * shape.HeadDim) : null;
         RowLaunch.Run(cpu, &BackwardBody, &call, (long)tokens * shape.PackedWidth);
-        for (int block = 0; sums && block < blocks; block++)
+        for (int block = 0; sums && block < blocks && !cpu.IsPlanning; block++)
         {
             float* partial = call.Partials + (2L * block * shape.HeadDim);
             Accumulate(gradients.QueryGain, partial, shape.HeadDim);
@@ -100,7 +121,7 @@ public static unsafe partial class QkvEpilogue
         }
     }
 
-    private static void Check(in AttentionShape shape, in QkvWeights weights, int* positions, int tokens, RopeTable table)
+    private static void Check(in AttentionShape shape, in QkvWeights weights, int tokens, RopeTable table)
     {
         shape.Validate();
         ArgumentOutOfRangeException.ThrowIfNegative(tokens);
@@ -113,8 +134,6 @@ public static unsafe partial class QkvEpilogue
         {
             throw new ArgumentException("qkv epilogue: queries and keys are normalised together, but one gain is missing");
         }
-
-        Rope.CheckPositions(positions, tokens, table);
     }
 
     private static EpilogueCall Call(

@@ -14,13 +14,13 @@ public static unsafe partial class QuantizedLinear
     /// For every token t and group g: e = max |X[t,g]| / 127, a = round(X[t,g] / e);
     /// Y[t,o] = (accumulate ? Y[t,o] : 0) + Σ_g ((Σ_i a[i]·q[o,g,i])·e)·d[o,g], with W = d·q as <see cref="GroupedMatrix"/> stores it.
     /// Shapes: input [tokens, weight.Columns], weight [outputs, inputs], output [tokens, weight.Rows]; strides in elements.
-    /// Types: weight int8 or int4, scales binary16 and f32, the rest f32.
+    /// Types: weight int8 or int4, scales binary16 and f32, the rest f32; on a card input and output are f32 or bf16.
     /// Aliasing: output must not overlap input.
     /// Special values: a token with an infinity or a NaN has NaN in every output; a group whose largest magnitude is below 1e-36
     /// counts as zeros.
     /// Error: relative L2 to Reference, which takes the same integers, at most 1e-6; the rounding of Gaussian tokens adds 6e-3.
     /// Determinism: bitwise. Groups are added in order, products and sums are rounded one by one, so that the bits are the same
-    /// for any number of tokens and threads and on any instruction set: always invariant.
+    /// for any number of tokens and threads, on any instruction set and, with f32 tokens and outputs, on a card: always invariant.
     /// Cost: 2 · tokens · outputs · inputs operations on integers; few tokens are bound by reading the weight once.
     /// </remarks>
     /// <param name="device">Where to run.</param>
@@ -43,6 +43,12 @@ public static unsafe partial class QuantizedLinear
 
         Linear.CheckStride(inputStride, weight.Columns, tokens, "input");
         Linear.CheckStride(outputStride, weight.Rows, tokens, "output");
+        if (device is CudaDevice cuda)
+        {
+            ForwardCuda(cuda, input, inputStride, weight, output, outputStride, tokens, accumulate);
+            return;
+        }
+
         using var scope = CpuDevice.Enter(device);
         var cpu = scope.Processor;
         if (tokens > 0 && weight.Rows > 0)

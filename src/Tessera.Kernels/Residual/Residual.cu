@@ -3,31 +3,9 @@
 // variant: -DA=1 -DB=0 -DSUM=1
 // variant: -DTARGET=0
 // variant: -DTARGET=1
-#include "element.cuh"
+#include "rows.cuh"
 
 #define NEIGHBOURS 8
-
-__device__ __forceinline__ void load_neighbours(const float *source, float (&values)[NEIGHBOURS]) {
-    float low[4], high[4];
-    load_pack(source, low);
-    load_pack(source + 4, high);
-    for (int i = 0; i < 4; i++) {
-        values[i] = low[i], values[i + 4] = high[i];
-    }
-}
-__device__ __forceinline__ void load_neighbours(const bf16 *source, float (&values)[NEIGHBOURS]) { load_pack(source, values); }
-
-__device__ __forceinline__ void store_neighbours(float *destination, const float (&values)[NEIGHBOURS]) {
-    float low[4], high[4];
-    for (int i = 0; i < 4; i++) {
-        low[i] = values[i], high[i] = values[i + 4];
-    }
-    store_pack(destination, low);
-    store_pack(destination + 4, high);
-}
-__device__ __forceinline__ void store_neighbours(bf16 *destination, const float (&values)[NEIGHBOURS]) {
-    store_pack(destination, values);
-}
 
 __device__ __forceinline__ bool is_aligned(const void *address) { return ((unsigned long long)address & 15) == 0; }
 
@@ -45,12 +23,12 @@ extern "C" __global__ void residual_add(const __grid_constant__ AddArguments arg
     long long left = arguments.count - first;
     if (left >= NEIGHBOURS && is_aligned(arguments.a) && is_aligned(arguments.b) && is_aligned(arguments.sum)) {
         float x[NEIGHBOURS], y[NEIGHBOURS];
-        load_neighbours(arguments.a + first, x);
-        load_neighbours(arguments.b + first, y);
+        load_values(arguments.a + first, x);
+        load_values(arguments.b + first, y);
         for (int i = 0; i < NEIGHBOURS; i++) {
             x[i] += y[i];
         }
-        store_neighbours(arguments.sum + first, x);
+        store_values(arguments.sum + first, x);
         return;
     }
     for (int i = 0; i < NEIGHBOURS && i < left; i++) {
@@ -71,11 +49,11 @@ extern "C" __global__ void residual_scale(const __grid_constant__ ScaleArguments
     long long left = arguments.count - first;
     if (left >= NEIGHBOURS && is_aligned(arguments.target)) {
         float x[NEIGHBOURS];
-        load_neighbours(arguments.target + first, x);
+        load_values(arguments.target + first, x);
         for (int i = 0; i < NEIGHBOURS; i++) {
             x[i] *= arguments.factor;
         }
-        store_neighbours(arguments.target + first, x);
+        store_values(arguments.target + first, x);
         return;
     }
     for (int i = 0; i < NEIGHBOURS && i < left; i++) {

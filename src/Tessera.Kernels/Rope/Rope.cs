@@ -5,7 +5,9 @@ namespace Tessera.Kernels;
 /// <summary>Rotary position embedding of the leading heads of packed rows, in place.</summary>
 /// <remarks>
 /// Half-split convention: with a = x[j], b = x[j + E/2] and angle θ = position·f_j: a' = a·cos θ − b·sin θ, b' = b·cos θ + a·sin θ.
-/// The backward is the rotation by −θ. Shapes: qkv f32 [tokens, stride], positions [tokens].
+/// The backward is the rotation by −θ. Shapes: qkv [tokens, stride], positions [tokens].
+/// Types: f32 on the processor; on a card qkv is f32 or bf16; f32 arithmetic, one rounding at the store.
+/// On a card positions are not looked at by the host: a row whose position the table does not cover stays as it is.
 /// Error: relative L2 2e-7 at most. Determinism: bitwise; every pair is rotated on its own.
 /// Cost: 8 bytes and 3 FLOPs per element.
 /// Source: Su et al. 2021.
@@ -36,9 +38,9 @@ public static unsafe partial class Rope
         Rotate(device, qkv, stride, headsToRotate, headDim, positions, tokens, table, -1f);
 
     /// <summary>Refuses positions that the table does not cover.</summary>
-    internal static void CheckPositions(int* positions, int tokens, RopeTable table)
+    internal static void CheckPositions(CpuDevice cpu, int* positions, int tokens, RopeTable table)
     {
-        for (int t = 0; t < tokens; t++)
+        for (int t = 0; t < tokens && !cpu.IsPlanning; t++)
         {
             if ((uint)positions[t] >= (uint)table.Positions)
             {
@@ -51,7 +53,6 @@ public static unsafe partial class Rope
     private static void Rotate(
         Device device, Elements qkv, long stride, int heads, int headDim, int* positions, int tokens, RopeTable table, float direction)
     {
-        using var scope = CpuDevice.Enter(device);
         if (headDim != table.HeadDim)
         {
             throw new ArgumentException($"rope: heads of {headDim} elements with a table for {table.HeadDim}", nameof(headDim));
@@ -62,7 +63,14 @@ public static unsafe partial class Rope
             throw new ArgumentException($"rope: {heads} heads of {headDim} elements in {tokens} rows of stride {stride}");
         }
 
-        CheckPositions(positions, tokens, table);
+        if (device is CudaDevice cuda)
+        {
+            RotateCuda(cuda, qkv, stride, heads, headDim / 2, positions, tokens, table, direction);
+            return;
+        }
+
+        using var scope = CpuDevice.Enter(device);
+        CheckPositions(scope.Processor, positions, tokens, table);
         var call = new RotateCall
         {
             Rows = qkv.Floats,
@@ -75,7 +83,7 @@ public static unsafe partial class Rope
             Sines = table.Sines,
             Direction = direction,
         };
-        if ((long)tokens * heads * headDim < ElementsOfOneThread)
+        if ((long)tokens * heads * headDim < ElementsOfOneThread && !device.IsPlanning)
         {
             RotateWorker(&call, 0, 1);
         }

@@ -5,7 +5,8 @@ namespace Tessera.Kernels;
 /// <summary>The gated activation of Llama's feed-forward: SiLU of the gate times the up projection.</summary>
 /// <remarks>
 /// h = g·σ(g)·u with σ(g) = 1 / (1 + e^−g).
-/// Shapes: gateUp, gradGateUp [tokens, 2·width], a row holds its gates, then its ups; h, gradH [tokens, width]. Dense f32.
+/// Shapes: gateUp, gradGateUp [tokens, 2·width], a row holds its gates, then its ups; h, gradH [tokens, width]. Dense.
+/// Types: f32 on the processor; on a card gateUp and its gradient are f32 or bf16 alike, h and its gradient likewise; f32 arithmetic, one rounding at the store.
 /// Saved for backward: gateUp.
 /// Error: relative L2 to the reference at most 1e-6 forward, 1e-6 backward.
 /// Determinism: bitwise, independent of thread count and of the number of rows.
@@ -22,9 +23,15 @@ public static unsafe partial class SwiGlu
     /// <param name="width">Columns of h.</param>
     public static void Forward(Device device, Elements gateUp, Elements h, int tokens, int width)
     {
+        RowLaunch.CheckSizes(tokens, width);
+        if (device is CudaDevice cuda)
+        {
+            LaunchCuda(ForwardKernel, cuda, gateUp, h, default, tokens, width);
+            return;
+        }
+
         using var scope = CpuDevice.Enter(device);
         var cpu = scope.Processor;
-        RowLaunch.CheckSizes(tokens, width);
         var arguments = new Arguments { GateUp = gateUp.Floats, H = h.Floats, Tokens = tokens, Width = width };
         RowLaunch.Run(cpu, &ForwardBody, &arguments, (long)tokens * width);
     }
@@ -38,9 +45,15 @@ public static unsafe partial class SwiGlu
     /// <param name="width">Columns of h.</param>
     public static void Backward(Device device, Elements gateUp, Elements gradH, Elements gradGateUp, int tokens, int width)
     {
+        RowLaunch.CheckSizes(tokens, width);
+        if (device is CudaDevice cuda)
+        {
+            LaunchCuda(BackwardKernel, cuda, gateUp, gradH, gradGateUp, tokens, width);
+            return;
+        }
+
         using var scope = CpuDevice.Enter(device);
         var cpu = scope.Processor;
-        RowLaunch.CheckSizes(tokens, width);
         var arguments = new Arguments
         {
             GateUp = gateUp.Floats,

@@ -32,7 +32,7 @@ public sealed class CostMeter(Device device, ModelConfiguration model, ServingSc
         ArgumentOutOfRangeException.ThrowIfLessThan(rounds, 1);
         using var meter = new ScenarioMeter(device, scenario);
         using var parent = Decoder.Allocate(model, scenario.Type, device);
-        ModelInitializer.Fill(parent, 1);
+        ModelInitializer.Fill(parent, 1, device);
         var whole = new Samples(parent);
         using var empty = parent.WithLayers(model with { Layers = [] }, []);
         var bare = new Samples(empty);
@@ -137,7 +137,7 @@ public sealed class CostMeter(Device device, ModelConfiguration model, ServingSc
         var copies = Enumerable.Range(0, Copies).Select(i => new DecoderLayer(
             factory.Mixer(half.Mixer, $"copy.{i}"), factory.FeedForward(half.FeedForward, $"copy.{i}"))).ToList();
         var shape = model with { Layers = [.. model.Layers, .. Enumerable.Repeat(half, Copies)] };
-        ModelInitializer.Fill(parent.WithLayers(model with { Layers = [.. Enumerable.Repeat(half, Copies)] }, copies), 1);
+        ModelInitializer.Fill(parent.WithLayers(model with { Layers = [.. Enumerable.Repeat(half, Copies)] }, copies), 1, device);
         return parent.WithLayers(shape, [.. parent.Layers, .. copies], arena);
     }
 

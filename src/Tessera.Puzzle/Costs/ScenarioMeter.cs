@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using Tessera.Devices;
 using Tessera.Models;
 using Tessera.Models.Blocks;
@@ -15,40 +16,58 @@ public readonly record struct ScenarioTime(double PrefillSeconds, double DecodeS
 /// Runs a model through a scenario: a packed prefill of all prompts, then one step a token with the head and a greedy choice.
 /// Blocks and whole models are timed by this same loop, so that prediction and realisation compare.
 /// </summary>
-public sealed unsafe class ScenarioMeter(Device device, ServingScenario scenario) : IDisposable
+public sealed unsafe class ScenarioMeter : IDisposable
 {
-    private readonly Arena _arena = device.CreateArena("scenario");
+    private readonly Device _source;
+
+    [SuppressMessage("Usage", "CA2213", Justification = "It belongs to the device that was given.")]
+    private readonly Device _device;
+    private readonly ServingScenario _scenario;
+    private readonly Arena _arena;
+
+    /// <summary>A meter of one scenario; activations are stored as the scenario's weights are, where the device offers that.</summary>
+    /// <param name="device">Where models lie and run.</param>
+    /// <param name="scenario">What is run.</param>
+    public ScenarioMeter(Device device, ServingScenario scenario)
+    {
+        _source = device;
+        _scenario = scenario;
+        _device = device.ForActivations(scenario.Type == DType.F32 ? DType.F32 : DType.BF16);
+        _arena = _device.CreateArena("scenario");
+    }
 
     /// <summary>What is run.</summary>
-    public ServingScenario Scenario => scenario;
+    public ServingScenario Scenario => _scenario;
 
     /// <summary>One pass.</summary>
     public ScenarioTime Measure(Decoder model)
     {
-        using var cache = new KeyValueCache(model.Configuration, scenario.Batch, scenario.Positions, scenario.Type, device.Memory);
-        int[] next = new int[scenario.Batch];
-        var spans = new SequenceSpan[scenario.Batch];
+        // The weights may have been written on the other.
+        _source.Synchronize();
+        using var cache = new KeyValueCache(model.Configuration, _scenario.Batch, _scenario.Positions, _scenario.Type, _device.Memory);
+        int[] next = new int[_scenario.Batch];
+        var spans = new SequenceSpan[_scenario.Batch];
         int[] prompts = Prompts(model.Configuration.VocabularySize);
         long start = Stopwatch.GetTimestamp();
         for (int s = 0; s < spans.Length; s++)
         {
-            spans[s] = new SequenceSpan(s * scenario.InputLength, scenario.InputLength, 0, s);
+            spans[s] = new SequenceSpan(s * _scenario.InputLength, _scenario.InputLength, 0, s);
         }
 
         Step(model, cache, prompts, spans, next);
         double prefill = Stopwatch.GetElapsedTime(start).TotalSeconds;
         start = Stopwatch.GetTimestamp();
-        for (int t = 0; t < scenario.OutputLength; t++)
+        for (int t = 0; t < _scenario.OutputLength; t++)
         {
             for (int s = 0; s < spans.Length; s++)
             {
-                spans[s] = new SequenceSpan(s, 1, scenario.InputLength + t, s);
+                spans[s] = new SequenceSpan(s, 1, _scenario.InputLength + t, s);
             }
 
             Step(model, cache, next, spans, next);
         }
 
-        double decode = Stopwatch.GetElapsedTime(start).TotalSeconds / scenario.OutputLength;
+        double decode = Stopwatch.GetElapsedTime(start).TotalSeconds / _scenario.OutputLength;
         return new ScenarioTime(prefill, decode);
     }
 
@@ -58,7 +77,7 @@ public sealed unsafe class ScenarioMeter(Device device, ServingScenario scenario
     private void Step(Decoder model, KeyValueCache cache, int[] ids, SequenceSpan[] spans, int[] next)
     {
         _arena.Reset();
-        var executor = new Executor(device, _arena, null);
+        var executor = new Executor(_device, _arena, null);
         var step = StepBatch.Create(_arena, ids, spans);
         var hidden = model.Forward(executor, step, cache);
         int[] last = new int[spans.Length];
@@ -94,7 +113,7 @@ public sealed unsafe class ScenarioMeter(Device device, ServingScenario scenario
     private int[] Prompts(int vocabulary)
     {
         var random = new CounterRandom(0x5CE7A810, 1);
-        int[] ids = new int[scenario.Batch * scenario.InputLength];
+        int[] ids = new int[_scenario.Batch * _scenario.InputLength];
         for (int i = 0; i < ids.Length; i++)
         {
             ids[i] = random.Next(vocabulary);

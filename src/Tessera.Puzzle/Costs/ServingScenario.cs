@@ -7,11 +7,15 @@ namespace Tessera.Puzzle.Costs;
 /// <param name="InputLength">Prompt tokens of each.</param>
 /// <param name="OutputLength">Generated tokens of each.</param>
 /// <param name="Type">Storage of weights, keys and values.</param>
-/// <param name="Threads">Workers of the processor.</param>
+/// <param name="Threads">Workers of the processor; 0 on a card.</param>
 public sealed record ServingScenario(int Batch, int InputLength, int OutputLength, DType Type, int Threads)
 {
     /// <summary>For reports: <c>batch 1, 64 in / 192 out, bf16, 2 threads</c>.</summary>
-    public string Label => $"batch {Batch}, {InputLength} in / {OutputLength} out, {Type.Label()}, {Threads} threads";
+    public string Label =>
+        $"batch {Batch}, {InputLength} in / {OutputLength} out, {Type.Label()}, {Card ?? $"{Threads} threads"}";
+
+    /// <summary>The name of the card, or null for the processor.</summary>
+    public string? Card { get; init; }
 
     /// <summary>Positions a sequence reaches.</summary>
     public int Positions => InputLength + OutputLength;

@@ -68,7 +68,7 @@ public sealed unsafe class BlockDistillation(Device device, ParentActivations ac
     private BlockDistillationResult Train(SubBlock variant, Func<Executor, int, Tensor> forward, int layer)
     {
         var plan = Plan(variant, forward, layer);
-        MemoryLimit.Check(plan, Defaults with { BatchTokens = activations.Batches.Max(batch => batch.Step.Tokens), Recompute = RecomputeLevel.Full }, _ => plan);
+        MemoryLimit.Check(device, plan, Defaults with { BatchTokens = activations.Batches.Max(batch => batch.Step.Tokens), Recompute = RecomputeLevel.Full }, _ => plan);
         using var arena = device.CreateArena("activations");
         using var tape = new Tape(device);
         plan.Reserve([arena, tape.Arena]);

@@ -92,6 +92,7 @@ public static class TrainingCheckpoint
             parameter.MarkChanged();
         }
 
+        optimizer.RefreshWorking();
         optimizer.Steps = steps;
         return position;
     }

@@ -45,7 +45,7 @@ public sealed class TrainingBench : IDisposable
         var weights = ObjectiveWeights.LanguageModelling;
         Memory = TrainingMemory.Plan(device, model, _settings, weights);
         MemoryLimit.Check(
-            Memory, _settings, level => TrainingMemory.Plan(device, model, _settings with { Recompute = level }, weights));
+            device, Memory, _settings, level => TrainingMemory.Plan(device, model, _settings with { Recompute = level }, weights));
         Flops = TrainingFlops.PerToken(model.Configuration, length);
         _stepFlops = Flops.Full * tokens;
         Tokens = tokens;

@@ -30,10 +30,10 @@ public static class MemoryLimit
         }
     }
 
-    /// <summary>As the other, against the memory that is free now.</summary>
+    /// <summary>As the other, against the memory of a device that is free now.</summary>
     /// <exception cref="ArgumentException">It does not fit.</exception>
-    public static void Check(MemoryPlan plan, TrainingSettings settings, Func<RecomputeLevel, MemoryPlan> withRecompute) =>
-        Check(plan, settings, withRecompute, AvailableMemory.Bytes());
+    public static void Check(Device device, MemoryPlan plan, TrainingSettings settings, Func<RecomputeLevel, MemoryPlan> withRecompute) =>
+        Check(plan, settings, withRecompute, device.Memory.FreeBytes());
 
     private static ArgumentException Refusal(
         MemoryPlan plan, TrainingSettings settings, Func<RecomputeLevel, MemoryPlan> withRecompute, string bound, string rest = "") => new(

@@ -41,14 +41,14 @@ public static class TrainingMemory
     /// <exception cref="ArgumentException">It does not fit, or the teacher does not go with the student.</exception>
     public static void Check(
         Device device, ModelConfiguration student, TrainingSettings settings, ObjectiveWeights weights, ModelConfiguration? teacher = null,
-        IReadOnlyList<int>? layerMap = null)
+        IReadOnlyList<int>? layerMap = null, DType master = DType.F32)
     {
         using var planning = device.ForPlanning();
-        using var model = Decoder.Allocate(student, DType.F32, planning);
-        using var guide = teacher is null ? null : Decoder.Allocate(teacher, DType.F32, planning);
+        using var model = Decoder.Allocate(student, master, planning);
+        using var guide = teacher is null ? null : Decoder.Allocate(teacher, device.ActivationType, planning);
         MemoryPlan PlanWith(RecomputeLevel level) => Plan(
             device, model, settings with { Recompute = level }, weights, guide, layerMap, weightsAreHeld: false);
-        MemoryLimit.Check(PlanWith(settings.Recompute), settings, PlanWith);
+        MemoryLimit.Check(device, PlanWith(settings.Recompute), settings, PlanWith);
     }
 
     /// <summary>

@@ -57,6 +57,8 @@ DECLARE(float)
 DECLARE(double)
 #undef DECLARE
 __device__ float4 __ldcs(const float4 *);
+__device__ uint2 __ldcs(const uint2 *);
+__device__ uint2 __ldg(const uint2 *);
 __device__ uint4 __ldcs(const uint4 *);
 __device__ uint4 __ldg(const uint4 *);
 __device__ float4 __ldg(const float4 *);
@@ -64,6 +66,7 @@ __device__ void __stcs(float4 *, float4);
 __device__ void __stcs(uint4 *, uint4);
 __device__ void __syncwarp(unsigned = 0xffffffffu);
 __device__ unsigned __ballot_sync(unsigned, int);
+__device__ int __syncthreads_count(int);
 __device__ int __any_sync(unsigned, int);
 __device__ int __all_sync(unsigned, int);
 __device__ unsigned __activemask();
@@ -118,9 +121,8 @@ __device__ double log(double);
 __device__ double sqrt(double);
 __device__ double fabs(double);
 __device__ double pow(double, double);
+__device__ double ceil(double);
 __device__ double cos(double);
 __device__ double sin(double);
 __device__ size_t __cvta_generic_to_shared(const void *);
 extern "C" __device__ int printf(const char *, ...);
-#define INFINITY __builtin_huge_valf()
-#define NAN __builtin_nanf("")

@@ -1,0 +1,215 @@
+using Tessera.Interop;
+
+namespace Tessera.Devices;
+
+/// <summary>
+/// Matrix products of a card by cuBLASLt: f32 operands added in f32 (never shortened to TF32), bf16 operands added in f32.
+/// </summary>
+/// <remarks>
+/// What the library is told about a product, and the algorithm that it proposes, are asked for once for every shape, layout and
+/// alignment and kept; a product after that allocates nothing. Sums of split products meet in f32. The first proposal is taken, not the fastest
+/// of several: a choice by timing could differ from run to run, and with it the bits.
+/// Determinism: the same bits for the same product on the same card and library version; rows of a result may differ in the last
+/// bits between products with different numbers of rows.
+/// Source: cuBLAS documentation, "Using the cuBLASLt API".
+/// </remarks>
+public sealed unsafe class CudaProducts : IDisposable
+{
+    // cuBLASLt's 15: no algorithm for these types and layouts.
+    private const int NotSupported = 15;
+
+    // CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE: parts of sums are kept and added in f32.
+    private const uint ReducesInComputeType = 2;
+
+    // The widest loads of its kernels are 16 bytes.
+    private const int LargestAlignment = 16;
+
+    private readonly CudaDevice _device;
+    private readonly Dictionary<Key, Plan> _plans = [];
+    private nint _handle;
+    private bool _disposed;
+
+    internal CudaProducts(CudaDevice device) => _device = device;
+
+    /// <summary>Shapes that were planned so far.</summary>
+    public int PlannedShapes => _plans.Count;
+
+    /// <summary>Puts a product into the device's stream, unless the library has no algorithm for it.</summary>
+    /// <param name="product">What to multiply; no extent is 0.</param>
+    /// <param name="a">A in the card's memory, aligned to its elements.</param>
+    /// <param name="b">B.</param>
+    /// <param name="c">C; overlaps neither.</param>
+    /// <param name="accumulate">Whether the product is added to C or replaces it.</param>
+    /// <returns>Whether the library takes it; nothing happened if not.</returns>
+    /// <exception cref="CudaException">The library fails.</exception>
+    public bool TryMultiply(in CudaProduct product, nint a, nint b, nint c, bool accumulate)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        nint workspace = _device.Stream.Workspace(_device);
+        if (_device.IsPlanning)
+        {
+            return true;
+        }
+
+        _device.Context.MakeCurrent();
+        var key = new Key(
+            product,
+            AlignmentOf(a, product.AStride, product.OperandType),
+            AlignmentOf(b, product.BStride, product.OperandType),
+            AlignmentOf(c, product.CStride, product.ResultType));
+        if (!_plans.TryGetValue(key, out Plan? plan))
+        {
+            _plans.Add(key, plan = Find(key));
+        }
+
+        if (plan.Description == 0)
+        {
+            return false;
+        }
+
+        float alpha = 1f, beta = accumulate ? 1f : 0f;
+        CublasLtAlgorithm algorithm = plan.Algorithm;
+        int status = CublasLt.Matmul(
+            _handle, plan.Description, &alpha, b, plan.First, a, plan.Second, &beta, c, plan.Result, c, plan.Result, &algorithm,
+            workspace, (nuint)CudaStream.WorkspaceBytes, _device.Stream.Handle);
+        if (status != 0)
+        {
+            CublasLt.Check(status, "cublasLtMatmul", product.ToString());
+        }
+
+        return true;
+    }
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        if (_disposed)
+        {
+            return;
+        }
+
+        _disposed = true;
+        foreach (Plan plan in _plans.Values)
+        {
+            plan.Dispose();
+        }
+
+        if (_handle != 0)
+        {
+            _ = CublasLt.Destroy(_handle);
+        }
+    }
+
+    /// <summary>Bytes, a power of two up to 16, that divide a matrix's address and the distance of its rows.</summary>
+    private static int AlignmentOf(nint address, long stride, DType type)
+    {
+        long bits = address | (nint)(stride * type.Bytes()) | LargestAlignment;
+        return (int)(bits & -bits);
+    }
+
+    private static CudaDataType TypeOf(DType type) => type == DType.BF16 ? CudaDataType.R16BF : CudaDataType.R32F;
+
+    private static nint Layout(DType type, bool transposed, int rows, int columns, long stride)
+    {
+        // A stored row is a column of the library, whose matrices lie column by column. A single row has no stride.
+        int stored = transposed ? columns : rows, together = transposed ? rows : columns;
+        CublasLt.Check(
+            CublasLt.MatrixLayoutCreate(
+                out nint layout, TypeOf(type), (ulong)together, (ulong)stored, stored == 1 ? together : stride),
+            "cublasLtMatrixLayoutCreate");
+        return layout;
+    }
+
+    private static void Set(nint description, CublasLtMatmulAttribute attribute, bool transpose)
+    {
+        int operation = (int)(transpose ? CublasOperation.Transpose : CublasOperation.None);
+        CublasLt.Check(
+            CublasLt.MatmulDescSetAttribute(description, attribute, &operation, sizeof(int)), "cublasLtMatmulDescSetAttribute");
+    }
+
+    private static void Set(nint preference, CublasLtPreferenceAttribute attribute, uint value) => CublasLt.Check(
+        CublasLt.MatmulPreferenceSetAttribute(preference, attribute, &value, sizeof(uint)), "cublasLtMatmulPreferenceSetAttribute");
+
+    private Plan Find(in Key key)
+    {
+        if (_handle == 0)
+        {
+            CublasLt.Check(CublasLt.Create(out _handle), "cublasLtCreate");
+        }
+
+        // C [M, N] row by row is Cᵀ [N, M] column by column: op(B)ᵀ · op(A)ᵀ. So B comes first; and a stored matrix, read column by
+        // column, is its transpose, so that our flags stay as they are.
+        CudaProduct p = key.Product;
+        var plan = new Plan();
+        CublasLt.Check(CublasLt.MatmulDescCreate(out plan.Description, CublasCompute.F32, CudaDataType.R32F), "cublasLtMatmulDescCreate");
+        Set(plan.Description, CublasLtMatmulAttribute.TransposeA, p.TransposeB);
+        Set(plan.Description, CublasLtMatmulAttribute.TransposeB, p.TransposeA);
+        plan.First = Layout(p.OperandType, p.TransposeB, p.K, p.N, p.BStride);
+        plan.Second = Layout(p.OperandType, p.TransposeA, p.M, p.K, p.AStride);
+        plan.Result = Layout(p.ResultType, false, p.M, p.N, p.CStride);
+        if (!Propose(key, plan))
+        {
+            plan.Dispose();
+        }
+
+        return plan;
+    }
+
+    private bool Propose(in Key key, Plan plan)
+    {
+        CublasLt.Check(CublasLt.MatmulPreferenceCreate(out nint preference), "cublasLtMatmulPreferenceCreate");
+        try
+        {
+            ulong workspace = CudaStream.WorkspaceBytes;
+            CublasLt.Check(
+                CublasLt.MatmulPreferenceSetAttribute(
+                    preference, CublasLtPreferenceAttribute.MaxWorkspaceBytes, &workspace, sizeof(ulong)),
+                "cublasLtMatmulPreferenceSetAttribute");
+            Set(preference, CublasLtPreferenceAttribute.ReductionSchemeMask, ReducesInComputeType);
+            Set(preference, CublasLtPreferenceAttribute.MinAlignmentA, (uint)key.AlignmentB);
+            Set(preference, CublasLtPreferenceAttribute.MinAlignmentB, (uint)key.AlignmentA);
+            Set(preference, CublasLtPreferenceAttribute.MinAlignmentC, (uint)key.AlignmentC);
+            Set(preference, CublasLtPreferenceAttribute.MinAlignmentD, (uint)key.AlignmentC);
+            CublasLtHeuristic proposal;
+            int status = CublasLt.MatmulAlgoGetHeuristic(
+                _handle, plan.Description, plan.First, plan.Second, plan.Result, plan.Result, preference, 1, &proposal, out int found);
+            if (status != NotSupported)
+            {
+                CublasLt.Check(status, "cublasLtMatmulAlgoGetHeuristic", key.Product.ToString());
+            }
+
+            plan.Algorithm = proposal.Algorithm;
+            return status == 0 && found > 0 && proposal.State == 0;
+        }
+        finally
+        {
+            _ = CublasLt.MatmulPreferenceDestroy(preference);
+        }
+    }
+
+    private readonly record struct Key(CudaProduct Product, int AlignmentA, int AlignmentB, int AlignmentC);
+
+    /// <summary>What the library needs for a product; nothing where it refuses.</summary>
+    private sealed class Plan
+    {
+        public nint Description;
+        public nint First;
+        public nint Second;
+        public nint Result;
+        public CublasLtAlgorithm Algorithm;
+
+        public void Dispose()
+        {
+            if (Description == 0)
+            {
+                return;
+            }
+
+            _ = CublasLt.MatmulDescDestroy(Description);
+            _ = CublasLt.MatrixLayoutDestroy(First);
+            _ = CublasLt.MatrixLayoutDestroy(Second);
+            _ = CublasLt.MatrixLayoutDestroy(Result);
+            Description = First = Second = Result = 0;
+        }
+    }
+}
