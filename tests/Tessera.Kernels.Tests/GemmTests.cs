@@ -57,6 +57,35 @@ public sealed unsafe class GemmTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(17)]
+    [InlineData(512)]
+    public void The_tile_of_four_lanes_is_right_where_the_tiers_here_do_not_take_it(int depth)
+    {
+        // Arm takes it; x86 without AVX2 rounds products and sums in double instead.
+        using var a = new TestMatrix(depth, 4, DType.F32, seed: 21);
+        using var b = new TestMatrix(depth, 8, DType.F32, seed: 22);
+        using var c = new GuardedFloats(4 * 8);
+        foreach (bool accumulate in (bool[])[false, true])
+        {
+            c.Span.Fill(1);
+            Gemm.Tile4x8(a.View.Floats, b.View.Floats, c.Pointer, 8, depth, accumulate);
+            double[] expected = new double[4 * 8];
+            for (int i = 0; i < expected.Length; i++)
+            {
+                expected[i] = accumulate ? 1 : 0;
+                for (int p = 0; p < depth; p++)
+                {
+                    expected[i] += (double)a.View.Floats[(p * 4) + (i / 8)] * b.View.Floats[(p * 8) + (i % 8)];
+                }
+            }
+
+            Assert.InRange(Errors.RelativeL2(c.Span, expected), 0, Bound);
+            c.AssertGuardsIntact();
+        }
+    }
+
     [Fact]
     public void Multiply_cuts_wide_products_into_panels_without_a_seam() =>
         Check(397, 3100, 19, transposeA: false, transposeB: true, DType.F32, DType.F32, accumulate: true);

@@ -6,7 +6,7 @@ namespace Tessera.Kernels;
 
 /// <content>
 /// The backward. What a row needs from itself as a whole, Σ gradY·gain·x, is summed while the gradient of the row before it is
-/// written, so that memory is read and written all the time; the sum of the gain's gradient rides along.
+/// written, so that memory is read and written all the time; the sum of the gain's gradient rides along, two rows at a time.
 /// </content>
 public static unsafe partial class RmsNorm
 {
@@ -23,8 +23,7 @@ public static unsafe partial class RmsNorm
         }
 
         long offset = (long)start * width;
-        float projection = Project(
-            a.GradY + offset, a.X + offset, a.Gain, PartialRow(ref a, start), a.InverseRms[start], 0, width, default);
+        float projection = Project(a.GradY + offset, a.X + offset, a.Gain, null, a.InverseRms[start], 0, width, default);
         for (int t = start; t < end; t++, offset += width)
         {
             var row = new InputRow
@@ -38,12 +37,16 @@ public static unsafe partial class RmsNorm
                 Accumulate = a.Accumulate,
                 PastCaches = pastCaches,
             };
+
+            // The rows of a pair are in one block, as shares and blocks begin with an even row.
+            float* partial = (t & 1) == 0 ? PartialRow(ref a, t) : null;
             if (t + 1 < end)
             {
-                projection = WriteAndProject(&row, PartialRow(ref a, t + 1), a.InverseRms[t + 1], width);
+                projection = WriteAndProject(&row, partial, a.InverseRms[t + 1], width);
             }
             else
             {
+                AddToPartial(&row, partial, 0, width);
                 Write(&row, 0, width);
             }
         }
@@ -112,7 +115,10 @@ public static unsafe partial class RmsNorm
         return Vector512.MultiplyAddEstimate(gradient * Vector512.Load(gain), value, sum);
     }
 
-    /// <summary>Writes one row's gradient and projects the row behind it, with the additions in the order of a single row.</summary>
+    /// <summary>
+    /// Writes one row's gradient and projects the row behind it, with the additions in the order of a single row. Where there is a
+    /// partial row, both add their share of the gain's gradient, one after the other.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float WriteAndProject(InputRow* row, float* partial, float nextScale, int width)
     {
@@ -130,14 +136,14 @@ public static unsafe partial class RmsNorm
         {
             for (; i <= width - 64; i += 64)
             {
-                d0 = InputGradient(gradY + i, x + i, gain + i, factor, shift);
-                (p0, s0) = ProjectBoth(nextGradient + i, next + i, gain + i, partial + i, nextFactor, s0);
-                d1 = InputGradient(gradY + i + 16, x + i + 16, gain + i + 16, factor, shift);
-                (p1, s1) = ProjectBoth(nextGradient + i + 16, next + i + 16, gain + i + 16, partial + i + 16, nextFactor, s1);
-                d2 = InputGradient(gradY + i + 32, x + i + 32, gain + i + 32, factor, shift);
-                (p2, s2) = ProjectBoth(nextGradient + i + 32, next + i + 32, gain + i + 32, partial + i + 32, nextFactor, s2);
-                d3 = InputGradient(gradY + i + 48, x + i + 48, gain + i + 48, factor, shift);
-                (p3, s3) = ProjectBoth(nextGradient + i + 48, next + i + 48, gain + i + 48, partial + i + 48, nextFactor, s3);
+                (d0, p0) = BothGradients(gradY + i, x + i, gain + i, partial + i, factor, shift);
+                (p0, s0) = ProjectBoth(nextGradient + i, next + i, gain + i, p0, nextFactor, s0);
+                (d1, p1) = BothGradients(gradY + i + 16, x + i + 16, gain + i + 16, partial + i + 16, factor, shift);
+                (p1, s1) = ProjectBoth(nextGradient + i + 16, next + i + 16, gain + i + 16, p1, nextFactor, s1);
+                (d2, p2) = BothGradients(gradY + i + 32, x + i + 32, gain + i + 32, partial + i + 32, factor, shift);
+                (p2, s2) = ProjectBoth(nextGradient + i + 32, next + i + 32, gain + i + 32, p2, nextFactor, s2);
+                (d3, p3) = BothGradients(gradY + i + 48, x + i + 48, gain + i + 48, partial + i + 48, factor, shift);
+                (p3, s3) = ProjectBoth(nextGradient + i + 48, next + i + 48, gain + i + 48, p3, nextFactor, s3);
                 p0.Store(partial + i);
                 p1.Store(partial + i + 16);
                 p2.Store(partial + i + 32);
@@ -167,19 +173,20 @@ public static unsafe partial class RmsNorm
             }
         }
 
+        AddToPartial(row, partial, i, width);
         Write(row, i, width);
         return Project(nextGradient, next, gain, partial, nextScale, i, width, new FourSums { S0 = s0, S1 = s1, S2 = s2, S3 = s3 });
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static (Vector512<float> Partial, Vector512<float> Sum) ProjectBoth(
-        float* gradY, float* x, float* gain, float* partial, Vector512<float> factor, Vector512<float> sum)
+        float* gradY, float* x, float* gain, Vector512<float> partial, Vector512<float> factor, Vector512<float> sum)
     {
         VectorMath.Prefetch(gradY + VectorMath.FloatsAhead);
         VectorMath.Prefetch(x + VectorMath.FloatsAhead);
         Vector512<float> gradient = Vector512.Load(gradY), value = Vector512.Load(x);
         return (
-            Vector512.MultiplyAddEstimate(gradient, value * factor, Vector512.Load(partial)),
+            Vector512.MultiplyAddEstimate(gradient, value * factor, partial),
             Vector512.MultiplyAddEstimate(gradient * Vector512.Load(gain), value, sum));
     }
 
@@ -205,6 +212,43 @@ public static unsafe partial class RmsNorm
         {
             float d = MathF.FusedMultiplyAdd(row->X[i] * row->Scale, -row->Mean, row->GradY[i] * row->Gain[i]) * row->Scale;
             row->GradX[i] = row->Accumulate ? row->GradX[i] + d : d;
+        }
+    }
+
+    /// <summary>The gradient of the input, and the sum of the gain's gradient with this row's share.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static (Vector512<float> Input, Vector512<float> Partial) BothGradients(
+        float* gradY, float* x, float* gain, float* partial, Vector512<float> factor, Vector512<float> shift)
+    {
+        Vector512<float> gradient = Vector512.Load(gradY), normal = Vector512.Load(x) * factor;
+        return (
+            Vector512.MultiplyAddEstimate(normal, shift, gradient * Vector512.Load(gain)) * factor,
+            Vector512.MultiplyAddEstimate(gradient, normal, Vector512.Load(partial)));
+    }
+
+    /// <summary>A row's share of the gain's gradient from element <paramref name="i"/> on, where there is a partial row.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void AddToPartial(InputRow* row, float* partial, int i, int width)
+    {
+        if (partial is null)
+        {
+            return;
+        }
+
+        Vector512<float> factor = Vector512.Create(row->Scale);
+        for (; i <= width - 16; i += 16)
+        {
+            Vector512<float> normal = Vector512.Load(row->X + i) * factor;
+            Vector512.MultiplyAddEstimate(Vector512.Load(row->GradY + i), normal, Vector512.Load(partial + i)).Store(partial + i);
+        }
+
+        if (i < width)
+        {
+            int rest = width - i;
+            Vector512<float> normal = VectorMath.LoadPart(row->X + i, rest) * factor;
+            VectorMath.StorePart(
+                Vector512.MultiplyAddEstimate(VectorMath.LoadPart(row->GradY + i, rest), normal, VectorMath.LoadPart(partial + i, rest)),
+                partial + i, rest);
         }
     }
 
