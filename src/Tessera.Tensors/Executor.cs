@@ -59,8 +59,14 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
     {
         int* places = (int*)arena.Allocate((long)rows.Length * sizeof(int));
         device.Upload(rows, (nint)places);
-        var output = Allocate(rows.Length, source.Columns);
-        Embedding.Forward(device, places, MatrixView.Of(source.Data, source.Rows, source.Columns), output.Data, rows.Length);
+        return Gather(source, places, rows.Length);
+    }
+
+    /// <summary>As the other, for rows that are in the device's memory already.</summary>
+    public Tensor Gather(Tensor source, int* rows, int count)
+    {
+        var output = Allocate(count, source.Columns);
+        Embedding.Forward(device, rows, MatrixView.Of(source.Data, source.Rows, source.Columns), output.Data, count);
         return output;
     }
 

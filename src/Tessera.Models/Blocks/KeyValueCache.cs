@@ -26,6 +26,7 @@ public sealed unsafe class KeyValueCache : IDisposable
     private readonly int* _deviceTables;
     private readonly int _pagesPerSequence;
     private AttentionSegment[] _segments = [];
+    private StepBatch? _prepared;
 
     /// <summary>Takes room for <paramref name="sequences"/> × <paramref name="capacity"/> positions, pages assigned.</summary>
     /// <param name="configuration">The model.</param>
@@ -158,9 +159,20 @@ public sealed unsafe class KeyValueCache : IDisposable
     /// <summary>What the host knows of them.</summary>
     internal AttentionBounds Bounds { get; private set; }
 
-    /// <summary>Brings to the device what all layers of a step need to know: which sequences it continues, and where their pages lie.</summary>
-    internal void Prepare(Arena arena, StepBatch step)
+    /// <summary>
+    /// Brings to the device what all layers of a step need to know: which sequences it continues, and where their pages lie. A
+    /// forward does it itself where nobody did it before.
+    /// </summary>
+    /// <param name="arena">Owner of the segments, which must last as long as the step's ids.</param>
+    /// <param name="step">The step, whose sequences have their pages.</param>
+    public void Prepare(Arena arena, StepBatch step)
     {
+        if (ReferenceEquals(_prepared, step))
+        {
+            return;
+        }
+
+        _prepared = step;
         var spans = step.Spans;
         if (_segments.Length < spans.Length)
         {
