@@ -4,10 +4,8 @@
 // and windows go by position = prefix + r / G, and no key or value is read once more for another head of the group.
 #pragma once
 #include "element.cuh"
+#include "segment.cuh"
 
-// Positions of a page. Tiles of keys begin at multiples of it, so that a tile lies in one page and sums do not depend on how a
-// sequence is cut into steps.
-#define PAGE_POSITIONS 64
 // Keys of one part of a decoding query's sum; never anything else, so that the bits do not depend on the batch.
 #define SPLIT_KEYS 256
 // Elements of a head in a tile, with zeros up to a multiple of 16.
@@ -18,13 +16,6 @@
 #ifndef INFINITY
 #define INFINITY __int_as_float(0x7f800000)
 #endif
-
-// AttentionSegment in C#.
-struct Segment {
-    int query_start, query_count, key_count;
-    long key_start;
-    const int *pages;
-};
 
 // ForwardArguments in C#.
 struct ForwardArguments {
@@ -60,12 +51,6 @@ __device__ __forceinline__ int query_of(int row, long group_reciprocal) {
 // No window is one that nothing leaves.
 __device__ __forceinline__ int window_of(int window) { return window == 0 ? 1 << 30 : window; }
 __device__ __forceinline__ int first_visible(int position, int window) { return max(0, position - window + 1); }
-
-// The row that holds the keys and values of a position.
-__device__ __forceinline__ long row_of(const Segment &segment, int position) {
-    return segment.pages == 0 ? segment.key_start + position
-                              : (long)segment.pages[position / PAGE_POSITIONS] * PAGE_POSITIONS + position % PAGE_POSITIONS;
-}
 
 // Tiles of `size` rows (queries · factor) of a segment, none if it has fewer than `least` queries.
 __device__ __forceinline__ int tiles_of(const Segment &segment, int least, int factor, int size) {

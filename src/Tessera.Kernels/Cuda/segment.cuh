@@ -1,6 +1,8 @@
 // AttentionSegment in C#: a sequence of a step, and where its positions lie.
 #pragma once
 
+// Positions of a page. Tiles of keys begin at multiples of it, so that a tile lies in one page and sums do not depend on how a
+// sequence is cut into steps.
 #define PAGE_POSITIONS 64
 
 struct Segment {
