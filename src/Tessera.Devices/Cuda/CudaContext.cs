@@ -6,8 +6,14 @@ namespace Tessera.Devices;
 /// <remarks>The context is made current on whichever thread calls, see docs/decisions/0012-one-stream-a-device.md.</remarks>
 internal sealed class CudaContext : IDisposable
 {
+    // Other threads still hold a context that has been given back, and the next one may have its handle: what they know is void then.
+    private static long _generations;
+
     [ThreadStatic]
     private static nint _current;
+
+    [ThreadStatic]
+    private static long _currentGeneration;
 
     private readonly nint _handle;
     private bool _disposed;
@@ -33,10 +39,11 @@ internal sealed class CudaContext : IDisposable
     public void MakeCurrent()
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        if (_current != _handle)
+        long generation = Volatile.Read(ref _generations);
+        if (_current != _handle || _currentGeneration != generation)
         {
             Check(CudaDriver.CtxSetCurrent(_handle), "cuCtxSetCurrent");
-            _current = _handle;
+            (_current, _currentGeneration) = (_handle, generation);
         }
     }
 
@@ -62,7 +69,8 @@ internal sealed class CudaContext : IDisposable
             return null;
         }
 
-        _current = _handle;
+        // The next call makes it current by itself.
+        _current = 0;
         return CudaDriver.MemGetInfo(out nuint free, out nuint total) == CudaStatus.Success ? ((long)free, (long)total) : null;
     }
 
@@ -83,6 +91,7 @@ internal sealed class CudaContext : IDisposable
             }
 
             _ = CudaDriver.DevicePrimaryCtxRelease(Number);
+            Interlocked.Increment(ref _generations);
         }
     }
 }
