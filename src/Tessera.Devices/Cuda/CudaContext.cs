@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Tessera.Interop;
 
 namespace Tessera.Devices;
@@ -10,6 +11,7 @@ internal sealed class CudaContext : IDisposable
     private static nint _current;
 
     private readonly nint _handle;
+    private long _waited;
     private bool _disposed;
 
     public CudaContext(CudaCard card)
@@ -26,6 +28,9 @@ internal sealed class CudaContext : IDisposable
     /// <summary>The driver's number of the card.</summary>
     public int Number { get; }
 
+    /// <summary>Seconds that threads have spent in <see cref="Wait"/>.</summary>
+    public double SecondsWaited => Stopwatch.GetElapsedTime(0, Interlocked.Read(ref _waited)).TotalSeconds;
+
     /// <summary>Whether the context was given back; what was made in it is gone.</summary>
     public bool IsDisposed => _disposed;
 
@@ -38,6 +43,20 @@ internal sealed class CudaContext : IDisposable
             Check(CudaDriver.CtxSetCurrent(_handle), "cuCtxSetCurrent");
             _current = _handle;
         }
+    }
+
+    /// <summary>Waits for work of the card and keeps count of the time.</summary>
+    /// <param name="wait">The driver's call.</param>
+    /// <param name="handle">What it waits for.</param>
+    /// <param name="call">Its name.</param>
+    /// <exception cref="CudaException">Something asked for before has failed.</exception>
+    public unsafe void Wait(delegate*<nint, CudaStatus> wait, nint handle, string call)
+    {
+        MakeCurrent();
+        long start = Stopwatch.GetTimestamp();
+        CudaStatus status = wait(handle);
+        Interlocked.Add(ref _waited, Stopwatch.GetTimestamp() - start);
+        Check(status, call, "work that was asked for before");
     }
 
     /// <summary>Throws unless a call succeeded.</summary>
