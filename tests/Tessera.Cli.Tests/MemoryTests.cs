@@ -85,7 +85,7 @@ public sealed class MemoryTests(TinyModel files)
         double Detail(string name) => details.GetProperty(name).GetDouble();
         Assert.Equal(32 / Detail("step_seconds"), Detail("tokens_per_second"), 1e-6 * Detail("tokens_per_second"));
         Assert.InRange(Detail("causal_gflops"), row.GetProperty("value").GetDouble() / 2, row.GetProperty("value").GetDouble());
-        Assert.Equal(Detail("memory_planned"), Detail("memory_used"));
+        Assert.InRange(Detail("memory_used"), 0.95 * Detail("memory_planned"), Detail("memory_planned"));
         Assert.All(["forward", "losses", "backward", "optimizer"], part => Assert.True(Detail($"{part}_seconds") > 0, part));
         Assert.False(details.TryGetProperty("mfu_full", out _), "nobody publishes a peak of this processor");
 

@@ -96,43 +96,50 @@ internal static class BenchDecodeCommand
     private static IEnumerable<BenchResult> Measure(Device device, Decoder model, ServingScenario scenario, DType storage, int rounds)
     {
         using var probe = CeilingProbe.Of(device);
-        using var meter = new ScenarioMeter(device, scenario);
-        using var engine = new EngineBench(
-            device, model, scenario.Type, scenario.Batch, scenario.InputLength, scenario.OutputLength);
-        meter.Measure(model);
-        engine.Measure();
-        var prefill = new List<(double Rate, double Ceiling)>();
-        var decode = new List<(double Rate, double Ceiling)>();
-        var served = new List<(double Rate, double Ceiling)>();
-        var loopTimes = new List<ScenarioTime>();
-        var engineTimes = new List<EngineTime>();
-        double read = probe.Rate(BenchCeiling.StreamRead), flops = probe.Rate(BenchCeiling.FusedMultiplyAdd);
-        double stepBytes = StepBytes(model, scenario);
-        for (int round = 0; round < rounds; round++)
-        {
-            loopTimes.Add(meter.Measure(model));
-            double readBetween = probe.Rate(BenchCeiling.StreamRead), flopsBetween = probe.Rate(BenchCeiling.FusedMultiplyAdd);
-            engineTimes.Add(engine.Measure());
-            double readAfter = probe.Rate(BenchCeiling.StreamRead);
-            decode.Add((scenario.Batch / loopTimes[^1].DecodeSeconds, scenario.Batch * (read + readBetween) / 2 / stepBytes));
-            served.Add((engineTimes[^1].TokensPerSecond, scenario.Batch * (readBetween + readAfter) / 2 / stepBytes));
-            prefill.Add((
-                scenario.Batch * scenario.InputLength / loopTimes[^1].PrefillSeconds,
-                (flops + flopsBetween) / 2 / PromptFlops(model, scenario)));
-            (read, flops) = (readAfter, flopsBetween);
-        }
-
         string shape = string.Create(
             CultureInfo.InvariantCulture,
             $"{HumanUnits.FormatCount(model.Configuration.ParameterCount)}, batch {scenario.Batch}, {scenario.InputLength} in / {scenario.OutputLength} out");
+        double stepBytes = StepBytes(model, scenario);
+        var prefill = new List<(double Rate, double Ceiling)>();
+        var decode = new List<(double Rate, double Ceiling)>();
+        var loopTimes = new List<ScenarioTime>();
+        using (var meter = new ScenarioMeter(device, scenario))
+        {
+            meter.Measure(model);
+            for (int round = 0; round < rounds; round++)
+            {
+                double read = probe.Rate(BenchCeiling.StreamRead), flops = probe.Rate(BenchCeiling.FusedMultiplyAdd);
+                var time = meter.Measure(model);
+                read = (read + probe.Rate(BenchCeiling.StreamRead)) / 2;
+                flops = (flops + probe.Rate(BenchCeiling.FusedMultiplyAdd)) / 2;
+                decode.Add((scenario.Batch / time.DecodeSeconds, scenario.Batch * read / stepBytes));
+                prefill.Add((scenario.Batch * scenario.InputLength / time.PrefillSeconds, flops / PromptFlops(model, scenario)));
+                loopTimes.Add(time);
+            }
+        }
+
         yield return Row("decode", shape, storage, device, decode) with
         {
-            Details = Steps(
-                loopTimes.Select(time => time.DecodeSeconds), loopTimes.Select(time => time.DecodeHostSeconds), stepBytes),
+            Details = Steps(loopTimes.Select(time => time.DecodeSeconds), loopTimes.Select(time => time.DecodeHostSeconds), stepBytes),
         };
         yield return Row("prefill", shape, storage, device, prefill);
-        var steps = Steps(
-            engineTimes.Select(time => time.StepSeconds), engineTimes.Select(time => time.HostSeconds), stepBytes);
+
+        // After the other: two caches may be more than the memory holds.
+        var served = new List<(double Rate, double Ceiling)>();
+        var engineTimes = new List<EngineTime>();
+        using (var engine = new EngineBench(device, model, scenario.Type, scenario.Batch, scenario.InputLength, scenario.OutputLength))
+        {
+            engine.Measure();
+            for (int round = 0; round < rounds; round++)
+            {
+                double read = probe.Rate(BenchCeiling.StreamRead);
+                engineTimes.Add(engine.Measure());
+                read = (read + probe.Rate(BenchCeiling.StreamRead)) / 2;
+                served.Add((engineTimes[^1].TokensPerSecond, scenario.Batch * read / stepBytes));
+            }
+        }
+
+        var steps = Steps(engineTimes.Select(time => time.StepSeconds), engineTimes.Select(time => time.HostSeconds), stepBytes);
         steps["step_allocated_bytes"] = KernelBench.Quantile(engineTimes.Select(time => (double)time.AllocatedBytes), 0.5);
         yield return Row("engine", shape, storage, device, served) with { Details = steps };
     }
