@@ -28,8 +28,10 @@ public sealed class BenchDecodeTests
             {
                 var details = row.GetProperty("details");
                 double step = details.GetProperty("step_seconds").GetDouble();
-                Assert.InRange(value * step, 0.3, 3);
-                Assert.InRange(details.GetProperty("host_seconds").GetDouble(), step / 3, step * 3);
+
+                // Medians of two rounds are means, and the mean of rates is at least the rate of the mean.
+                Assert.InRange(value * step, 1 - 1e-9, 1e4);
+                Assert.Equal(step, details.GetProperty("host_seconds").GetDouble(), 1e-9);
                 Assert.True(details.GetProperty("step_bytes").GetDouble() > 1e5);
             }
         }

@@ -98,7 +98,7 @@ public sealed class MemoryTests(TinyModel files)
         CliRun.Refused(["bench", "train", "--batch", "4"], "--batch 4", "4x256");
         CliRun.Refused(["bench", "train", config, "--batch", "1x9", "--length", "8"], "--batch 1x9 --length 8");
         CliRun.Refused(["bench", "train", config, "--batch", "1x8", "--shape", "llama-3.2-1b"], "--shape llama-3.2-1b", config);
-        CliRun.Refused(["bench", "train", config, "--precision", "bf16"], "--precision bf16", "--device cuda");
+        CliRun.Refused(["bench", "train", config, "--batch", "1x8", "--precision", "bf16"], "--precision bf16", "--device cuda");
         CliRun.Refused(["bench", "train", config, "--batch", "1", "--length", "97"], "--batch 1", "96 positions");
         CliRun.Refused(["bench", "train", config, "--batch", "1x97"], "--batch 1x97", "96 positions");
         CliRun.Refused(["bench", "train", config, "--steps", "0"], "--steps 0");
