@@ -12,6 +12,12 @@ public abstract class Device : IDisposable
     /// <summary>The name given on the command line: <c>cpu</c>, <c>cuda:0</c>.</summary>
     public abstract string Name { get; }
 
+    /// <summary>The name with what the hardware calls itself, where it does: <c>cpu</c>, <c>cuda:0 NVIDIA H100 80GB HBM3</c>.</summary>
+    public virtual string Description => Name;
+
+    /// <summary>Threads of the processor that run kernels; 0 where a card runs them.</summary>
+    public virtual int Threads => 0;
+
     /// <summary>Its memory.</summary>
     public abstract DeviceMemory Memory { get; }
 
@@ -32,6 +38,9 @@ public abstract class Device : IDisposable
     /// without memory.
     /// </summary>
     public bool IsPlanning => Memory.IsPlanning;
+
+    /// <summary>A clock for what it is asked to do; the caller owns it.</summary>
+    public virtual DeviceClock CreateClock() => new HostClock();
 
     /// <summary>An empty arena in this device's memory; the caller owns it.</summary>
     public Arena CreateArena(string name) => new(name, Memory);

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Tessera.Interop;
 
 namespace Tessera.Devices;
@@ -16,6 +17,7 @@ internal sealed class CudaContext : IDisposable
     private static long _currentGeneration;
 
     private readonly nint _handle;
+    private long _waited;
     private bool _disposed;
 
     public CudaContext(CudaCard card)
@@ -32,6 +34,9 @@ internal sealed class CudaContext : IDisposable
     /// <summary>The driver's number of the card.</summary>
     public int Number { get; }
 
+    /// <summary>Seconds that threads have spent in <see cref="Wait"/>.</summary>
+    public double SecondsWaited => Stopwatch.GetElapsedTime(0, Interlocked.Read(ref _waited)).TotalSeconds;
+
     /// <summary>Whether the context was given back; what was made in it is gone.</summary>
     public bool IsDisposed => _disposed;
 
@@ -45,6 +50,20 @@ internal sealed class CudaContext : IDisposable
             Check(CudaDriver.CtxSetCurrent(_handle), "cuCtxSetCurrent");
             (_current, _currentGeneration) = (_handle, generation);
         }
+    }
+
+    /// <summary>Waits for work of the card and keeps count of the time.</summary>
+    /// <param name="wait">The driver's call.</param>
+    /// <param name="handle">What it waits for.</param>
+    /// <param name="call">Its name.</param>
+    /// <exception cref="CudaException">Something asked for before has failed.</exception>
+    public unsafe void Wait(delegate*<nint, CudaStatus> wait, nint handle, string call)
+    {
+        MakeCurrent();
+        long start = Stopwatch.GetTimestamp();
+        CudaStatus status = wait(handle);
+        Interlocked.Add(ref _waited, Stopwatch.GetTimestamp() - start);
+        Check(status, call, "work that was asked for before");
     }
 
     /// <summary>Throws unless a call succeeded.</summary>

@@ -59,6 +59,9 @@ public sealed class CudaDevice : Device
     /// <inheritdoc />
     public override string Name => $"cuda:{Card.Ordinal}";
 
+    /// <inheritdoc />
+    public override string Description => $"{Name} {Card.Name}";
+
     /// <summary>The card.</summary>
     public CudaCard Card { get; }
 
@@ -103,6 +106,9 @@ public sealed class CudaDevice : Device
     public override Device ForActivations(DType type) => type == ActivationType
         ? this
         : _sibling ??= _context is null ? Planned(Card, type) : new CudaDevice(Card.Ordinal, type);
+
+    /// <inheritdoc />
+    public override DeviceClock CreateClock() => _context is null ? base.CreateClock() : new CudaClock(this);
 
     /// <inheritdoc />
     public override Device ForPlanning() => Planned(Card, ActivationType);

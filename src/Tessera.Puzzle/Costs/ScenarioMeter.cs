@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using Tessera.Devices;
+using Tessera.Kernels;
 using Tessera.Models;
 using Tessera.Models.Blocks;
 using Tessera.Tensors;
@@ -10,7 +11,11 @@ namespace Tessera.Puzzle.Costs;
 /// <summary>Time of one pass through a scenario.</summary>
 /// <param name="PrefillSeconds">All prompts, up to the first logits.</param>
 /// <param name="DecodeSeconds">One generation step of the whole batch, mean over the output length.</param>
-public readonly record struct ScenarioTime(double PrefillSeconds, double DecodeSeconds);
+public readonly record struct ScenarioTime(double PrefillSeconds, double DecodeSeconds)
+{
+    /// <summary>The part of <see cref="DecodeSeconds"/> in which the host did not wait for the device.</summary>
+    public double DecodeHostSeconds { get; init; }
+}
 
 /// <summary>
 /// Runs a model through a scenario: a packed prefill of all prompts, then one step a token with the head and a greedy choice.
@@ -56,6 +61,7 @@ public sealed unsafe class ScenarioMeter : IDisposable
 
         Step(model, cache, prompts, spans, next);
         double prefill = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        double waited = _device.Memory.SecondsWaited;
         start = Stopwatch.GetTimestamp();
         for (int t = 0; t < _scenario.OutputLength; t++)
         {
@@ -68,7 +74,10 @@ public sealed unsafe class ScenarioMeter : IDisposable
         }
 
         double decode = Stopwatch.GetElapsedTime(start).TotalSeconds / _scenario.OutputLength;
-        return new ScenarioTime(prefill, decode);
+        return new ScenarioTime(prefill, decode)
+        {
+            DecodeHostSeconds = decode - ((_device.Memory.SecondsWaited - waited) / _scenario.OutputLength),
+        };
     }
 
     /// <inheritdoc />
@@ -87,27 +96,13 @@ public sealed unsafe class ScenarioMeter : IDisposable
         }
 
         var logits = executor.Logits(executor.Gather(hidden, last), model.Head);
-        _arena.Memory.Read(logits.Address, logits.Bytes, rows =>
-        {
-            for (int s = 0; s < next.Length; s++)
-            {
-                next[s] = Highest((float*)rows + ((long)s * logits.Columns), logits.Columns);
-            }
-        });
-    }
-
-    private static int Highest(float* logits, int count)
-    {
-        int best = 0;
-        for (int i = 1; i < count; i++)
-        {
-            if (logits[i] > logits[best])
-            {
-                best = i;
-            }
-        }
-
-        return best;
+        var greedy = new SamplingRow[spans.Length];
+        Array.Fill(greedy, new SamplingRow(0, Temperature: 0, TopP: 1, TopK: 0, Position: 0));
+        nint settings = _arena.Allocate((long)greedy.Length * sizeof(SamplingRow)), tokens = _arena.Allocate((long)next.Length * sizeof(int));
+        _arena.Memory.Upload<SamplingRow>(greedy, settings);
+        TokenSampling.Draw(
+            _device, logits.Data, logits.Columns, next.Length, logits.Columns, (SamplingRow*)settings, (int*)tokens, null);
+        _arena.Memory.Download<int>(tokens, next);
     }
 
     private int[] Prompts(int vocabulary)
