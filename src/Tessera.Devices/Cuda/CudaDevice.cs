@@ -74,6 +74,9 @@ public sealed class CudaDevice : Device
     /// <inheritdoc />
     public override bool TrainsBf16Masters => true;
 
+    /// <inheritdoc />
+    public override bool RecordsWork => true;
+
     /// <summary>Where kernels and copies run.</summary>
     public CudaStream Stream { get; }
 
@@ -103,6 +106,9 @@ public sealed class CudaDevice : Device
     public override Device ForActivations(DType type) => type == ActivationType
         ? this
         : _sibling ??= _context is null ? Planned(Card, type) : new CudaDevice(Card.Ordinal, type);
+
+    /// <inheritdoc />
+    public override RecordedWork Record(Action work) => CudaGraph.Capture(this, work);
 
     /// <inheritdoc />
     public override Device ForPlanning() => Planned(Card, ActivationType);

@@ -37,6 +37,12 @@ public sealed record EngineSettings
     public bool Invariant { get; init; }
 
     /// <summary>
+    /// Whether steps are never recorded on a device that records them: the reference of recorded steps, which have the same bits, and the
+    /// way to find a kernel that fails.
+    /// </summary>
+    public bool Eager { get; init; }
+
+    /// <summary>
     /// Most bytes for packed forms of the weights, which spare steps of many tokens the packing; a model whose forms take more
     /// has none.
     /// </summary>
