@@ -59,7 +59,10 @@ public sealed unsafe class BatchEngine : IDisposable
     /// <summary>What it is doing.</summary>
     public EngineState State => new(
         _scheduler.Running.Count, _scheduler.Waiting.Count, _scheduler.FreePages, _scheduler.TotalPages, _steps, _promptTokens,
-        _generatedTokens, _scheduler.Preemptions);
+        _generatedTokens, _scheduler.Preemptions)
+    {
+        LaunchedSteps = _runner.Launches,
+    };
 
     /// <summary>Queues a sequence.</summary>
     /// <param name="prompt">Its tokens so far.</param>

@@ -182,14 +182,19 @@ public sealed unsafe class StepRunner : IDisposable
         return request;
     }
 
-    /// <summary>The device's part of a step: what is recorded.</summary>
+    /// <summary>
+    /// The device's part of a step: what is recorded. A launch allocates nothing, so it leaves the arena as it found it; what it gives
+    /// back is not used before the next step.
+    /// </summary>
     private Tensor Compute(StepBatch step, DrawRequest request)
     {
+        var mark = _arena.Mark();
         var hidden = _model.Compute(_executor, step, _cache);
         var chosen = request.Places is null ? hidden : _executor.Gather(hidden, request.Places, request.Rows);
         var logits = _executor.Logits(chosen, _model.Head);
         TokenSampling.Draw(
             _device, logits.Data, logits.Columns, logits.Rows, logits.Columns, request.Settings, request.Tokens, request.LogProbs);
+        _arena.Release(mark);
         return logits;
     }
 
