@@ -13,6 +13,7 @@ namespace Tessera.Inference.Tests;
 public sealed class RecordedStepsTests : IDisposable
 {
     private const int Vocabulary = 41;
+    private const int Requests = 8;
     private readonly Decoder _model = SmallModel.Create(SmallModel.Configuration() with { MaxPositions = 600 });
 
     [Theory]
@@ -31,17 +32,17 @@ public sealed class RecordedStepsTests : IDisposable
             ChunkTokens = 50,
             Pages = 12,
         };
-        var (eager, before) = Run(device, settings with { Eager = true }, seed);
-        var (recorded, after) = Run(device, settings, seed);
-        AssertSame(eager, recorded);
+        var (eager, before) = EngineScript.Run(device, _model, settings with { Eager = true }, seed, Requests);
+        var (recorded, after) = EngineScript.Run(device, _model, settings, seed, Requests);
+        EngineScript.AssertSame(eager, recorded);
         Assert.Equal(0, before.LaunchedSteps);
         Assert.Equal(before with { LaunchedSteps = after.LaunchedSteps }, after);
         Assert.InRange(after.LaunchedSteps, after.Steps / 2, after.Steps);
         if (invariant)
         {
             // Else a padded step may take the kernels of more tokens.
-            var (plain, state) = Run(processor, settings, seed);
-            AssertSame(plain, recorded);
+            var (plain, state) = EngineScript.Run(processor, _model, settings, seed, Requests);
+            EngineScript.AssertSame(plain, recorded);
             Assert.Equal(0, state.LaunchedSteps);
         }
     }
@@ -60,7 +61,7 @@ public sealed class RecordedStepsTests : IDisposable
         {
             // Up to the next page; to another extent, too; beyond the 512 positions that the table of angles began with, too.
             int[] prompt = SmallModel.Ids(length, Vocabulary);
-            AssertSame([.. plain.Generate([prompt], settings)], [.. recording.Generate([prompt], settings)]);
+            EngineScript.AssertSame([.. plain.Generate([prompt], settings)], [.. recording.Generate([prompt], settings)]);
             steps += 13;
         }
 
@@ -151,59 +152,4 @@ public sealed class RecordedStepsTests : IDisposable
     }
 
     public void Dispose() => _model.Dispose();
-
-    private static void AssertSame(GeneratedSequence[] expected, GeneratedSequence[] actual)
-    {
-        for (int i = 0; i < expected.Length; i++)
-        {
-            Assert.Equal(expected[i].Ids, actual[i].Ids);
-            Assert.Equal(expected[i].LogProbs, actual[i].LogProbs);
-        }
-    }
-
-    /// <summary>Requests of every kind that arrive while others run: greedy, drawn, truncated, guided, with alternatives.</summary>
-    private (GeneratedSequence[] Outputs, EngineState State) Run(Device device, EngineSettings settings, ulong seed)
-    {
-        var random = new CounterRandom(seed, 3);
-        using var engine = new BatchEngine(device, _model, settings);
-        var tokens = new List<List<TokenEvent>>();
-        while (tokens.Count < 8 || engine.HasWork)
-        {
-            if (tokens.Count < 8 && random.Next(4) == 0)
-            {
-                int kind = tokens.Count % 5;
-                int[] prompt = SmallModel.Ids(random.Next(1, 90), Vocabulary, (ulong)random.Next(1_000_000));
-                engine.Submit(
-                    prompt, new GenerationSettings
-                    {
-                        MaxNewTokens = random.Next(10, 50),
-                        Temperature = kind == 0 ? 0 : 0.9f,
-                        TopK = kind == 1 ? 6 : 0,
-                        TopP = kind == 2 ? 0.8f : 1,
-                        TopLogProbs = kind == 3 ? 4 : 0,
-                        Seed = (ulong)random.Next(1_000_000),
-                    },
-                    kind == 4 ? new Prescription() : null);
-                tokens.Add([]);
-            }
-
-            foreach (var item in engine.Step())
-            {
-                tokens[(int)item.Request].Add(item);
-            }
-        }
-
-        return ([.. tokens.Select(events => new GeneratedSequence([.. events.Select(item => item.Token)], FinishReason.Length)
-        {
-            LogProbs = [.. events.SelectMany(item => (float[])[item.LogProb, .. item.Top.Select(top => top.LogProb)])],
-        })], engine.State);
-    }
-
-    /// <summary>Prescribes three tokens in every seven.</summary>
-    private sealed class Prescription : SequenceGuide
-    {
-        private int _seen;
-
-        public override GuideVerdict Observe(int token) => new(false, ++_seen % 7 == 0 ? [1, 2, 3] : null);
-    }
 }
