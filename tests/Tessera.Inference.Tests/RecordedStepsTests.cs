@@ -75,7 +75,8 @@ public sealed class RecordedStepsTests : IDisposable
         using var device = new GuardedDevice(1, records: true);
         using var model = SmallModel.Create(SmallModel.Configuration() with { MaxPositions = 200 });
         using var cache = new KeyValueCache(model.Configuration, 1, 100, DType.F32, device.Memory);
-        using var runner = new StepRunner(device, model, cache);
+        using var arena = device.CreateArena("step");
+        using var runner = new StepRunner(device, arena, model, cache, new EngineSettings());
         float[] before = Drawn(), again = Drawn();
         Assert.Equal(before, again);
         Assert.Equal((1, 7), (runner.Recordings, runner.Launches));
@@ -116,7 +117,8 @@ public sealed class RecordedStepsTests : IDisposable
     {
         using var device = new GuardedDevice(2, records: true);
         using var cache = new KeyValueCache(_model.Configuration, 3, 100, DType.F32, device.Memory);
-        using var runner = new StepRunner(device, _model, cache, invariant: true);
+        using var arena = device.CreateArena("step");
+        using var runner = new StepRunner(device, arena, _model, cache, new EngineSettings { Invariant = true });
         int[] ids = SmallModel.Ids(12, Vocabulary);
         float[] expected = SmallModel.InvariantLogits(new CpuDevice(1), _model, ids);
         runner.Begin();

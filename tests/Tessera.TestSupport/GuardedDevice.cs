@@ -47,6 +47,9 @@ public sealed class GuardedDevice : Device
     /// <inheritdoc />
     public override Arena Scratch { get; }
 
+    /// <summary>How often work was recorded.</summary>
+    public int Recordings { get; private set; }
+
     /// <summary>How often its memory was opened.</summary>
     public long Openings => _memory.Openings;
 
@@ -54,6 +57,7 @@ public sealed class GuardedDevice : Device
     public override RecordedWork Record(Action work)
     {
         Seal(work, isRecording: true);
+        Recordings++;
         return new Recording(this, work);
     }
 

@@ -22,6 +22,7 @@ public sealed unsafe class BatchEngine : IDisposable
     private readonly Scheduler _scheduler;
     private readonly KeyValueCache _cache;
     private readonly PackedWeights _packed;
+    private readonly Arena _arena;
     private readonly StepRunner _runner;
     private readonly Dictionary<long, EngineSequence> _sequences = [];
     private readonly List<TokenEvent> _cancelled = [];
@@ -46,7 +47,8 @@ public sealed unsafe class BatchEngine : IDisposable
             settings.MaxRunning, settings.StepTokens, settings.ChunkTokens, pages, KeyValueCache.PagePositions);
         _cache = KeyValueCache.Shared(
             model.Configuration, settings.MaxRunning, Capacity, pages, settings.CacheType, device.Memory);
-        _runner = new StepRunner(device, model, _cache, settings.Invariant, settings.Eager);
+        _arena = device.CreateArena("generation");
+        _runner = new StepRunner(device, _arena, model, _cache, settings);
         _packed = new PackedWeights(model.Multipliers, device.ReadsPackedWeights ? settings.PackedWeightBytes : 0);
     }
 
@@ -131,6 +133,7 @@ public sealed unsafe class BatchEngine : IDisposable
         _packed.Dispose();
         _runner.Dispose();
         _cache.Dispose();
+        _arena.Dispose();
     }
 
     /// <summary>Makes the parts a step, with a draw behind each that is computed to its end.</summary>

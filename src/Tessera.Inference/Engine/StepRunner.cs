@@ -40,21 +40,24 @@ public sealed unsafe class StepRunner : IDisposable
 
     /// <summary>A runner of one model over one cache.</summary>
     /// <param name="device">Where to compute.</param>
+    /// <param name="arena">Room for one step, in the device's memory; nobody else's while the runner is used.</param>
     /// <param name="model">The model; it must not change while a step runs.</param>
     /// <param name="cache">Keys and values of its sequences.</param>
-    /// <param name="invariant">As <see cref="EngineSettings.Invariant"/>.</param>
-    /// <param name="eager">Whether nothing is recorded.</param>
-    public StepRunner(Device device, Decoder model, KeyValueCache cache, bool invariant = false, bool eager = false)
+    /// <param name="settings">Whether sums depend on the batch, and whether nothing is recorded; its sizes are not read.</param>
+    public StepRunner(Device device, Arena arena, Decoder model, KeyValueCache cache, EngineSettings settings)
     {
         _device = device;
+        _arena = arena;
         _model = model;
         _cache = cache;
-        _arena = device.CreateArena("generation");
-        _executor = new Executor(device, _arena, null) { IsInvariant = invariant };
-        _recorder = new WorkRecorder<StepExtent, Tensor>(device, MostRecordings, !eager);
+        _executor = new Executor(device, arena, null) { IsInvariant = settings.Invariant };
+        _recorder = new WorkRecorder<StepExtent, Tensor>(device, MostRecordings, !settings.Eager);
         _parameters = [.. model.Parameters];
         _addresses = new nint[_parameters.Length + 1];
     }
+
+    /// <summary>Whether log-probabilities are wanted beside tokens.</summary>
+    public bool TellsLogProbs { get; init; } = true;
 
     /// <summary>Times that a step was recorded.</summary>
     public long Recordings => _recorder.Recordings;
@@ -65,8 +68,9 @@ public sealed unsafe class StepRunner : IDisposable
     /// <summary>The tokens that the last step drew, in the order of <see cref="Draw"/>.</summary>
     public ReadOnlySpan<int> Tokens => _results.AsSpan(0, _draws.Count);
 
-    /// <summary>Natural logs of their probabilities at temperature 1 and without truncation.</summary>
-    public ReadOnlySpan<float> LogProbs => MemoryMarshal.Cast<int, float>(_results.AsSpan(_logProbs, _draws.Count));
+    /// <summary>Natural logs of their probabilities at temperature 1 and without truncation; none where they are not wanted.</summary>
+    public ReadOnlySpan<float> LogProbs =>
+        TellsLogProbs ? MemoryMarshal.Cast<int, float>(_results.AsSpan(_logProbs, _draws.Count)) : [];
 
     /// <summary>Begins a step; what is known of the last one is gone.</summary>
     public void Begin()
@@ -138,11 +142,7 @@ public sealed unsafe class StepRunner : IDisposable
     }
 
     /// <inheritdoc />
-    public void Dispose()
-    {
-        _recorder.Dispose();
-        _arena.Dispose();
-    }
+    public void Dispose() => _recorder.Dispose();
 
     private int LongestSequence()
     {
@@ -166,6 +166,7 @@ public sealed unsafe class StepRunner : IDisposable
             Places = drawsAll ? null : (int*)_arena.Allocate((long)rows * sizeof(int)),
             Settings = (SamplingRow*)_arena.Allocate((long)rows * sizeof(SamplingRow)),
             Tokens = (int*)_arena.Allocate((long)rows * (sizeof(int) + sizeof(float))),
+            TellsLogProbs = TellsLogProbs,
         };
         if (!drawsAll)
         {
@@ -200,7 +201,7 @@ public sealed unsafe class StepRunner : IDisposable
 
     private void Download(DrawRequest request)
     {
-        int count = 2 * request.Rows;
+        int count = request.TellsLogProbs ? 2 * request.Rows : request.Rows;
         if (_results.Length < count)
         {
             _results = new int[count];
@@ -241,6 +242,8 @@ public sealed unsafe class StepRunner : IDisposable
         /// <summary>[Rows] tokens, and behind them [Rows] log-probabilities.</summary>
         public required int* Tokens { get; init; }
 
-        public float* LogProbs => (float*)(Tokens + Rows);
+        public required bool TellsLogProbs { get; init; }
+
+        public float* LogProbs => TellsLogProbs ? (float*)(Tokens + Rows) : null;
     }
 }

@@ -58,7 +58,8 @@ public sealed class DecodeGraphCudaTests
         float[][][] all = [.. ((bool[])[true, false]).Select(eager =>
         {
             using var cache = KeyValueCache.Shared(model.Configuration, 20, 600, 200, type, card.Memory);
-            using var runner = new StepRunner(card, model, cache, eager: eager);
+            using var arena = card.CreateArena("step");
+            using var runner = new StepRunner(card, arena, model, cache, new EngineSettings { Eager = eager });
             int[] lengths = [.. Enumerable.Range(0, 20).Select(Start)];
             var logits = new List<float[]>();
             Prefill(cache, runner, lengths);
@@ -97,7 +98,8 @@ public sealed class DecodeGraphCudaTests
         using var card = Open(DType.F32);
         using var model = Load(card, DType.F32);
         using var cache = new KeyValueCache(model.Configuration, 1, 100, DType.F32, card.Memory);
-        using var runner = new StepRunner(card, model, cache);
+        using var arena = card.CreateArena("step");
+        using var runner = new StepRunner(card, arena, model, cache, new EngineSettings());
         float[] before = Drawn();
         Assert.Equal(before, Drawn());
         Assert.Equal((1, 7), (runner.Recordings, runner.Launches));

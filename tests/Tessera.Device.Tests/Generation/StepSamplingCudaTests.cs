@@ -19,7 +19,8 @@ public sealed class StepSamplingCudaTests
         using var card = DecodeGraphCudaTests.Open(DType.BF16);
         using var model = DecodeGraphCudaTests.Load(card, DType.BF16);
         using var cache = new KeyValueCache(model.Configuration, 12, 64, DType.BF16, card.Memory);
-        using var runner = new StepRunner(card, model, cache);
+        using var arena = card.CreateArena("step");
+        using var runner = new StepRunner(card, arena, model, cache, new EngineSettings());
         var random = new CounterRandom(8, 1);
         for (int t = 0; t < 30; t++)
         {
