@@ -77,6 +77,9 @@ public sealed class CudaDevice : Device
     /// <inheritdoc />
     public override bool TrainsBf16Masters => true;
 
+    /// <inheritdoc />
+    public override bool RecordsWork => true;
+
     /// <summary>Where kernels and copies run.</summary>
     public CudaStream Stream { get; }
 
@@ -109,6 +112,9 @@ public sealed class CudaDevice : Device
 
     /// <inheritdoc />
     public override DeviceClock CreateClock() => _context is null ? base.CreateClock() : new CudaClock(this);
+
+    /// <inheritdoc />
+    public override RecordedWork Record(Action work) => CudaGraph.Capture(this, work);
 
     /// <inheritdoc />
     public override Device ForPlanning() => Planned(Card, ActivationType);
