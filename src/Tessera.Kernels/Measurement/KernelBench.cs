@@ -9,6 +9,9 @@ public static class KernelBench
     private const double SampleSeconds = 0.02;
     private const int MinimumPairs = 9;
 
+    // Tensors lie behind each other in one piece, as a planned step's do; pages are taken only where they are written.
+    private const long ReservedBytes = 1L << 30;
+
     /// <summary>
     /// Runs every case between two measurements of its ceiling, again and again, and reports the medians of the pairs.
     /// </summary>
@@ -27,6 +30,7 @@ public static class KernelBench
     private static BenchResult Measure(CpuDevice device, CeilingProbe probe, BenchCase bench, double seconds)
     {
         using var arena = new Arena($"{bench.Name} {bench.Shape}");
+        arena.Reserve(ReservedBytes);
         Action run = bench.Prepare(arena);
         int repeats = Settle(run);
         return bench.Ceiling == BenchCeiling.None
