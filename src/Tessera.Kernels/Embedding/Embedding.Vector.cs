@@ -4,52 +4,21 @@ using Tessera.Devices;
 
 namespace Tessera.Kernels;
 
-/// <content>Rows of a table lie anywhere, so a row is asked for while the row before it is worked on.</content>
 public static unsafe partial class Embedding
 {
-    private const int RowsAhead = 2;
-
-    // The address of a page must be found before a line of it can be asked for, and in a large table that alone takes as long as
-    // several rows.
-    private const int PagesAhead = 6;
-    private const int PageBytes = 4096;
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void ForwardBody(void* context, int worker, int workers)
     {
         ref var a = ref *(ForwardArguments*)context;
         var (start, end) = WorkerPool.Share(a.Tokens, worker, workers);
-        int width = a.Table.Columns;
-        bool pastCaches = VectorMath.WritesPastCaches(a.Output, a.Tokens, width);
+        if (!a.Table.Type.IsGrouped())
+        {
+            RowGather.CopyRows(a.Table, a.Ids, start, end, a.Output, VectorMath.WritesPastCaches(a.Output, a.Tokens, a.Table.Columns));
+            return;
+        }
+
         for (int t = start; t < end; t++)
         {
-            long row = a.Ids[t] * a.Table.Stride, next = a.Ids[Math.Min(t + RowsAhead, end - 1)] * a.Table.Stride;
-            float* output = a.Output + ((long)t * width);
-            if (a.Table.Type.IsGrouped())
-            {
-                GroupedMatrix.LoadRow(a.Table, a.Ids[t], output);
-                continue;
-            }
-
-            AskForPages((byte*)a.Table.Address, a.Ids[Math.Min(t + PagesAhead, end - 1)] * a.Table.Stride, width, a.Table.Type.Bytes());
-            if (a.Table.Type == DType.F32)
-            {
-                VectorMath.CopyRow(a.Table.Floats + row, output, width, a.Table.Floats + next, pastCaches);
-            }
-            else
-            {
-                Conversion.WidenRange(a.Table.Halves + row, output, width, a.Table.Halves + next, pastCaches && width % 32 == 0);
-            }
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AskForPages(byte* table, long element, int count, int elementBytes)
-    {
-        byte* row = table + (element * elementBytes);
-        for (int i = 0; i < count * elementBytes; i += PageBytes)
-        {
-            VectorMath.Prefetch(row + i);
+            GroupedMatrix.LoadRow(a.Table, a.Ids[t], a.Output + ((long)t * a.Table.Columns));
         }
     }
 
@@ -63,10 +32,10 @@ public static unsafe partial class Embedding
         float* gradient = a.GradOutput + start;
         for (int t = 0; t < a.Tokens; t++, gradient += a.Width)
         {
-            int next = Math.Min(t + RowsAhead, a.Tokens - 1);
-            AskForPages((byte*)table, (long)a.Ids[Math.Min(t + PagesAhead, a.Tokens - 1)] * a.Width, end - start, sizeof(float));
+            int next = Math.Min(t + RowGather.RowsAhead, a.Tokens - 1);
+            RowGather.AskForPages((byte*)table, (long)a.Ids[Math.Min(t + RowGather.PagesAhead, a.Tokens - 1)] * a.Width, end - start, sizeof(float));
             AddRow(
-                table + ((long)a.Ids[t] * a.Width), gradient, end - start, table + ((long)a.Ids[next] * a.Width), gradient + (RowsAhead * a.Width));
+                table + ((long)a.Ids[t] * a.Width), gradient, end - start, table + ((long)a.Ids[next] * a.Width), gradient + (RowGather.RowsAhead * a.Width));
         }
     }
 
