@@ -13,6 +13,9 @@ public static class KernelBench
     private const int MinimumPairs = 9;
     private const int MostCopies = 256;
 
+    // On the processor tensors lie behind each other in one piece, as a planned step's do; pages are taken only where they are written.
+    private const long ReservedBytes = 1L << 30;
+
     /// <summary>
     /// Runs every case between two measurements of its ceiling, again and again, and reports the medians of the pairs.
     /// </summary>
@@ -41,6 +44,11 @@ public static class KernelBench
 
     private static Action Prepare(Device device, Arena arena, BenchCase bench)
     {
+        if (device is not CudaDevice)
+        {
+            arena.Reserve(ReservedBytes);
+        }
+
         Action first = bench.Prepare(arena);
         long bytes = arena.UsedBytes, cold = device is CudaDevice cuda ? 4 * cuda.Card.CacheBytes : 0;
         if (bytes == 0 || bytes >= cold)
