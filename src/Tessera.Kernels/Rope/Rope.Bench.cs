@@ -30,7 +30,7 @@ public static unsafe partial class Rope
         long stride = (long)heads * headDim;
         Elements rows = BenchInputs.Filled(arena, tokens * stride, target.Type, 1);
         var positions = (int*)BenchInputs.Of<int>(arena, [.. Enumerable.Range(0, tokens).Select(t => t % Positions)]);
-        var table = new RopeTable(headDim, 500_000, null, Positions);
+        var table = new RopeTable(headDim, 500_000, null, Positions, target.Device.Memory);
         return () => Forward(target.Device, rows, stride, heads, headDim, positions, tokens, table);
     }
 }
