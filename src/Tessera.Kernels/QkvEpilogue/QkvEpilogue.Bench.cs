@@ -63,6 +63,7 @@ public static unsafe partial class QkvEpilogue
             Gains = new QkvWeights { QueryGain = ones, KeyGain = ones + 128, Epsilon = 1e-6f };
             Gradients = new QkvWeights { QueryGain = gradients, KeyGain = gradients + 128 };
             Bias = new QkvWeights { Bias = BenchInputs.Floats(arena, 4096, 5) };
+            Table = new RopeTable(128, 1e6, null, PositionCount, arena.Memory);
         }
 
         public Elements Rows { get; }
@@ -79,6 +80,6 @@ public static unsafe partial class QkvEpilogue
 
         public QkvWeights Bias { get; }
 
-        public RopeTable Table { get; } = new(128, 1e6, null, PositionCount);
+        public RopeTable Table { get; }
     }
 }
