@@ -33,10 +33,10 @@ internal sealed unsafe class ReferenceDecoder
     }
 
     /// <summary>
-    /// Whether what lies between operations is rounded to bf16, as devices store it that compute so. Arithmetic stays double, so this
-    /// tells how far rounding alone leads a model away from its formulas.
+    /// What becomes of a number that lies between operations, such as its rounding to bf16 on devices that store it so; nothing by
+    /// default. Arithmetic stays double, so this tells how far rounding alone leads a model away from its formulas.
     /// </summary>
-    public bool StoresBf16 { get; init; }
+    public Func<double, double>? Store { get; init; }
 
     /// <summary>Logits [tokens, vocabulary] of one document.</summary>
     public double[] Logits(ReadOnlySpan<int> ids)
@@ -65,9 +65,9 @@ internal sealed unsafe class ReferenceDecoder
 
     private double[] Stored(double[] row)
     {
-        for (int i = 0; StoresBf16 && i < row.Length; i++)
+        for (int i = 0; Store is not null && i < row.Length; i++)
         {
-            row[i] = Bf16.Widen(Bf16.Round((float)row[i]));
+            row[i] = Store(row[i]);
         }
 
         return row;
