@@ -8,6 +8,7 @@ using Tessera.Puzzle.Costs;
 using Tessera.Puzzle.Library;
 using Tessera.Puzzle.Scoring;
 using Tessera.Puzzle.Search;
+using Tessera.Puzzle.Tables;
 using Tessera.Puzzle.Targets;
 using Tessera.Runs;
 using Tessera.Training.Memory;
@@ -152,7 +153,7 @@ public sealed class CompressionPipeline(
         var baselines = new (string Name, BaselineResult? Result)[]
         {
             ("greedy", GreedySearch.Solve(problem)), ("uniform", UniformSearch.Solve(problem)),
-            ("parameter-max", ParameterMaximisation.Solve(problem, ChoiceTable.ParameterResource)),
+            ("parameter-max", ParameterMaximisation.Solve(problem, TableProblem.ParameterColumn)),
         };
         return new SearchOutcome(
             [
