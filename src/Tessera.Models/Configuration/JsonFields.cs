@@ -91,6 +91,15 @@ internal readonly struct JsonFields
             : throw Fault(name, "a positive finite number");
     }
 
+    /// <summary>A finite number.</summary>
+    public double RequiredNumber(string name) => ToNumber(name, double.NegativeInfinity, "a finite number");
+
+    /// <summary>A finite number, at least 0.</summary>
+    public double RequiredAmount(string name) => ToNumber(name, 0, "a finite number from 0");
+
+    /// <summary>The same where it may be missing.</summary>
+    public double Amount(string name, double absent) => HasKey(name) ? RequiredAmount(name) : absent;
+
     /// <summary>A boolean; false where it is missing or null.</summary>
     public bool Flag(string name)
     {
@@ -136,6 +145,26 @@ internal readonly struct JsonFields
         return value.ValueKind == JsonValueKind.Object
             ? new JsonFields(value, _file, $"{_prefix}{name}.")
             : throw Fault(name, "an object");
+    }
+
+    /// <summary>An object of objects: every name with what it names.</summary>
+    public List<(string Name, JsonFields Fields)> Map(string name)
+    {
+        JsonFields map = Object(name) ?? throw Fault(name, "an object");
+        JsonFields inner = map;
+        return [.. map.Names().Select(key => (key, inner.Object(key) ?? throw inner.Fault(key, "an object")))];
+    }
+
+    /// <summary>Refuses fields of other names.</summary>
+    public void RefuseOthers(params ReadOnlySpan<string> known)
+    {
+        foreach (string name in Names())
+        {
+            if (!known.Contains(name))
+            {
+                throw new InvalidDataException($"{_file}: {_prefix}{name} is unknown, expected one of {string.Join(", ", known.ToArray())}");
+            }
+        }
     }
 
     /// <summary>A list of objects, each with its number in its path.</summary>
@@ -195,6 +224,14 @@ internal readonly struct JsonFields
 
     private JsonElement Get(string name) =>
         _element.TryGetProperty(name, out JsonElement value) ? value : throw Fault(name, null, "a value");
+
+    private double ToNumber(string name, double low, string expected)
+    {
+        JsonElement value = Get(name);
+        return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && double.IsFinite(number) && number >= low
+            ? number
+            : throw Fault(name, value, expected);
+    }
 
     private int ToInteger(string name, JsonElement value, int low, int high) =>
         value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) && number >= low && number <= high

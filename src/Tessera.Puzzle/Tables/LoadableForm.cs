@@ -43,10 +43,10 @@ public sealed class LoadableForm
     /// <exception cref="ArgumentException">It is one; or the tables do not tell.</exception>
     public void EnsureMixes(SearchTables tables)
     {
-        if (Name == "gguf" && tables.HeadsFillHidden != true && tables.Mixers.Values.Any(mixer => mixer.Kind == HalfKind.Attention))
+        if (Name == "gguf" && tables.Shape?.HeadsFillHidden != true && tables.Mixers.Values.Any(mixer => mixer.Kind == HalfKind.Attention))
         {
             throw new ArgumentException(
-                tables.HeadsFillHidden is null
+                tables.Shape is null
                     ? "--loadable gguf: the tables do not tell the size of heads, expected a shape with hidden_size, head_count and head_dim"
                     : "--loadable gguf: layers of different shapes need heads of hidden_size / heads elements there, and this model's are others");
         }

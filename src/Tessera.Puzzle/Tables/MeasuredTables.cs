@@ -23,7 +23,7 @@ public static class MeasuredTables
         var feedForwards = variants.SelectMany(list => list).Select(variant => variant.FeedForward).Distinct();
         return new SearchTables
         {
-            HeadsFillHidden = parent.HeadCount * parent.HeadDim == parent.HiddenSize,
+            Shape = new TableShape(parent.HiddenSize, parent.HeadCount, parent.HeadDim),
             ScoreName = "KL(parent || parent with one layer replaced), nats a token",
             Mixers = mixers.ToDictionary(mixer => mixer.ToString(), mixer => Size(mixer, Find(costs.Mixers, mixer.ToString()))),
             FeedForwards = feedForwards.ToDictionary(

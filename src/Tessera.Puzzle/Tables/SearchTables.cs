@@ -15,8 +15,8 @@ public sealed record SearchTables
     /// <summary>What scores are, with their unit; may be empty.</summary>
     public string ScoreName { get; init; } = string.Empty;
 
-    /// <summary>Whether heads · head dimension is the width of the residual stream; null where it is not told.</summary>
-    public bool? HeadsFillHidden { get; init; }
+    /// <summary>The parent's heads; null where they are not told.</summary>
+    public TableShape? Shape { get; init; }
 
     /// <summary>Mixers by label.</summary>
     public required IReadOnlyDictionary<string, HalfSize> Mixers { get; init; }

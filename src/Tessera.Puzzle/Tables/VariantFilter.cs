@@ -15,6 +15,10 @@ public sealed record VariantFilter(
     /// <summary>Whether it leaves everything.</summary>
     public bool IsEmpty => Pins.Count == 0 && Exclusions.Count == 0 && Form is null;
 
+    /// <inheritdoc />
+    public override string ToString() =>
+        $"pin {string.Join(' ', Pins.Select(pin => pin.Text))}; exclude {string.Join(' ', Exclusions.Select(exclusion => exclusion.Text))}; form {Form?.Name}";
+
     /// <summary>The indices of the variants that stay, layer by layer.</summary>
     /// <exception cref="ArgumentException">
     /// A selector matches nothing, a form holds no child but the parent, or a layer is left without a variant; one sentence.
