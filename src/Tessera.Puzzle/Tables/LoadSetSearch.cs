@@ -54,6 +54,10 @@ public sealed class LoadSetSearch
             Baselines(problems[index], withMaximisation: false)))];
     }
 
+    /// <summary>How far the best solution uses the limits, and what a little more of each would be worth.</summary>
+    public IReadOnlyList<LimitUse> Limits(ServedSolution best) =>
+        best.Certificate is { } certificate ? LimitUse.Of(Problem, certificate) : [];
+
     /// <summary>Why the limits cannot be met, and the nearest that can.</summary>
     public IReadOnlyList<string> Explain() => Infeasibility.Explain(Problem).Sentences;
 

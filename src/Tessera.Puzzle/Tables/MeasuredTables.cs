@@ -35,6 +35,23 @@ public static class MeasuredTables
         };
     }
 
+    /// <summary>Tables with the times of one more load; they replace those of the same scenario and batch.</summary>
+    /// <param name="tables">The tables.</param>
+    /// <param name="costs">Costs of the same halves, stored the same way, in another load.</param>
+    /// <param name="scenario">A name for their scenario.</param>
+    /// <param name="source">Where the costs come from, for messages.</param>
+    /// <exception cref="InvalidDataException">The costs are of other halves.</exception>
+    public static SearchTables With(SearchTables tables, CostTable costs, string scenario, string source)
+    {
+        EnsureSame(tables.Mixers, costs.Mixers, source);
+        EnsureSame(tables.FeedForwards, costs.FeedForwards, source);
+        var load = Load(costs, scenario);
+        return tables with
+        {
+            Loads = [.. tables.Loads.Where(other => other.Scenario != load.Scenario || other.Batch != load.Batch), load],
+        };
+    }
+
     /// <summary>The times of a cost table.</summary>
     /// <param name="costs">The table.</param>
     /// <param name="scenario">A name for its scenario.</param>
@@ -54,6 +71,23 @@ public static class MeasuredTables
             Mixers = costs.Mixers.ToDictionary(pair => pair.Key, pair => Time(pair.Value)),
             FeedForwards = costs.FeedForwards.ToDictionary(pair => pair.Key, pair => Time(pair.Value)),
         };
+    }
+
+    private static void EnsureSame(IReadOnlyDictionary<string, HalfSize> sizes, IReadOnlyDictionary<string, VariantCost> costs, string source)
+    {
+        foreach (var (label, size) in sizes)
+        {
+            if (!costs.TryGetValue(label, out var cost))
+            {
+                throw new InvalidDataException($"{source}: there is no row for {label}: measure again for this model");
+            }
+
+            if (cost.Parameters != size.Parameters || cost.WeightBytes != size.WeightBytes || cost.KvBytesPerToken != size.KvBytesPerToken)
+            {
+                throw new InvalidDataException(
+                    $"{source}: {label} has {cost.Parameters} parameters in {cost.WeightBytes} bytes, the tables {size.Parameters} in {size.WeightBytes}: another model or another storage type");
+            }
+        }
     }
 
     private static ScoredVariant Scored(BlockVariant variant, Estimate score) =>
