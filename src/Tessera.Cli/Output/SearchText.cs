@@ -50,12 +50,12 @@ internal static class SearchText
     }
 
     private static void Add(TextTable table, LoadTable load, string name, double? score, Amounts amounts) => table.Add(
-        name, score is { } value ? Number(value, "0.00000") : "-", Bytes(amounts.MemoryBytes), Bytes(amounts.KvBytes),
+        name, Score(score), Bytes(amounts.MemoryBytes), Bytes(amounts.KvBytes),
         HumanUnits.FormatCount((long)amounts.Parameters), load.HasPhases ? Time(amounts.PrefillSeconds) : "-", load.HasPhases ? Time(amounts.DecodeSeconds) : "-",
         Time(amounts.RunSeconds), Rate(load.GeneratedTokens / amounts.RunSeconds), Rate(load.AllTokens / amounts.RunSeconds));
 
     private static void PrintCertificate(SearchResult result, double score) => Console.WriteLine(FormattableString.Invariant(
-        $"score {score:F6}, no choice below {result.LowerBound:F6} (gap {result.Gap:P4}, {(result.Status == SearchStatus.Optimal ? "proven" : "stopped before the proof")}); Lagrangian bound {result.RootBound:F6}; {result.Nodes} nodes in {result.Elapsed.TotalSeconds:F2} s"));
+        $"score {score:G7}, no choice below {result.LowerBound:G7} (gap {result.Gap:P4}, {(result.Status == SearchStatus.Optimal ? "proven" : "stopped before the proof")}); Lagrangian bound {result.RootBound:G7}; {result.Nodes} nodes in {result.Elapsed.TotalSeconds:F2} s"));
 
     private static void PrintBatches(TableSearchResult result)
     {
@@ -70,7 +70,7 @@ internal static class SearchText
         {
             var best = batch.Best;
             table.Add(
-                TableSearch.Batches(batch.Search), best is null ? "not possible" : Number(best.Score, "0.00000"),
+                TableSearch.Batches(batch.Search), best is null ? "not possible" : Score(best.Score),
                 best is null ? "-" : Number(best.Certificate!.Gap, "P3"), best is null ? "-" : Bytes(best.Amounts.Max(amounts => amounts.MemoryBytes)),
                 best is null ? "-" : string.Join(" / ", batch.Search.Loads.Select((load, index) => Rate(load.GeneratedTokens / best.Amounts[index].RunSeconds))),
                 batch.IsPareto ? "yes" : string.Empty, ReferenceEquals(batch, result.Chosen) ? "yes" : string.Empty);
@@ -93,7 +93,7 @@ internal static class SearchText
             var best = point.Best;
             table.Add(
                 point.Step.Text, string.Join(", ", point.Loads.Select(load => $"{load.Scenario} batch {load.Batch}")),
-                best is null ? "not possible" : Number(best.Score, "0.00000"), best is null ? "-" : Number(best.Certificate!.Gap, "P3"),
+                best is null ? "not possible" : Score(best.Score), best is null ? "-" : Number(best.Certificate!.Gap, "P3"),
                 Score(point.ScoreOf("greedy")), Score(point.ScoreOf("uniform")), best is null ? "-" : Bytes(best.Amounts.Max(amounts => amounts.MemoryBytes)),
                 best is null ? "-" : string.Join(" / ", point.Loads.Select((load, index) => Rate(load.GeneratedTokens / best.Amounts[index].RunSeconds))));
         }
@@ -117,7 +117,7 @@ internal static class SearchText
             var (variant, own) = (best.Variants[first], tables.Layers[first]);
             double score = Enumerable.Range(first, last - first + 1).Sum(layer => best.Variants[layer].Score);
             table.Add(
-                first == last ? $"{first}" : $"{first}-{last}", variant.Mixer, variant.FeedForward, Number(score, "0.00000"),
+                first == last ? $"{first}" : $"{first}-{last}", variant.Mixer, variant.FeedForward, Score(score),
                 variant.Mixer == own.Mixer && variant.FeedForward == own.FeedForward ? "as it is" : $"{own.Mixer} {own.FeedForward}");
             first = last + 1;
         }
@@ -125,7 +125,13 @@ internal static class SearchText
         table.Print();
     }
 
-    private static string Score(double? score) => score is { } value ? Number(value, "0.00000") : "-";
+    // Scores range from a millionth to hundreds, by the model and by how much is cut.
+    private static string Score(double? score) => score switch
+    {
+        null => "-",
+        0 => "0",
+        { } value => Number(value, Math.Abs(value) < 0.01 ? "G4" : "0.00000"),
+    };
 
     private static string Bytes(double bytes) => HumanUnits.FormatBytes((long)bytes);
 

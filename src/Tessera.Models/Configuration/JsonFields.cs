@@ -91,14 +91,14 @@ internal readonly struct JsonFields
             : throw Fault(name, "a positive finite number");
     }
 
-    /// <summary>A finite number.</summary>
-    public double RequiredNumber(string name) => ToNumber(name, double.NegativeInfinity, "a finite number");
+    /// <summary>A number of a magnitude up to <paramref name="most"/>.</summary>
+    public double RequiredNumber(string name, double most) => ToNumber(name, -most, most);
 
-    /// <summary>A finite number, at least 0.</summary>
-    public double RequiredAmount(string name) => ToNumber(name, 0, "a finite number from 0");
+    /// <summary>A number from 0 to <paramref name="most"/>.</summary>
+    public double RequiredAmount(string name, double most) => ToNumber(name, 0, most);
 
     /// <summary>The same where it may be missing.</summary>
-    public double Amount(string name, double absent) => HasKey(name) ? RequiredAmount(name) : absent;
+    public double Amount(string name, double absent, double most) => HasKey(name) ? RequiredAmount(name, most) : absent;
 
     /// <summary>A boolean; false where it is missing or null.</summary>
     public bool Flag(string name)
@@ -225,12 +225,12 @@ internal readonly struct JsonFields
     private JsonElement Get(string name) =>
         _element.TryGetProperty(name, out JsonElement value) ? value : throw Fault(name, null, "a value");
 
-    private double ToNumber(string name, double low, string expected)
+    private double ToNumber(string name, double low, double high)
     {
         JsonElement value = Get(name);
-        return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && double.IsFinite(number) && number >= low
+        return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && number >= low && number <= high
             ? number
-            : throw Fault(name, value, expected);
+            : throw Fault(name, value, FormattableString.Invariant($"a number from {low:G} to {high:G}"));
     }
 
     private int ToInteger(string name, JsonElement value, int low, int high) =>

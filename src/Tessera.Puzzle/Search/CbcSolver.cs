@@ -11,12 +11,16 @@ namespace Tessera.Puzzle.Search;
 /// min Σ score·x   with   Σ x of a layer = 1,   Σ cost·x ≤ limit,   x ∈ {0, 1}
 /// </code>
 /// Scores and costs are those of the reduced problem: dominated variants left out, minima at zero, rows scaled. CBC decides with
-/// tolerances of its own, so its bound is loosened by 10⁻⁶ of the scores, and a solution that misses a limit within them is repaired.
+/// tolerances of its own, so scores are scaled to sum to about a thousand, its bound is loosened by 10⁻⁶ of itself and 10⁻⁷ a layer,
+/// and a solution that misses a limit within them is repaired.
 /// Shadow prices and the root bound are those of our relaxation.
 /// </remarks>
 internal static unsafe class CbcSolver
 {
     private const double BoundTolerance = 1e-6;
+    private const double DualTolerance = 1e-7;
+    private const double ScaledScore = 1e3;
+    private const double LargestScore = 1e9;
 
     /// <summary>Solves.</summary>
     /// <exception cref="DllNotFoundException">CBC is not installed; the message names what was tried.</exception>
@@ -38,13 +42,14 @@ internal static unsafe class CbcSolver
             incumbent.OfferChoice(reduced, start);
         }
 
-        var answer = Run(reduced, options);
+        double scale = Scale(reduced, root);
+        var answer = Run(reduced, options, scale);
         if (answer.Columns is { } columns && !incumbent.Offer(reduced, columns))
         {
             Repair(reduced, columns, relaxation.Multiplier, incumbent);
         }
 
-        double loosened = answer.Bound - (BoundTolerance * (Math.Abs(answer.Bound) + reduced.ScoreRange));
+        double loosened = ((1 - BoundTolerance) * answer.Bound) - (DualTolerance * reduced.LayerCount / scale);
         double lower = answer.IsInfeasible && !incumbent.Exists ? double.PositiveInfinity : Math.Max(loosened, root);
         return SearchResult.Of(
             problem, incumbent, lower + reduced.ScoreOffset, root + reduced.ScoreOffset, ExactSolver.ShadowPrices(reduced, relaxation.Multiplier),
@@ -62,19 +67,27 @@ internal static unsafe class CbcSolver
         }
     }
 
-    private static Answer Run(ReducedProblem problem, SearchOptions options)
+    /// <summary>A factor that makes the relaxation's value about a thousand and no single score larger than CBC can tell apart.</summary>
+    private static double Scale(ReducedProblem problem, double root)
+    {
+        double largest = problem.Score.Length > 0 ? problem.Score.Max() : 0;
+        double wanted = root > 0 ? ScaledScore / root : ScaledScore / problem.ScoreRange;
+        return Math.Min(wanted, largest > 0 ? LargestScore / largest : wanted);
+    }
+
+    private static Answer Run(ReducedProblem problem, SearchOptions options, double scale)
     {
         nint model = Cbc.NewModel();
         try
         {
-            Load(model, problem);
+            Load(model, problem, scale);
             Set(model, "logLevel", "0");
             Set(model, "timeMode", "elapsed");
             Set(model, "seconds", Text(Math.Max(0.01, options.TimeLimit.TotalSeconds)));
             Set(model, "ratioGap", Text(options.GapTolerance));
             Set(model, "allowableGap", Text(0));
             // A solution must be better than the best by this much to be looked for: as little as ties are told apart by.
-            Set(model, "increment", Text(Incumbent.TieShare * problem.ScoreRange));
+            Set(model, "increment", Text(Incumbent.TieShare * problem.ScoreRange * scale));
             Set(model, "primalTolerance", "1e-9");
             Set(model, "integerTolerance", "1e-9");
             if (options.NodeLimit < int.MaxValue)
@@ -87,7 +100,7 @@ internal static unsafe class CbcSolver
             bool isInfeasible = Cbc.IsProvenInfeasible(model) != 0 || Cbc.IsRelaxationInfeasible(model) != 0;
             double* best = isInfeasible ? null : Cbc.BestSolution(model);
             return new Answer(
-                best == null ? null : Columns(problem, best), Cbc.BestPossibleObjective(model), Cbc.NodeCount(model),
+                best == null ? null : Columns(problem, best), Cbc.BestPossibleObjective(model) / scale, Cbc.NodeCount(model),
                 best != null && Cbc.IsProvenOptimal(model) != 0, isInfeasible);
         }
         finally
@@ -113,7 +126,7 @@ internal static unsafe class CbcSolver
         return columns;
     }
 
-    private static void Load(nint model, ReducedProblem problem)
+    private static void Load(nint model, ReducedProblem problem, double scale)
     {
         int perColumn = problem.RowCount + 1;
         var start = new int[problem.ColumnCount + 1];
@@ -134,9 +147,10 @@ internal static unsafe class CbcSolver
         double[] lower = [.. Enumerable.Repeat(1.0, problem.LayerCount), .. Enumerable.Repeat(double.NegativeInfinity, problem.RowCount)];
         double[] upper = [.. Enumerable.Repeat(1.0, problem.LayerCount), .. problem.Limit];
         double[] zeros = new double[problem.ColumnCount];
+        double[] objective = [.. problem.Score.Select(score => score * scale)];
         double[] ones = [.. Enumerable.Repeat(1.0, problem.ColumnCount)];
         fixed (int* starts = start, indices = index)
-        fixed (double* values = value, none = zeros, all = ones, scores = problem.Score, low = lower, high = upper)
+        fixed (double* values = value, none = zeros, all = ones, scores = objective, low = lower, high = upper)
         {
             Cbc.LoadProblem(model, problem.ColumnCount, lower.Length, starts, indices, values, none, all, scores, low, high);
         }

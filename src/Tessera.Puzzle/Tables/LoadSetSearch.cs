@@ -59,7 +59,19 @@ public sealed class LoadSetSearch
         best.Certificate is { } certificate ? LimitUse.Of(Problem, certificate) : [];
 
     /// <summary>Why the limits cannot be met, and the nearest that can.</summary>
-    public IReadOnlyList<string> Explain() => Infeasibility.Explain(Problem).Sentences;
+    public IReadOnlyList<string> Explain()
+    {
+        var report = Infeasibility.Explain(Problem);
+        var columns = _table.Columns(_settings.Targets);
+        var limits = new TargetLimits(_table, _settings.Margin);
+        string[] nearest = [.. report.Limits.Where(limit => limit.Nearest is not null).SelectMany(limit =>
+        {
+            int index = Problem.Resources.ToList().FindIndex(resource => resource.Name == limit.Resource.Name);
+            return index < columns.Count ? limits.Nearest(columns[index], _settings.Targets, limit.Nearest!.Value) : [];
+        }).Distinct()];
+        return nearest.Length == 0 ? report.Sentences
+            : [.. report.Sentences, $"Each of these could be met while the others stay: {string.Join(", ", nearest)}."];
+    }
 
     private static bool Replaces(Target step, Target target) =>
         step.Quantity == target.Quantity && step.Scenario == target.Scenario && step.Selector?.Text == target.Selector?.Text;

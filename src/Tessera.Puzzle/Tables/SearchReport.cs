@@ -65,7 +65,7 @@ public sealed class SearchReport(SearchTables tables, TableSearchSettings settin
     }
 
     private static void Row(ReportTable rows, LoadTable load, string name, double? score, SearchResult? certificate, Amounts amounts) => rows.Add(
-        name, score is { } value ? Number(value, "0.0000") : "–", certificate is null ? "–" : certificate.Gap.ToString("P3", CultureInfo.InvariantCulture),
+        name, score is { } value ? Number(value, "G5") : "–", certificate is null ? "–" : certificate.Gap.ToString("P3", CultureInfo.InvariantCulture),
         Number(amounts.MemoryBytes / (1L << 30), "0.000"), Number(amounts.KvBytes / (1L << 30), "0.000"), (long)amounts.Parameters,
         load.HasPhases ? Number(amounts.PrefillSeconds * 1e3, "0.###") : "–", load.HasPhases ? Number(amounts.DecodeSeconds * 1e3, "0.####") : "–",
         Number(amounts.RunSeconds, "0.####"), Number(load.GeneratedTokens / amounts.RunSeconds, "N1"), Number(load.AllTokens / amounts.RunSeconds, "N1"));
@@ -74,7 +74,7 @@ public sealed class SearchReport(SearchTables tables, TableSearchSettings settin
     {
         var certificate = Best.Certificate!;
         report.Section("Limits and certificate").Paragraph(FormattableString.Invariant(
-            $"No choice of blocks scores below {certificate.LowerBound:F6}; the best found scores {Best.Score:F6}, a gap of {certificate.Gap:P4} ({certificate.Status}, {certificate.Nodes} nodes). The relaxation alone, the Lagrangian bound, gives {certificate.RootBound:F6}."));
+            $"No choice of blocks scores below {certificate.LowerBound:G7}; the best found scores {Best.Score:G7}, a gap of {certificate.Gap:P4} ({certificate.Status}, {certificate.Nodes} nodes). The relaxation alone, the Lagrangian bound, gives {certificate.RootBound:G7}."));
         foreach (var use in Search.Limits(Best))
         {
             report.Paragraph(use.Text + ".");
@@ -87,7 +87,7 @@ public sealed class SearchReport(SearchTables tables, TableSearchSettings settin
         foreach (var batch in result.Batches)
         {
             rows.Add(
-                TableSearch.Batches(batch.Search), batch.Best is { } best ? Number(best.Score, "0.0000") : "not possible",
+                TableSearch.Batches(batch.Search), batch.Best is { } best ? Number(best.Score, "G5") : "not possible",
                 batch.Best is { } solved ? solved.Certificate!.Gap.ToString("P3", CultureInfo.InvariantCulture) : "–",
                 batch.Best is { } taken ? Number(taken.Amounts.Max(amounts => amounts.MemoryBytes) / (1L << 30), "0.000") : "–",
                 Rates(batch, load => load.GeneratedTokens), Rates(batch, load => load.AllTokens), batch.IsPareto ? "yes" : "no");

@@ -11,6 +11,10 @@ public static class SearchTablesReader
     private const int MostLimits = 1000;
     private const int MostSequences = 1 << 24;
     private const int MostPositions = 1 << 30;
+
+    // Sums of these stay far from where doubles end.
+    private const double MostAmount = 1e18;
+
     private const string Absent = "none";
 
     private static readonly string[] Kinds = ["none", "linear", "attention", "swiglu"];
@@ -36,13 +40,13 @@ public static class SearchTablesReader
             Shape = Shape(root),
             Mixers = mixers,
             FeedForwards = feedForwards,
-            Base = new HalfSize(HalfKind.None, outside.RequiredAmount("parameters"), outside.RequiredAmount("weight_bytes"), 0),
+            Base = new HalfSize(HalfKind.None, outside.RequiredAmount("parameters", MostAmount), outside.RequiredAmount("weight_bytes", MostAmount), 0),
             Loads = Loads(root, mixers, feedForwards),
             Layers = Layers(root, mixers, feedForwards),
             Targets = Lines(root, "targets"),
             Pins = Lines(root, "pin"),
             Exclusions = Lines(root, "exclude"),
-            Margin = root.Amount("margin", 0),
+            Margin = root.Amount("margin", 0, MostAmount),
         };
     }
 
@@ -79,7 +83,7 @@ public static class SearchTablesReader
     private static HalfSize Mixer(JsonFields fields, string label)
     {
         fields.RefuseOthers("kind", "parameters", "weight_bytes", "kv_bytes_per_token", "window", "head_norms", "partial_biases");
-        return new HalfSize(Kind(fields, label, HalfKind.Attention), fields.RequiredAmount("parameters"), fields.RequiredAmount("weight_bytes"), fields.Amount("kv_bytes_per_token", 0))
+        return new HalfSize(Kind(fields, label, HalfKind.Attention), fields.RequiredAmount("parameters", MostAmount), fields.RequiredAmount("weight_bytes", MostAmount), fields.Amount("kv_bytes_per_token", 0, MostAmount))
         {
             HasWindow = fields.Flag("window"),
             HasHeadNorms = fields.Flag("head_norms"),
@@ -90,7 +94,7 @@ public static class SearchTablesReader
     private static HalfSize FeedForward(JsonFields fields, string label)
     {
         fields.RefuseOthers("kind", "parameters", "weight_bytes", "width");
-        return new HalfSize(Kind(fields, label, HalfKind.FeedForward), fields.RequiredAmount("parameters"), fields.RequiredAmount("weight_bytes"), 0)
+        return new HalfSize(Kind(fields, label, HalfKind.FeedForward), fields.RequiredAmount("parameters", MostAmount), fields.RequiredAmount("weight_bytes", MostAmount), 0)
         {
             Width = fields.Has("width") ? fields.RequiredInteger("width", 1, int.MaxValue) : null,
         };
@@ -130,8 +134,8 @@ public static class SearchTablesReader
                 }
 
                 return isWhole
-                    ? LoadTime.OfRun(time.RequiredAmount("run_seconds"))
-                    : LoadTime.OfPhases(time.RequiredAmount("prefill_seconds"), time.RequiredAmount("decode_seconds"), outputLength);
+                    ? LoadTime.OfRun(time.RequiredAmount("run_seconds", MostAmount))
+                    : LoadTime.OfPhases(time.RequiredAmount("prefill_seconds", MostAmount), time.RequiredAmount("decode_seconds", MostAmount), outputLength);
             }
 
             Dictionary<string, LoadTime> Times(string name, Dictionary<string, HalfSize> sizes)
@@ -183,10 +187,10 @@ public static class SearchTablesReader
             foreach (var variant in fields.Objects("variants", MostVariants))
             {
                 variant.RefuseOthers("mixer", "feed_forward", "score", "standard_error", "scenario_scores");
-                variants.Add(new ScoredVariant(Label(variant, "mixer", mixers), Label(variant, "feed_forward", feedForwards), variant.RequiredNumber("score"))
+                variants.Add(new ScoredVariant(Label(variant, "mixer", mixers), Label(variant, "feed_forward", feedForwards), variant.RequiredNumber("score", MostAmount))
                 {
-                    StandardError = variant.Has("standard_error") ? variant.RequiredAmount("standard_error") : null,
-                    ScenarioScores = variant.Object("scenario_scores") is { } scores ? scores.Names().ToDictionary(name => name, scores.RequiredNumber) : [],
+                    StandardError = variant.Has("standard_error") ? variant.RequiredAmount("standard_error", MostAmount) : null,
+                    ScenarioScores = variant.Object("scenario_scores") is { } scores ? scores.Names().ToDictionary(name => name, name => scores.RequiredNumber(name, MostAmount)) : [],
                 });
                 if (!seen.Add((variants[^1].Mixer, variants[^1].FeedForward)))
                 {

@@ -1,6 +1,5 @@
 using System.Globalization;
 using Tessera.Puzzle.Targets;
-using Tessera.Runs;
 
 namespace Tessera.Puzzle.Tables;
 
@@ -46,16 +45,14 @@ public sealed class SweepRange
                 $"{Option} {text}: expected QUANTITY=FROM..TO/COUNT with a count from 2 to {MostSteps}, for instance memory=100%..40%/7");
         }
 
-        string first = ends[0].Trim();
-        string final = last[0].Trim();
-        Target from = End(sides[0].Trim(), first), to = End(sides[0].Trim(), final);
+        Target from = End(sides[0].Trim(), ends[0].Trim()), to = End(sides[0].Trim(), last[0].Trim());
         if (from.IsRelative != to.IsRelative)
         {
             throw new ArgumentException($"{Option} {text}: both ends must be ratios to the parent, or neither");
         }
 
         return new SweepRange(text, [.. Enumerable.Range(0, count).Select(
-            step => Step(sides[0].Trim(), from, from.Value + ((to.Value - from.Value) * step / (count - 1)), final.EndsWith('%')))]);
+            step => Step(from, from.Value + ((to.Value - from.Value) * step / (count - 1))))]);
     }
 
     /// <summary>Where a step lies on the axis.</summary>
@@ -71,20 +68,11 @@ public sealed class SweepRange
         return Target.Parse($"{name}{(isSpeed ? ">=" : "<=")}{value}", Option);
     }
 
-    private static Target Step(string name, Target end, double value, bool isPercent)
+    private static Target Step(Target end, double value)
     {
         var unit = TargetForm.UnitOf(end.Quantity);
         // Layers are counted in whole numbers: what may not be exceeded is rounded down.
         double exact = unit == TargetUnit.Layers && !end.IsRelative ? Math.Floor(value + 1e-9) : value;
-        string shown = (end.IsRelative, unit) switch
-        {
-            (true, _) when isPercent => (100 * exact).ToString("0.##", CultureInfo.InvariantCulture) + "%",
-            (true, _) => exact.ToString("0.###", CultureInfo.InvariantCulture) + "x",
-            (_, TargetUnit.Bytes) => HumanUnits.FormatBytes((long)exact),
-            (_, TargetUnit.Time) => HumanUnits.FormatDuration(TimeSpan.FromSeconds(exact)),
-            (_, TargetUnit.Weights) => HumanUnits.FormatCount((long)exact),
-            _ => exact.ToString("0.###", CultureInfo.InvariantCulture),
-        };
-        return end with { Value = exact, Text = $"{name}{(end.IsMaximum ? "<=" : ">=")}{shown}" };
+        return end with { Value = exact, Text = end.WithValue(exact) };
     }
 }

@@ -32,6 +32,28 @@ public sealed class TargetLimits(TableProblem problem, double margin)
         return resources;
     }
 
+    /// <summary>The targets on a column as they would have to be written for its sum to be within them.</summary>
+    /// <param name="column">The column.</param>
+    /// <param name="targets">The targets.</param>
+    /// <param name="sum">What the column can reach.</param>
+    public IEnumerable<string> Nearest(ProblemColumn column, IReadOnlyList<Target> targets, double sum)
+    {
+        double whole = problem.ParentOf(column);
+        foreach (var target in targets.Where(target => Limits(target, column)))
+        {
+            var load = column.Load < 0 ? null : problem.Loads[column.Load];
+            double timed = sum * (1 + margin);
+            double value = target.Quantity switch
+            {
+                _ when target.IsRelative => target.IsTimed ? whole / timed : sum / whole,
+                TargetQuantity.Throughput => load!.GeneratedTokens / timed,
+                TargetQuantity.TotalThroughput => load!.AllTokens / timed,
+                _ => target.IsTimed ? timed : sum,
+            };
+            yield return target.WithValue(value);
+        }
+    }
+
     /// <summary>What a model with these amounts reaches, in the terms of a target: its unit, or a ratio to the parent.</summary>
     /// <param name="target">The target.</param>
     /// <param name="load">The load.</param>

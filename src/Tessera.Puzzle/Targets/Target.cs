@@ -84,6 +84,37 @@ public sealed record Target(string Text, TargetQuantity Quantity, double Value, 
             : throw new ArgumentException($"{field} {text}: expected a value above 0");
     }
 
+    /// <summary>The target as it is written with another value, rounded to the side on which that value still meets it.</summary>
+    public string WithValue(double value)
+    {
+        const double LargestShown = 1e15;
+        string left = Text[..Text.IndexOf(IsMaximum ? "<=" : ">=", StringComparison.Ordinal)].Trim();
+        string Rounded(double number, string unit)
+        {
+            if (!(number < LargestShown))
+            {
+                return number.ToString("G4", CultureInfo.InvariantCulture) + unit;
+            }
+
+            double grain = Math.Pow(10, Math.Floor(Math.Log10(Math.Max(number, 1e-12))) - 3);
+            double steps = number / grain;
+            // What is a whole number of grains but for rounding stays.
+            double whole = Math.Abs(steps - Math.Round(steps)) < 1e-6 ? Math.Round(steps) : IsMaximum ? Math.Ceiling(steps) : Math.Floor(steps);
+            return ((decimal)whole * (decimal)grain).ToString("0.############", CultureInfo.InvariantCulture) + unit;
+        }
+
+        string right = (IsRelative, Unit) switch
+        {
+            (true, _) when Text.TrimEnd().EndsWith('%') => Rounded(100 * value, "%"),
+            (true, _) => Rounded(value, "x"),
+            (_, TargetUnit.Bytes) => value >= 1 << 30 ? Rounded(value / (1 << 30), "GiB") : Rounded(value / (1 << 20), "MiB"),
+            (_, TargetUnit.Time) => value >= 1 ? Rounded(value, "s") : value >= 1e-3 ? Rounded(1e3 * value, "ms") : Rounded(1e6 * value, "us"),
+            (_, TargetUnit.Rate) => Rounded(value, string.Empty),
+            _ => (IsMaximum ? Math.Ceiling(value - 1e-6) : Math.Floor(value + 1e-6)).ToString("0", CultureInfo.InvariantCulture),
+        };
+        return $"{left}{(IsMaximum ? "<=" : ">=")}{right}";
+    }
+
     /// <summary>Whether the target holds in a scenario.</summary>
     public bool HoldsIn(string scenario) => Scenario is null || Scenario == scenario;
 
