@@ -29,7 +29,7 @@ internal sealed class SearchLimitOptions
 
     /// <summary>The targets, or those that a file holds where none are given.</summary>
     public IReadOnlyList<Target> ToTargets(ParseResult result, IReadOnlyList<string> otherwise, string source) =>
-        Texts(result, Target) is { Count: > 0 } given
+        Texts(result, Target) is { Length: > 0 } given
             ? [.. given.Select(text => Puzzle.Targets.Target.Parse(text))]
             : [.. otherwise.Select(text => Puzzle.Targets.Target.Parse(text, $"{source}: targets:"))];
 
@@ -40,11 +40,11 @@ internal sealed class SearchLimitOptions
         result.GetValue(Loadable) is { } form ? LoadableForm.Parse(form) : null);
 
     private static IReadOnlyList<VariantSelector> Selectors(
-        IReadOnlyList<string> given, IReadOnlyList<string> otherwise, string option, string source) => given.Count > 0
+        string[] given, IReadOnlyList<string> otherwise, string option, string source) => given.Length > 0
             ? [.. given.Select(text => VariantSelector.Parse(text, option))]
             : [.. otherwise.Select(text => VariantSelector.Parse(text, source))];
 
-    private static IReadOnlyList<string> Texts(ParseResult result, Option<string[]> option) => result.GetValue(option) ?? [];
+    private static string[] Texts(ParseResult result, Option<string[]> option) => result.GetValue(option) ?? [];
 
     private static Option<string?> Form()
     {
