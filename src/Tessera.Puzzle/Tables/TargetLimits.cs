@@ -134,7 +134,8 @@ public sealed class TargetLimits(TableProblem problem, double margin)
             TargetQuantity.Decode => SearchLimits.DecodeTimePerToken(load!.Label, None, constant),
             TargetQuantity.Latency => new Resource($"run time ({load!.Label})", None, Constant: constant)
             {
-                Unit = ResourceUnit.Seconds, ScenarioTokens = load.GeneratedTokens,
+                Unit = ResourceUnit.Seconds,
+                ScenarioTokens = load.GeneratedTokens,
             },
             TargetQuantity.AttentionLayers => new Resource("layers with attention", None),
             TargetQuantity.FeedForwardLayers => new Resource("layers with a feed-forward", None),

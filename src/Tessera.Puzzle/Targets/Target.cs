@@ -79,7 +79,9 @@ public sealed record Target(string Text, TargetQuantity Quantity, double Value, 
         return (parsed > 0 || (parsed == 0 && unit == TargetUnit.Layers)) && double.IsFinite(parsed)
             ? new Target(text, form?.Quantity ?? TargetQuantity.Variants, parsed, isRelative)
             {
-                IsMaximum = isMaximum, Scenario = scenario, Selector = selector,
+                IsMaximum = isMaximum,
+                Scenario = scenario,
+                Selector = selector,
             }
             : throw new ArgumentException($"{field} {text}: expected a value above 0");
     }

@@ -16,7 +16,12 @@ public sealed class GoldenMemoryTests
 
     private static readonly Dictionary<string, int> SuperWidths = new()
     {
-        ["100"] = 28_672, ["62.5"] = 17_920, ["50"] = 14_336, ["25"] = 7168, ["20"] = 5632, ["10"] = 2816,
+        ["100"] = 28_672,
+        ["62.5"] = 17_920,
+        ["50"] = 14_336,
+        ["25"] = 7168,
+        ["20"] = 5632,
+        ["10"] = 2816,
     };
 
     // Ultra-253B: width and number of layers; the last four are fused runs without attention, and 81 layers hold nothing.
@@ -29,14 +34,20 @@ public sealed class GoldenMemoryTests
     /// <summary>The public library of the 70B: one H100, FP8, batch 256 with room for 9 more, 1200 positions.</summary>
     private static MemoryModel LibraryLoad { get; } = new()
     {
-        Weights = StorageFormat.Parse("fp8", "test"), KeysAndValues = StorageFormat.Parse("fp8", "test"), Batch = 256, QueuedPrompts = 9,
+        Weights = StorageFormat.Parse("fp8", "test"),
+        KeysAndValues = StorageFormat.Parse("fp8", "test"),
+        Batch = 256,
+        QueuedPrompts = 9,
         Positions = 1200,
     };
 
     /// <summary>Model-Optimizer's example: bf16, batch 96, 4096 in and 4096 out.</summary>
     private static MemoryModel ExampleLoad { get; } = new()
     {
-        Weights = StorageFormat.Parse("bf16", "test"), KeysAndValues = StorageFormat.Parse("bf16", "test"), Batch = 96, Positions = 8192,
+        Weights = StorageFormat.Parse("bf16", "test"),
+        KeysAndValues = StorageFormat.Parse("bf16", "test"),
+        Batch = 96,
+        Positions = 8192,
     };
 
     [Fact]
@@ -124,7 +135,12 @@ public sealed class GoldenMemoryTests
         // Mistral-Small-24B: hidden 5120 and 32 heads, but heads of 128 and not of 160.
         var model = new ModelConfiguration
         {
-            VocabularySize = 131_072, HiddenSize = 5120, HeadCount = 32, HeadDim = 128, RmsNormEpsilon = 1e-5, RopeTheta = 1e8,
+            VocabularySize = 131_072,
+            HiddenSize = 5120,
+            HeadCount = 32,
+            HeadDim = 128,
+            RmsNormEpsilon = 1e-5,
+            RopeTheta = 1e8,
             MaxPositions = 32_768,
             Layers = [.. Enumerable.Repeat(new LayerConfiguration(new AttentionConfiguration(8), new SwiGluConfiguration(32_768)), 40)],
         };
@@ -175,7 +191,10 @@ public sealed class GoldenMemoryTests
         var nothing = new LayerConfiguration(new NoMixerConfiguration(), new NoFeedForwardConfiguration());
         return PublishedShapes.Find("llama-3.1-70b")! with
         {
-            HiddenSize = 16_384, HeadCount = 128, HeadDim = 128, Layers = [.. real, .. Enumerable.Repeat(nothing, 81)],
+            HiddenSize = 16_384,
+            HeadCount = 128,
+            HeadDim = 128,
+            Layers = [.. real, .. Enumerable.Repeat(nothing, 81)],
         };
     }
 }

@@ -14,7 +14,10 @@ public sealed class SearchTablesTests : IDisposable
     {
         var tables = SampleTables.Create(4, 3, ("chat", 4), ("code", 8)) with
         {
-            Targets = ["memory<=50%", "decode@chat>=2x"], Pins = ["0"], Exclusions = ["ffn:none"], Margin = 0.03,
+            Targets = ["memory<=50%", "decode@chat>=2x"],
+            Pins = ["0"],
+            Exclusions = ["ffn:none"],
+            Margin = 0.03,
         };
         string path = Path.Combine(_folder, "tables.json");
         SearchTablesWriter.Write(path, tables);

@@ -214,7 +214,8 @@ public sealed class TableSearchTests
         Assert.NotNull(solved.Chosen.Best);
         Assert.Throws<InfeasibleTargetException>(() => TableSearch.Run(tables, new TableSearchSettings
         {
-            Targets = [Target.Parse(nearest) with { Value = 1.02 * Target.Parse(nearest).Value }, Target.Parse("memory<=90%")], Margin = 0.03,
+            Targets = [Target.Parse(nearest) with { Value = 1.02 * Target.Parse(nearest).Value }, Target.Parse("memory<=90%")],
+            Margin = 0.03,
         }));
     }
 
