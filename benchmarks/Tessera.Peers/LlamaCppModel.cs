@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 
 namespace Tessera.Peers;
@@ -6,6 +7,7 @@ namespace Tessera.Peers;
 /// A model in llama.cpp: with its default settings, which are its fast ones (repacked weights, f16 cache, automatic flash attention), or
 /// exact, with everything in f32.
 /// </summary>
+[SuppressMessage("Usage", "CA2216", Justification = "It lives as long as one comparison, which disposes it.")]
 internal sealed unsafe class LlamaCppModel : IContender
 {
     private readonly nint _model;

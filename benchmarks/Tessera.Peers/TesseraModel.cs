@@ -15,7 +15,7 @@ internal sealed unsafe class TesseraModel(Decoder model, int positions, int thre
     private Tensor _logits;
     private int _past;
 
-    public ReadOnlySpan<float> Logits => new(_logits.Data, _logits.Columns);
+    public ReadOnlySpan<float> Logits => new(_logits.Data.Floats, _logits.Columns);
 
     public void Restart()
     {
@@ -32,8 +32,8 @@ internal sealed unsafe class TesseraModel(Decoder model, int positions, int thre
         var hidden = model.Forward(executor, step, _cache);
         _past += tokens.Length;
         var last = executor.Allocate(1, hidden.Columns);
-        new ReadOnlySpan<float>(hidden.Data + ((long)(hidden.Rows - 1) * hidden.Columns), hidden.Columns)
-            .CopyTo(new Span<float>(last.Data, last.Columns));
+        new ReadOnlySpan<float>(hidden.Data.Floats + ((long)(hidden.Rows - 1) * hidden.Columns), hidden.Columns)
+            .CopyTo(new Span<float>(last.Data.Floats, last.Columns));
         _logits = executor.Linear(last, model.Head);
     }
 

@@ -30,6 +30,9 @@ public sealed class CpuDevice : Device
     /// <inheritdoc />
     public override bool ReadsPackedWeights => true;
 
+    /// <inheritdoc />
+    public override int Threads => Workers.Count;
+
     /// <summary>The workers that run kernel bodies.</summary>
     public WorkerPool Workers { get; }
 

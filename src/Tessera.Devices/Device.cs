@@ -12,6 +12,12 @@ public abstract class Device : IDisposable
     /// <summary>The name given on the command line: <c>cpu</c>, <c>cuda:0</c>.</summary>
     public abstract string Name { get; }
 
+    /// <summary>The name with what the hardware calls itself, where it does: <c>cpu</c>, <c>cuda:0 NVIDIA H100 80GB HBM3</c>.</summary>
+    public virtual string Description => Name;
+
+    /// <summary>Threads of the processor that run kernels; 0 where a card runs them.</summary>
+    public virtual int Threads => 0;
+
     /// <summary>Its memory.</summary>
     public abstract DeviceMemory Memory { get; }
 
@@ -27,11 +33,17 @@ public abstract class Device : IDisposable
     /// <summary>Whether masters may be trained in bf16: its optimiser rounds them stochastically.</summary>
     public virtual bool TrainsBf16Masters => false;
 
+    /// <summary>Whether work that comes again is worth recording, because asking for each kernel costs time of its own.</summary>
+    public virtual bool RecordsWork => false;
+
     /// <summary>
     /// Whether it only counts: kernels make the same allocations and compute nothing, and what lies in its arenas are addresses
     /// without memory.
     /// </summary>
     public bool IsPlanning => Memory.IsPlanning;
+
+    /// <summary>A clock for what it is asked to do; the caller owns it.</summary>
+    public virtual DeviceClock CreateClock() => new HostClock();
 
     /// <summary>An empty arena in this device's memory; the caller owns it.</summary>
     public Arena CreateArena(string name) => new(name, Memory);
@@ -41,6 +53,12 @@ public abstract class Device : IDisposable
     /// long as it does. What was asked of one is seen by the other after <see cref="Synchronize"/>.
     /// </summary>
     public virtual Device ForActivations(DType type) => this;
+
+    /// <summary>Records what <paramref name="work"/> asks of the device; nothing of it runs before it is launched.</summary>
+    /// <param name="work">Kernels, copies and fills that ran before in the same arenas; it may neither upload, download nor wait.</param>
+    /// <exception cref="NotSupportedException">This device does not record; see <see cref="RecordsWork"/>.</exception>
+    /// <exception cref="InvalidOperationException">The work does what cannot be recorded.</exception>
+    public virtual RecordedWork Record(Action work) => throw new NotSupportedException($"device {Name} does not record its work");
 
     /// <summary>A device like this one that only counts; see <see cref="IsPlanning"/>. The caller owns it.</summary>
     public abstract Device ForPlanning();

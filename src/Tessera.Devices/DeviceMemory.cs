@@ -14,6 +14,9 @@ public abstract unsafe class DeviceMemory
     /// <summary>Whether there are only addresses, with no memory behind them for what is computed: see <see cref="PlanningMemory"/>.</summary>
     public virtual bool IsPlanning => false;
 
+    /// <summary>Seconds that callers have waited for the device so far; the rest of their time they used themselves.</summary>
+    public virtual double SecondsWaited => 0;
+
     /// <summary>Takes a piece of uninitialised memory, aligned to <see cref="Arena.Alignment"/> at least.</summary>
     /// <exception cref="OutOfMemoryException">There is not so much.</exception>
     public abstract nint Take(long bytes);

@@ -120,11 +120,39 @@ public sealed class Decoder : IDisposable
     /// <param name="capture">Where to keep the residual stream at every depth, or null.</param>
     /// <returns>[tokens, hidden].</returns>
     /// <exception cref="ArgumentException">An id is outside the vocabulary.</exception>
-    public unsafe Tensor Forward(Executor executor, StepBatch step, KeyValueCache? cache = null, HiddenCapture? capture = null)
+    public Tensor Forward(Executor executor, StepBatch step, KeyValueCache? cache = null, HiddenCapture? capture = null)
+    {
+        Prepare(executor.Arena, step, cache);
+        var output = Compute(executor, step, cache, capture);
+        cache?.Advance(step);
+        return output;
+    }
+
+    /// <summary>
+    /// What the host does before a step: checks it, and brings to the device what the layers need to know. With
+    /// <see cref="Compute"/> and <see cref="KeyValueCache.Advance(StepBatch)"/> it is a <see cref="Forward"/> whose middle can be recorded.
+    /// </summary>
+    /// <param name="arena">Owner of what is brought, as long as the step's ids.</param>
+    /// <param name="step">The tokens.</param>
+    /// <param name="cache">As in <see cref="Forward"/>.</param>
+    /// <exception cref="ArgumentException">An id is outside the vocabulary.</exception>
+    /// <exception cref="InvalidOperationException">The step does not continue where the cache's sequences stand.</exception>
+    public void Prepare(Arena arena, StepBatch step, KeyValueCache? cache)
     {
         CheckIds(step.HostIds);
+        PrepareLayers(arena, step, cache);
+    }
+
+    /// <summary>The device's part of a <see cref="Forward"/>: nothing is uploaded, and nothing depends on values that the host knows.</summary>
+    /// <param name="executor">Runs and, with a tape, records.</param>
+    /// <param name="step">The tokens, prepared.</param>
+    /// <param name="cache">As in <see cref="Forward"/>.</param>
+    /// <param name="capture">As in <see cref="Forward"/>.</param>
+    /// <returns>[tokens, hidden].</returns>
+    public unsafe Tensor Compute(Executor executor, StepBatch step, KeyValueCache? cache = null, HiddenCapture? capture = null)
+    {
         var residual = executor.Embed(step.Ids, step.Tokens, Embedding);
-        return Continue(executor, step, residual, 0, cache, capture, ownsResidual: true);
+        return ComputeFrom(executor, step, residual, 0, cache, capture, ownsResidual: true);
     }
 
     /// <summary>Runs the layers from <paramref name="firstLayer"/> on and the final norm.</summary>
@@ -142,37 +170,9 @@ public sealed class Decoder : IDisposable
         Executor executor, StepBatch step, Tensor residual, int firstLayer, KeyValueCache? cache = null,
         HiddenCapture? capture = null, bool ownsResidual = false)
     {
-        if (cache is not null)
-        {
-            CheckSpans(step, cache);
-            cache.Prepare(executor.Arena, step);
-        }
-
-        Rope.EnsurePositions(step.PositionLimit);
-        capture?.Begin(firstLayer, Layers.Count);
-        int next = firstLayer;
-        if (executor.Recompute == RecomputeLevel.Full)
-        {
-            residual = RunCheckpointed(executor, step, residual, firstLayer, capture);
-            next = Layers.Count;
-        }
-
-        var stream = new ResidualStream(executor, Configuration, residual, ownsResidual, capture is not null);
-        for (int i = next; i < Layers.Count; i++)
-        {
-            RunLayer(ref stream, step, i, cache, capture);
-        }
-
-        var output = stream.Normalise(FinalNorm);
-        capture?.Reach(Layers.Count, stream.Residual);
-        if (cache is not null)
-        {
-            foreach (var span in step.Spans)
-            {
-                cache.Advance(span.Slot, span.Count);
-            }
-        }
-
+        PrepareLayers(executor.Arena, step, cache);
+        var output = ComputeFrom(executor, step, residual, firstLayer, cache, capture, ownsResidual);
+        cache?.Advance(step);
         return output;
     }
 
@@ -239,6 +239,40 @@ public sealed class Decoder : IDisposable
 
             cache.EnsureRoom(span.Slot, span.Count);
         }
+    }
+
+    private void PrepareLayers(Arena arena, StepBatch step, KeyValueCache? cache)
+    {
+        if (cache is not null)
+        {
+            CheckSpans(step, cache);
+            cache.Prepare(arena, step);
+        }
+
+        Rope.EnsurePositions(step.PositionLimit);
+    }
+
+    private Tensor ComputeFrom(
+        Executor executor, StepBatch step, Tensor residual, int firstLayer, KeyValueCache? cache, HiddenCapture? capture,
+        bool ownsResidual)
+    {
+        capture?.Begin(firstLayer, Layers.Count);
+        int next = firstLayer;
+        if (executor.Recompute == RecomputeLevel.Full)
+        {
+            residual = RunCheckpointed(executor, step, residual, firstLayer, capture);
+            next = Layers.Count;
+        }
+
+        var stream = new ResidualStream(executor, Configuration, residual, ownsResidual, capture is not null);
+        for (int i = next; i < Layers.Count; i++)
+        {
+            RunLayer(ref stream, step, i, cache, capture);
+        }
+
+        var output = stream.Normalise(FinalNorm);
+        capture?.Reach(Layers.Count, stream.Residual);
+        return output;
     }
 
     /// <summary>Runs the layers so that the tape keeps their inputs alone.</summary>

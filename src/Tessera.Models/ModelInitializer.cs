@@ -14,7 +14,14 @@ public static unsafe class ModelInitializer
 {
     private const float Deviation = 0.02f;
 
+    // What is in f32 at a time of a matrix that is stored in groups.
+    private const long PortionBytes = 64L << 20;
+
     /// <summary>Fills a model from a seed; every parameter has its own stream, so the result does not depend on order.</summary>
+    /// <remarks>
+    /// A device fills its own memory: nothing is copied from the host. A card's numbers can differ from the processor's in the last place of
+    /// f32, as <see cref="RandomFill"/> says, and nothing else in what is made of them.
+    /// </remarks>
     /// <param name="model">Its weights are assigned.</param>
     /// <param name="seed">Seed of the numbers.</param>
     /// <param name="device">Draws the numbers where the weights lie, if they are its; null for one thread of the host.</param>
@@ -28,10 +35,10 @@ public static unsafe class ModelInitializer
         foreach (var parameter in model.Parameters)
         {
             float deviation = intoResidual.Contains(parameter) ? residualDeviation : Deviation;
-            if (parameter.Decays && device is not null && device.Memory == parameter.Memory && !parameter.Type.IsGrouped())
+            float value = biases.Contains(parameter) ? 0f : 1f;
+            if (device is not null && device.Memory == parameter.Memory)
             {
-                RandomFill.Gaussian(device, parameter.Elements, parameter.Count, seed, stream, 0, deviation);
-                parameter.MarkChanged();
+                FillOn(device, parameter, seed, stream, deviation, value);
             }
             else if (parameter.Decays)
             {
@@ -39,7 +46,6 @@ public static unsafe class ModelInitializer
             }
             else
             {
-                float value = biases.Contains(parameter) ? 0f : 1f;
                 parameter.Write(0, parameter.Rows, (_, view) => new Span<float>(view.Floats, view.Rows * view.Columns).Fill(value));
             }
 
@@ -54,6 +60,39 @@ public static unsafe class ModelInitializer
         LinearBlock linear => [linear.Weight],
         _ => [],
     };
+
+    private static void FillOn(Device device, Parameter parameter, ulong seed, ulong stream, float deviation, float value)
+    {
+        if (!parameter.Decays)
+        {
+            RandomFill.Constant(device, parameter.Elements, parameter.Count, value);
+        }
+        else if (parameter.Type.IsGrouped())
+        {
+            FillGroups(device, parameter, seed, stream, deviation);
+        }
+        else
+        {
+            RandomFill.Gaussian(device, parameter.Elements, parameter.Count, seed, stream, 0, deviation);
+        }
+
+        parameter.MarkChanged();
+    }
+
+    /// <summary>Draws some rows at a time in f32 and rounds them into their groups.</summary>
+    private static void FillGroups(Device device, Parameter parameter, ulong seed, ulong stream, float deviation)
+    {
+        int most = (int)Math.Clamp(PortionBytes / ((long)parameter.Columns * sizeof(float)), 1, parameter.Rows);
+        using var arena = device.CreateArena("fresh weights");
+        float* portion = arena.Floats((long)most * parameter.Columns);
+        for (int row = 0; row < parameter.Rows; row += most)
+        {
+            int rows = Math.Min(most, parameter.Rows - row);
+            long first = (long)row * parameter.Columns;
+            RandomFill.Gaussian(device, portion, (long)rows * parameter.Columns, seed, stream, first, deviation);
+            GroupedMatrix.Store(device, parameter.Master, row, rows, portion, parameter.Columns);
+        }
+    }
 
     private static void FillGaussian(Parameter parameter, ulong seed, ulong stream, float deviation)
     {

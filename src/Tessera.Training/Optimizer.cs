@@ -12,8 +12,8 @@ public sealed unsafe class Optimizer : IDisposable
     private readonly Device _device;
     private readonly Arena _arena;
     private readonly List<Slot> _slots = [];
-    private readonly GradientTensor[] _gradients;
     private readonly AdamWTensor[] _tensors;
+    private readonly OptimizerTable _table;
     private readonly double[] _sums;
 
     /// <summary>
@@ -28,7 +28,7 @@ public sealed unsafe class Optimizer : IDisposable
         _device = device;
         _arena = device.CreateArena("gradients and moments");
         var trained = parameters.ToList();
-        _arena.Reserve(trained.Sum(StateBytes));
+        _arena.Reserve(trained.Sum(StateBytes) + OptimizerTable.Bytes(device, trained.Count));
         foreach (var parameter in trained)
         {
             var type = StateType(parameter);
@@ -40,8 +40,8 @@ public sealed unsafe class Optimizer : IDisposable
             }
         }
 
-        _gradients = new GradientTensor[trained.Count];
         _tensors = new AdamWTensor[trained.Count];
+        _table = new OptimizerTable(device, _arena, trained.Count);
         _sums = new double[trained.Count];
     }
 
@@ -64,14 +64,10 @@ public sealed unsafe class Optimizer : IDisposable
     /// <summary>The global norm of all gradients.</summary>
     public double GradientNorm()
     {
-        for (int i = 0; i < _gradients.Length; i++)
-        {
-            _gradients[i] = new GradientTensor(_slots[i].Parameter.Gradient, _slots[i].Parameter.Count);
-        }
-
+        DescribeTensors();
         var mark = _device.Scratch.Mark();
         nint sums = _device.Scratch.Allocate((long)_sums.Length * sizeof(double));
-        Kernels.GradientNorm.SumsOfSquares(_device, _gradients, (double*)sums);
+        Kernels.GradientNorm.SumsOfSquares(_device, _table, (double*)sums);
         _device.Download<double>(sums, _sums);
         _device.Scratch.Release(mark);
         double squares = 0;
@@ -109,6 +105,28 @@ public sealed unsafe class Optimizer : IDisposable
             WeightDecay = settings.WeightDecay,
             GradientScale = settings.ClipNorm > 0 && norm > settings.ClipNorm ? (float)(settings.ClipNorm / norm) : 1f,
         };
+        DescribeTensors();
+        _table.Set(adam);
+        AdamW.Step(_device, _table);
+        _slots.ForEach(slot => slot.Parameter.MarkUpdated());
+        return norm;
+    }
+
+    /// <summary>Freezes the parameters and releases gradients and moments.</summary>
+    public void Dispose()
+    {
+        foreach (var slot in _slots)
+        {
+            slot.Parameter.Freeze();
+            slot.Parameter.DropWorking();
+        }
+
+        _arena.Dispose();
+    }
+
+    /// <summary>Has gradients that nobody wrote be zero, and tells the table where everything lies.</summary>
+    private void DescribeTensors()
+    {
         for (int i = 0; i < _tensors.Length; i++)
         {
             var parameter = _slots[i].Parameter;
@@ -124,21 +142,7 @@ public sealed unsafe class Optimizer : IDisposable
             };
         }
 
-        AdamW.Step(_device, _tensors, adam);
-        _slots.ForEach(slot => slot.Parameter.MarkUpdated());
-        return norm;
-    }
-
-    /// <summary>Freezes the parameters and releases gradients and moments.</summary>
-    public void Dispose()
-    {
-        foreach (var slot in _slots)
-        {
-            slot.Parameter.Freeze();
-            slot.Parameter.DropWorking();
-        }
-
-        _arena.Dispose();
+        _table.Describe(_tensors);
     }
 
     private static DType StateType(Parameter parameter) => parameter.Type == DType.BF16 ? DType.BF16 : DType.F32;

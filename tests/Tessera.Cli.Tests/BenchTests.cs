@@ -12,8 +12,9 @@ public sealed class BenchTests
         Assert.Equal(JsonValueKind.Array, json.ValueKind);
         var figure = Assert.Single(json.EnumerateArray());
         Assert.Equal(
-            ["name", "shape", "dtype", "threads", "device", "value", "unit", "ceiling", "ratio", "runs", "spread"],
+            ["name", "shape", "dtype", "threads", "device", "value", "unit", "ceiling", "ratio", "runs", "spread", "details"],
             figure.EnumerateObject().Select(property => property.Name));
+        Assert.Equal(("cpu", JsonValueKind.Null), (figure.GetProperty("device").GetString(), figure.GetProperty("details").ValueKind));
         Assert.Equal("gemm", figure.GetProperty("name").GetString());
         Assert.Equal("GFLOP/s", figure.GetProperty("unit").GetString());
         Assert.InRange(figure.GetProperty("ratio").GetDouble(), 0.001, 2);
@@ -26,5 +27,7 @@ public sealed class BenchTests
         CliRun.Refused(["bench", "kernels", "--filter", "fft"], "--filter fft", "gemm");
         CliRun.Refused(["bench", "kernels", "--filter", "gemm", "--threads", "-2"], "--threads -2");
         CliRun.Refused(["bench", "kernels", "--filter", "gemm", "--seconds", "-1"], "--seconds -1");
+        CliRun.Refused(["bench", "kernels", "--filter", "gemm", "--dtype", "bf16"], "--dtype bf16", "--device cuda");
+        CliRun.Refused(["bench", "kernels", "--filter", "gemm", "--device", "tpu"], "--device tpu");
     }
 }

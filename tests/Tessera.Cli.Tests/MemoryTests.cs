@@ -72,7 +72,7 @@ public sealed class MemoryTests(TinyModel files)
         var run = CliRun.Good("bench", "train", config, "--batch", "2x16", "--steps", "2", "--threads", "1", "--recompute", "selective", "--json");
         var row = Assert.Single(run.Json().EnumerateArray());
         Assert.Equal(
-            ["name", "shape", "dtype", "threads", "device", "value", "unit", "ceiling", "ratio", "runs", "spread"],
+            ["name", "shape", "dtype", "threads", "device", "value", "unit", "ceiling", "ratio", "runs", "spread", "details"],
             row.EnumerateObject().Select(property => property.Name));
         Assert.Equal(("train", "f32", "GFLOP/s"), (Text(row, "name"), Text(row, "dtype"), Text(row, "unit")));
         Assert.StartsWith("2x16 2L 32d ", Text(row, "shape"));
@@ -81,6 +81,14 @@ public sealed class MemoryTests(TinyModel files)
         Assert.InRange(row.GetProperty("ratio").GetDouble(), 1e-6, 1);
         Assert.Equal(row.GetProperty("value").GetDouble() / row.GetProperty("ceiling").GetDouble(), row.GetProperty("ratio").GetDouble(), 0.5);
 
+        var details = row.GetProperty("details");
+        double Detail(string name) => details.GetProperty(name).GetDouble();
+        Assert.Equal(32 / Detail("step_seconds"), Detail("tokens_per_second"), 1e-6 * Detail("tokens_per_second"));
+        Assert.InRange(Detail("causal_gflops"), row.GetProperty("value").GetDouble() / 2, row.GetProperty("value").GetDouble());
+        Assert.InRange(Detail("memory_used"), 0.95 * Detail("memory_planned"), Detail("memory_planned"));
+        Assert.All(["forward", "losses", "backward", "optimizer"], part => Assert.True(Detail($"{part}_seconds") > 0, part));
+        Assert.False(details.TryGetProperty("mfu_full", out _), "nobody publishes a peak of this processor");
+
         string table = CliRun.Good("bench", "train", files.Mixed, "--batch", "1x8", "--steps", "1", "--breakdown").Output;
         foreach (string part in (string[])["full", "causal", "losses", "adamw", "attention backward", "linear ", "swiglu forward"])
         {
@@ -88,6 +96,10 @@ public sealed class MemoryTests(TinyModel files)
         }
 
         CliRun.Refused(["bench", "train", "--batch", "4"], "--batch 4", "4x256");
+        CliRun.Refused(["bench", "train", config, "--batch", "1x9", "--length", "8"], "--batch 1x9 --length 8");
+        CliRun.Refused(["bench", "train", config, "--batch", "1x8", "--shape", "llama-3.2-1b"], "--shape llama-3.2-1b", config);
+        CliRun.Refused(["bench", "train", config, "--batch", "1x8", "--precision", "bf16"], "--precision bf16", "--device cuda");
+        CliRun.Refused(["bench", "train", config, "--batch", "1", "--length", "97"], "--batch 1", "96 positions");
         CliRun.Refused(["bench", "train", config, "--batch", "1x97"], "--batch 1x97", "96 positions");
         CliRun.Refused(["bench", "train", config, "--steps", "0"], "--steps 0");
         CliRun.Refused(["bench", "train", files.At("nothing.json")], "nothing.json");

@@ -32,10 +32,10 @@ public sealed class LibraryTests
         string folder = Directory.CreateTempSubdirectory("tessera-libraries-").FullName;
         try
         {
-            // Any shared library serves as content; libc's own is certainly here.
-            string libc = File.ReadLines("/proc/self/maps").Select(line => line[Math.Max(0, line.IndexOf('/', StringComparison.Ordinal))..])
-                .First(path => Path.GetFileName(path).StartsWith("libc.so", StringComparison.Ordinal));
-            File.Copy(libc, Path.Combine(folder, "libnvrtc.so.12"));
+            // Any shared library serves as content, but one without state: a second libc in a process has an allocator of its own.
+            string content = File.ReadLines("/proc/self/maps").Select(line => line[Math.Max(0, line.IndexOf('/', StringComparison.Ordinal))..])
+                .First(path => Path.GetFileName(path).StartsWith("libm.so", StringComparison.Ordinal));
+            File.Copy(content, Path.Combine(folder, "libnvrtc.so.12"));
             var found = NativeLibraries.NvrtcFile().Load(LibraryFolders.Only("/no/such/folder", folder));
             Assert.Equal(Path.Combine(folder, "libnvrtc.so.12"), found!.Value.Path);
         }

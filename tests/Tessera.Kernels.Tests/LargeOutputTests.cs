@@ -82,6 +82,39 @@ public sealed unsafe class LargeOutputTests : IDisposable
         AssertParts((device, from, rows, y) => Embedding.Forward(device, ids + from, table, (float*)y[0], rows), FloatRow);
     }
 
+    [Theory]
+    [InlineData(DType.F32)]
+    [InlineData(DType.BF16)]
+    public void Chosen_rows(DType type)
+    {
+        const int Rows = 301;
+        var source = new MatrixView((nint)Filled(Rows), type, Rows, Width);
+        int* chosen = (int*)_arena.Allocate(Tokens * sizeof(int));
+        for (int t = 0; t < Tokens; t++)
+        {
+            chosen[t] = (int)(t * 7919L % Rows);
+        }
+
+        AssertParts((device, from, rows, y) => RowGather.Forward(device, source, chosen + from, rows, (float*)y[0]), FloatRow);
+    }
+
+    [Theory]
+    [InlineData(BlockFormat.Q8)]
+    [InlineData(BlockFormat.Q4)]
+    public void Blocks(BlockFormat format)
+    {
+        // As many weights a row as make more than 32 MiB of blocks in all; parts begin anywhere in a group of blocks.
+        long count = (format == BlockFormat.Q8 ? 2 : 4) * Width;
+        float* weights = Filled(count / Width * Tokens);
+        AssertParts(
+            (device, from, rows, y) =>
+            {
+                BlockQuantization.Quantize(device, format, weights + (from * count), (byte*)y[0], rows * count);
+                BlockQuantization.Dequantize(device, format, (byte*)y[0], DType.F32, y[1], rows * count);
+            },
+            (int)format.Bytes(count), (int)count * sizeof(float));
+    }
+
     [Fact]
     public void Widening_and_rounding()
     {

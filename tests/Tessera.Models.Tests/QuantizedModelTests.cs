@@ -175,6 +175,21 @@ public sealed unsafe class QuantizedModelTests : IDisposable
         Assert.Equal(SmallModel.AllBytes(expected), SmallModel.AllBytes(direct));
     }
 
+    [Theory]
+    [InlineData(DType.F32)]
+    [InlineData(DType.BF16)]
+    [InlineData(DType.Int8)]
+    [InlineData(DType.Int4)]
+    public void A_device_fills_its_own_memory_with_the_same_weights(DType type)
+    {
+        using var expected = Decoder.Allocate(Shape, type);
+        ModelInitializer.Fill(expected, 3);
+        using var processor = new CpuDevice(3);
+        using var direct = Decoder.Allocate(Shape, type, processor);
+        ModelInitializer.Fill(direct, 3, processor);
+        Assert.Equal(SmallModel.AllBytes(expected), SmallModel.AllBytes(direct));
+    }
+
     [Fact]
     public void Training_and_rows_without_a_view_are_refused()
     {

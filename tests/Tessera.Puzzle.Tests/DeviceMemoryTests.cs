@@ -129,6 +129,25 @@ public sealed class DeviceMemoryTests : IDisposable
     });
 
     [Fact]
+    public void A_scenario_is_timed_with_recorded_steps_that_were_recorded_before()
+    {
+        using var parent = new SmallParent();
+        using var device = new GuardedDevice(2, records: true);
+
+        // From 250 to 260 positions: two kinds of steps, each of which runs and is recorded before the clock starts.
+        using var meter = new ScenarioMeter(device, new ServingScenario(3, 250, 10, DType.F32, 2));
+        var model = parent.Model;
+        int recorded = device.Recordings;
+        for (int i = 0; i < 2; i++)
+        {
+            var time = meter.Measure(model);
+            Assert.True(time.PrefillSeconds > 0 && time.DecodeSeconds > 0);
+            Assert.Equal(2, device.Recordings - recorded);
+            recorded = device.Recordings;
+        }
+    }
+
+    [Fact]
     public void Blocks_are_measured() => AssertSame(device =>
     {
         using var parent = new SmallParent();

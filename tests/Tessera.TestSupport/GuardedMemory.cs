@@ -25,6 +25,9 @@ public sealed unsafe partial class GuardedMemory : DeviceMemory, IDisposable
     /// <summary>How often it was opened.</summary>
     public long Openings { get; private set; }
 
+    /// <summary>Whether it neither takes memory nor moves any from or to the host now: work is being recorded, or launched.</summary>
+    public bool IsSealed { get; set; }
+
     /// <summary>Lets the processor in until <see cref="Close"/>; kernels call each other.</summary>
     public void Open()
     {
@@ -47,6 +50,7 @@ public sealed unsafe partial class GuardedMemory : DeviceMemory, IDisposable
     /// <inheritdoc />
     public override nint Take(long bytes)
     {
+        RefuseWhileSealed("memory would grow");
         long pages = (bytes + Page - 1) / Page * Page;
         if (!_returned.TryGetValue(pages, out var pieces) || !pieces.TryPop(out nint address))
         {
@@ -83,10 +87,18 @@ public sealed unsafe partial class GuardedMemory : DeviceMemory, IDisposable
     }
 
     /// <inheritdoc />
-    public override void Upload(nint source, nint destination, long bytes) => Copy(source, destination, bytes);
+    public override void Upload(nint source, nint destination, long bytes)
+    {
+        RefuseWhileSealed("an upload");
+        Copy(source, destination, bytes);
+    }
 
     /// <inheritdoc />
-    public override void Download(nint source, nint destination, long bytes) => Copy(source, destination, bytes);
+    public override void Download(nint source, nint destination, long bytes)
+    {
+        RefuseWhileSealed("a download");
+        Copy(source, destination, bytes);
+    }
 
     /// <inheritdoc />
     public override void Copy(nint source, nint destination, long bytes)
@@ -115,6 +127,14 @@ public sealed unsafe partial class GuardedMemory : DeviceMemory, IDisposable
         if (_range != Failed)
         {
             _ = Unmap(_range, unchecked((nuint)RangeBytes));
+        }
+    }
+
+    private void RefuseWhileSealed(string what)
+    {
+        if (IsSealed)
+        {
+            throw new InvalidOperationException($"{what} is not possible while work is recorded or launched");
         }
     }
 

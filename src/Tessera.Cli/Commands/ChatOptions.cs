@@ -19,6 +19,8 @@ internal sealed class ChatOptions
         Description = "Make a reply's bits independent of other requests; small batches are slower for it.",
     };
 
+    public Option<bool> Eager { get; } = SharedOptions.Eager();
+
     public Option<int> Pages { get; } = new("--pages")
     {
         Description = "Pages of 64 positions for keys and values; 0 for as many as the running requests can need, within 1 GiB.",
@@ -31,7 +33,7 @@ internal sealed class ChatOptions
 
     public Option<int> Threads { get; } = SharedOptions.Threads();
 
-    public IEnumerable<Option> All => [Thinking, Invariant, Pages, DataType, Device, Threads];
+    public IEnumerable<Option> All => [Thinking, Invariant, Eager, Pages, DataType, Device, Threads];
 
     /// <summary>Whether to think; null where nothing was said.</summary>
     public bool? ThinkingOf(ParseResult result) => result.GetValue(Thinking) is { } text ? text == "on" : null;
@@ -58,6 +60,7 @@ internal sealed class ChatOptions
                 StepTokens = Math.Max(512, maxRunning),
                 Pages = pages == 0 ? null : pages,
                 Invariant = result.GetValue(Invariant),
+                Eager = result.GetValue(Eager),
             };
             var host = new EngineHost(new BatchEngine(device, model, settings), mostRequests);
             return new OpenChat(device, model, host, new ChatEngine(companions, host) { DefaultThinking = ThinkingOf(result) });

@@ -99,6 +99,7 @@ internal static class EvalCommand
             {
                 CacheType = SharedOptions.CacheType(type),
                 Invariant = result.GetValue(options.Invariant),
+                Eager = result.GetValue(options.Eager),
             });
         var prompts = new ProblemPrompts(tokenizer, source.BeginIds(tokenizer), source.LoadChatFormat());
         var sampler = new ProblemSampler(generator, tokenizer, prompts, source.StopIds());

@@ -36,6 +36,8 @@ internal sealed class EvalOptions
 
     public Option<bool> Invariant { get; } = new("--invariant") { Description = "Kernels whose sums do not depend on the batch." };
 
+    public Option<bool> Eager { get; } = SharedOptions.Eager();
+
     public Option<ulong> Seed { get; } = SharedOptions.Seed();
 
     public Option<string> DataType { get; } = SharedOptions.StorageType();
@@ -48,7 +50,7 @@ internal sealed class EvalOptions
 
     public IEnumerable<Option> All =>
     [
-        Tasks, Levels, HardLevels, Count, Thinking, Samples, Temperature, TopP, OffTemperature, MaxNewTokens, ThinkingBudget, Output, Invariant, Seed,
+        Tasks, Levels, HardLevels, Count, Thinking, Samples, Temperature, TopP, OffTemperature, MaxNewTokens, ThinkingBudget, Output, Invariant, Eager, Seed,
         DataType, Device, Threads, Json,
     ];
 

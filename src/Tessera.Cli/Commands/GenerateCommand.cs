@@ -56,7 +56,11 @@ internal static class GenerateCommand
         var type = SharedOptions.ParseDataType(result.GetValue(options.DataType)!);
         using var device = SharedOptions.OpenServing(result.GetValue(options.Device)!, threads, type);
         using var model = source.Load(type, device);
-        using var generator = new Generator(device, model, new EngineSettings { CacheType = SharedOptions.CacheType(type) });
+        using var generator = new Generator(device, model, new EngineSettings
+        {
+            CacheType = SharedOptions.CacheType(type),
+            Eager = result.GetValue(options.Eager),
+        });
         var watch = Stopwatch.StartNew();
         var outputs = Continue(generator, tokenizer, prompts, settings, stops, streams);
         Report(outputs, prompts, watch.Elapsed, idFile is not null, result.GetValue(options.Json));

@@ -34,12 +34,14 @@ internal sealed class GenerateOptions
 
     public Option<string> Device { get; } = SharedOptions.Device();
 
+    public Option<bool> Eager { get; } = SharedOptions.Eager();
+
     public Option<int> Threads { get; } = SharedOptions.Threads();
 
     public Option<bool> Json { get; } = SharedOptions.Json();
 
     public IEnumerable<Option> All =>
-        [Prompt, Messages, Thinking, Ids, MaxNewTokens, Temperature, TopP, TopK, IgnoreEos, Stop, Seed, DataType, Device, Threads, Json];
+        [Prompt, Messages, Thinking, Ids, MaxNewTokens, Temperature, TopP, TopK, IgnoreEos, Stop, Seed, DataType, Device, Eager, Threads, Json];
 
     /// <summary>The options as settings; every number is checked.</summary>
     public GenerationSettings ToSettings(ParseResult result, IReadOnlyList<int> stopIds) => new()

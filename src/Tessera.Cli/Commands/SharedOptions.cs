@@ -46,6 +46,12 @@ internal static class SharedOptions
         DefaultValueFactory = _ => 0,
     };
 
+    /// <summary>Whether a card is asked for every kernel of every step.</summary>
+    public static Option<bool> Eager() => new("--eager")
+    {
+        Description = "On a card, ask for every kernel of every step instead of launching recorded steps as a whole: slower, the same bits, and an error names its kernel.",
+    };
+
     public static Option<ulong> Seed() => new("--seed")
     {
         Description = "Seed of everything random.",

@@ -19,7 +19,9 @@ internal sealed class ModelSource
     /// <summary>What a verb says about its model.</summary>
     public const string Description = "Folder of the model, a .gguf file, or hf:org/name[/file.gguf][@revision].";
 
-    private const string RandomPrefix = "random:";
+    /// <summary>In front of a shape whose weights are drawn.</summary>
+    public const string RandomPrefix = "random:";
+
     private const ulong RandomSeed = 1;
 
     private readonly Lazy<Tokenizer?> _tokenizer;

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Tessera.Interop;
 
 namespace Tessera.Devices;
@@ -6,10 +7,17 @@ namespace Tessera.Devices;
 /// <remarks>The context is made current on whichever thread calls, see docs/decisions/0012-one-stream-a-device.md.</remarks>
 internal sealed class CudaContext : IDisposable
 {
+    // Other threads still hold a context that has been given back, and the next one may have its handle: what they know is void then.
+    private static long _generations;
+
     [ThreadStatic]
     private static nint _current;
 
+    [ThreadStatic]
+    private static long _currentGeneration;
+
     private readonly nint _handle;
+    private long _waited;
     private bool _disposed;
 
     public CudaContext(CudaCard card)
@@ -26,6 +34,9 @@ internal sealed class CudaContext : IDisposable
     /// <summary>The driver's number of the card.</summary>
     public int Number { get; }
 
+    /// <summary>Seconds that threads have spent in <see cref="Wait"/>.</summary>
+    public double SecondsWaited => Stopwatch.GetElapsedTime(0, Interlocked.Read(ref _waited)).TotalSeconds;
+
     /// <summary>Whether the context was given back; what was made in it is gone.</summary>
     public bool IsDisposed => _disposed;
 
@@ -33,11 +44,26 @@ internal sealed class CudaContext : IDisposable
     public void MakeCurrent()
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        if (_current != _handle)
+        long generation = Volatile.Read(ref _generations);
+        if (_current != _handle || _currentGeneration != generation)
         {
             Check(CudaDriver.CtxSetCurrent(_handle), "cuCtxSetCurrent");
-            _current = _handle;
+            (_current, _currentGeneration) = (_handle, generation);
         }
+    }
+
+    /// <summary>Waits for work of the card and keeps count of the time.</summary>
+    /// <param name="wait">The driver's call.</param>
+    /// <param name="handle">What it waits for.</param>
+    /// <param name="call">Its name.</param>
+    /// <exception cref="CudaException">Something asked for before has failed.</exception>
+    public unsafe void Wait(delegate*<nint, CudaStatus> wait, nint handle, string call)
+    {
+        MakeCurrent();
+        long start = Stopwatch.GetTimestamp();
+        CudaStatus status = wait(handle);
+        Interlocked.Add(ref _waited, Stopwatch.GetTimestamp() - start);
+        Check(status, call, "work that was asked for before");
     }
 
     /// <summary>Throws unless a call succeeded.</summary>
@@ -62,7 +88,8 @@ internal sealed class CudaContext : IDisposable
             return null;
         }
 
-        _current = _handle;
+        // The next call makes it current by itself.
+        _current = 0;
         return CudaDriver.MemGetInfo(out nuint free, out nuint total) == CudaStatus.Success ? ((long)free, (long)total) : null;
     }
 
@@ -83,6 +110,7 @@ internal sealed class CudaContext : IDisposable
             }
 
             _ = CudaDriver.DevicePrimaryCtxRelease(Number);
+            Interlocked.Increment(ref _generations);
         }
     }
 }

@@ -59,6 +59,9 @@ public sealed class CudaDevice : Device
     /// <inheritdoc />
     public override string Name => $"cuda:{Card.Ordinal}";
 
+    /// <inheritdoc />
+    public override string Description => $"{Name} {Card.Name}";
+
     /// <summary>The card.</summary>
     public CudaCard Card { get; }
 
@@ -73,6 +76,9 @@ public sealed class CudaDevice : Device
 
     /// <inheritdoc />
     public override bool TrainsBf16Masters => true;
+
+    /// <inheritdoc />
+    public override bool RecordsWork => true;
 
     /// <summary>Where kernels and copies run.</summary>
     public CudaStream Stream { get; }
@@ -103,6 +109,12 @@ public sealed class CudaDevice : Device
     public override Device ForActivations(DType type) => type == ActivationType
         ? this
         : _sibling ??= _context is null ? Planned(Card, type) : new CudaDevice(Card.Ordinal, type);
+
+    /// <inheritdoc />
+    public override DeviceClock CreateClock() => _context is null ? base.CreateClock() : new CudaClock(this);
+
+    /// <inheritdoc />
+    public override RecordedWork Record(Action work) => CudaGraph.Capture(this, work);
 
     /// <inheritdoc />
     public override Device ForPlanning() => Planned(Card, ActivationType);

@@ -23,8 +23,10 @@ public sealed class CudaEvent : IDisposable
     /// <summary>Waits on the calling thread until the mark is reached; at once if it was never recorded.</summary>
     public void Synchronize()
     {
-        _context.MakeCurrent();
-        _context.Check(CudaDriver.EventSynchronize(_handle), "cuEventSynchronize", "work that was asked for before");
+        unsafe
+        {
+            _context.Wait(&CudaDriver.EventSynchronize, _handle, "cuEventSynchronize");
+        }
     }
 
     /// <summary>Milliseconds from an earlier mark to this one; both timed and reached.</summary>

@@ -8,7 +8,7 @@ namespace Tessera.Devices;
 /// in device memory and is uploaded before. Code that is recorded must have run before, so that its kernels are loaded and
 /// its arenas large enough; it may neither upload, download nor wait.
 /// </remarks>
-public sealed unsafe class CudaGraph : IDisposable
+public sealed unsafe class CudaGraph : RecordedWork
 {
     private readonly CudaDevice _device;
     private nint _executable;
@@ -61,16 +61,21 @@ public sealed unsafe class CudaGraph : IDisposable
     }
 
     /// <summary>Puts the recorded work into the device's stream.</summary>
-    public void Launch()
+    public override void Launch()
     {
         ObjectDisposedException.ThrowIf(_executable == 0, this);
         _device.Context.MakeCurrent();
         _device.Context.Check(
             CudaDriver.GraphLaunch(_executable, _device.Stream.Handle), "cuGraphLaunch", $"a graph of {Nodes} nodes");
+        if (CudaKernels.WaitsAfterEach)
+        {
+            _device.Context.Check(
+                CudaDriver.StreamSynchronize(_device.Stream.Handle), "cuStreamSynchronize", $"a graph of {Nodes} nodes");
+        }
     }
 
     /// <inheritdoc />
-    public void Dispose()
+    protected override void Dispose(bool disposing)
     {
         if (_executable != 0 && !_device.Context.IsDisposed)
         {

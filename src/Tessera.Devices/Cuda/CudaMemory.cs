@@ -16,6 +16,9 @@ internal sealed class CudaMemory : DeviceMemory, IDisposable
     }
 
     /// <inheritdoc />
+    public override double SecondsWaited => _context.SecondsWaited;
+
+    /// <inheritdoc />
     public override ArenaRange OpenRange() => new CudaRange(_context, _stream);
 
     /// <inheritdoc />

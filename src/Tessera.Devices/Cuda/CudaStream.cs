@@ -38,8 +38,7 @@ public sealed unsafe class CudaStream : IDisposable
         if (_context is { } context)
         {
             RefuseWhileCapturing("waiting");
-            context.MakeCurrent();
-            context.Check(CudaDriver.StreamSynchronize(_handle), "cuStreamSynchronize", "work that was asked for before");
+            context.Wait(&CudaDriver.StreamSynchronize, _handle, "cuStreamSynchronize");
         }
     }
 

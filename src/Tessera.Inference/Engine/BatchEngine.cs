@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Tessera.Devices;
 using Tessera.Inference.Engine;
+using Tessera.Kernels;
 using Tessera.Models;
 using Tessera.Models.Blocks;
 using Tessera.Tensors;
@@ -17,13 +18,12 @@ namespace Tessera.Inference;
 /// </remarks>
 public sealed unsafe class BatchEngine : IDisposable
 {
-    private readonly Device _device;
     private readonly Decoder _model;
-    private readonly EngineSettings _settings;
     private readonly Scheduler _scheduler;
     private readonly KeyValueCache _cache;
     private readonly PackedWeights _packed;
     private readonly Arena _arena;
+    private readonly StepRunner _runner;
     private readonly Dictionary<long, EngineSequence> _sequences = [];
     private readonly List<TokenEvent> _cancelled = [];
     private readonly int _slots;
@@ -39,17 +39,16 @@ public sealed unsafe class BatchEngine : IDisposable
     /// <exception cref="ArgumentException">A size is out of range.</exception>
     public BatchEngine(Device device, Decoder model, EngineSettings settings)
     {
-        _device = device;
         _model = model;
-        _settings = settings;
         int pages = settings.PagesFor(model.Configuration);
         _slots = settings.MaxRunning;
         Capacity = (int)Math.Min(model.Configuration.MaxPositions, (long)pages * KeyValueCache.PagePositions);
         _scheduler = new Scheduler(
             settings.MaxRunning, settings.StepTokens, settings.ChunkTokens, pages, KeyValueCache.PagePositions);
-        _arena = device.CreateArena("generation");
         _cache = KeyValueCache.Shared(
             model.Configuration, settings.MaxRunning, Capacity, pages, settings.CacheType, device.Memory);
+        _arena = device.CreateArena("generation");
+        _runner = new StepRunner(device, _arena, model, _cache, settings);
         _packed = new PackedWeights(model.Multipliers, device.ReadsPackedWeights ? settings.PackedWeightBytes : 0);
     }
 
@@ -62,7 +61,10 @@ public sealed unsafe class BatchEngine : IDisposable
     /// <summary>What it is doing.</summary>
     public EngineState State => new(
         _scheduler.Running.Count, _scheduler.Waiting.Count, _scheduler.FreePages, _scheduler.TotalPages, _steps, _promptTokens,
-        _generatedTokens, _scheduler.Preemptions);
+        _generatedTokens, _scheduler.Preemptions)
+    {
+        LaunchedSteps = _runner.Launches,
+    };
 
     /// <summary>Queues a sequence.</summary>
     /// <param name="prompt">Its tokens so far.</param>
@@ -109,12 +111,17 @@ public sealed unsafe class BatchEngine : IDisposable
             return events;
         }
 
-        var logits = Forward(parts);
+        Feed(parts);
+        _runner.Run();
         Scheduler.Complete(parts);
         _steps++;
-        if (logits.Exists)
+        int draw = 0;
+        foreach (var part in parts)
         {
-            _arena.Memory.Read(logits.Address, logits.Bytes, rows => Choose(parts, (float*)rows, logits.Columns, events));
+            if (part.Sequence.Computed == part.Sequence.Tokens)
+            {
+                events.Add(Choose(_sequences[part.Sequence.Id], draw++));
+            }
         }
 
         return events;
@@ -124,20 +131,18 @@ public sealed unsafe class BatchEngine : IDisposable
     public void Dispose()
     {
         _packed.Dispose();
+        _runner.Dispose();
         _cache.Dispose();
         _arena.Dispose();
     }
 
-    /// <summary>Feeds the parts and returns the logits behind those that choose a token, in order.</summary>
-    private Tensor Forward(List<StepPart> parts)
+    /// <summary>Makes the parts a step, with a draw behind each that is computed to its end.</summary>
+    private void Feed(List<StepPart> parts)
     {
-        _arena.Reset();
-        var spans = new SequenceSpan[parts.Count];
-        var ids = new List<int>();
-        var choosing = new List<int>();
-        for (int i = 0; i < spans.Length; i++)
+        _runner.Begin();
+        foreach (var part in parts)
         {
-            var (scheduled, count, newPages) = parts[i];
+            var (scheduled, count, newPages) = part;
             var sequence = _sequences[scheduled.Id];
             if (scheduled.Computed == 0)
             {
@@ -149,45 +154,32 @@ public sealed unsafe class BatchEngine : IDisposable
                 _cache.Assign(scheduled.Slot, page);
             }
 
-            spans[i] = new SequenceSpan(ids.Count, count, scheduled.Computed, scheduled.Slot);
-            ids.AddRange(CollectionsMarshal.AsSpan(sequence.Ids).Slice(scheduled.Computed, count));
+            _runner.Add(
+                scheduled.Slot, scheduled.Computed, CollectionsMarshal.AsSpan(sequence.Ids).Slice(scheduled.Computed, count));
             _promptTokens += scheduled.Computed + count > sequence.PromptLength && count == 1 ? 0 : count;
-            if (parts[i].Chooses)
+            if (part.Chooses)
             {
-                choosing.Add(ids.Count - 1);
-            }
-        }
-
-        var executor = new Executor(_device, _arena, null) { IsInvariant = _settings.Invariant };
-        var step = StepBatch.Create(_arena, CollectionsMarshal.AsSpan(ids), spans);
-        var hidden = _model.Forward(executor, step, _cache);
-        if (choosing.Count == 0)
-        {
-            return default;
-        }
-
-        return executor.Logits(executor.Gather(hidden, CollectionsMarshal.AsSpan(choosing)), _model.Head);
-    }
-
-    /// <summary>Chooses a token for every sequence that is computed to its end; their logits follow each other.</summary>
-    private void Choose(List<StepPart> parts, float* logits, int vocabulary, List<TokenEvent> events)
-    {
-        foreach (var part in parts)
-        {
-            if (part.Sequence.Computed == part.Sequence.Tokens)
-            {
-                events.Add(Choose(_sequences[part.Sequence.Id], logits, vocabulary));
-                logits += vocabulary;
+                var settings = sequence.Settings;
+                _runner.Draw(new SamplingRow(
+                    settings.Seed, settings.Temperature, settings.TopP, settings.TopK, sequence.Ids.Count));
             }
         }
     }
 
-    private TokenEvent Choose(EngineSequence sequence, float* logits, int vocabulary)
+    private TokenEvent Choose(EngineSequence sequence, int draw)
     {
         var settings = sequence.Settings;
-        int token = sequence.TakeForced()
-            ?? Sampler.Choose(new ReadOnlySpan<float>(logits, vocabulary), settings, sequence.Ids.Count);
-        var (logProb, top) = Sampler.LogProbs(logits, vocabulary, token, settings.TopLogProbs);
+        int? forced = sequence.TakeForced();
+        int token = forced ?? _runner.Tokens[draw];
+        float logProb = _runner.LogProbs[draw];
+        TokenLogProb[] top = [];
+        if (forced is not null || settings.TopLogProbs > 0)
+        {
+            // Another token than the one that was drawn, or others beside it: the host looks at the logits.
+            _runner.ReadLogits(
+                draw, row => (logProb, top) = Sampler.LogProbs((float*)row, _model.Head.Rows, token, settings.TopLogProbs));
+        }
+
         if (float.IsNaN(logProb))
         {
             throw new InvalidDataException(

@@ -37,6 +37,12 @@ public sealed record EngineSettings
     public bool Invariant { get; init; }
 
     /// <summary>
+    /// Whether steps are never recorded on a device that records them: the reference of recorded steps, which have the same bits, and the
+    /// way to find a kernel that fails.
+    /// </summary>
+    public bool Eager { get; init; }
+
+    /// <summary>
     /// Most bytes for packed forms of the weights, which spare steps of many tokens the packing; a model whose forms take more
     /// has none.
     /// </summary>
@@ -82,7 +88,11 @@ public sealed record EngineSettings
 /// <param name="GeneratedTokens">Tokens chosen.</param>
 /// <param name="Preemptions">Times a sequence had to give its pages to another.</param>
 public readonly record struct EngineState(
-    int Running, int Waiting, int FreePages, int TotalPages, long Steps, long PromptTokens, long GeneratedTokens, long Preemptions);
+    int Running, int Waiting, int FreePages, int TotalPages, long Steps, long PromptTokens, long GeneratedTokens, long Preemptions)
+{
+    /// <summary>Steps that were launched as a whole, where the device records them; see <see cref="Engine.StepRunner"/>.</summary>
+    public long LaunchedSteps { get; init; }
+}
 
 /// <summary>One chosen token, or the end of a cancelled sequence.</summary>
 /// <param name="Request">The number that submitting gave.</param>

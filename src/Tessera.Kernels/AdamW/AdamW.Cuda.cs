@@ -3,7 +3,7 @@ using Tessera.Devices;
 namespace Tessera.Kernels;
 
 /// <content>
-/// On a card all tensors go in one launch. A master or moments in bf16 are rounded up or down at random, with a probability that makes
+/// On a card all tensors go in one launch, which reads where they lie and the numbers of the step from the card's memory. A master or moments in bf16 are rounded up or down at random, with a probability that makes
 /// the expectation exact; the random numbers depend on (seed, step, place of the tensor and the element) alone.
 /// </content>
 public static unsafe partial class AdamW
@@ -12,32 +12,27 @@ public static unsafe partial class AdamW
 
     private static readonly CudaKernel<CudaArguments> StepKernel = new("AdamW.cu", "adamw_step");
 
+    /// <summary>Tensors that are described for this step alone.</summary>
     private static void StepCuda(CudaDevice cuda, ReadOnlySpan<AdamWTensor> tensors, in AdamWSettings settings)
     {
         var mark = cuda.Scratch.Mark();
-        double correction1 = 1.0 - Math.Pow(settings.Beta1, settings.Step);
-        double correction2 = 1.0 - Math.Pow(settings.Beta2, settings.Step);
-        var table = TrainedTensor.Upload(cuda, tensors.Length, tensors, static (all, i) => Describe(all[i]), out int chunks);
-        StepKernel.Launch(cuda, default, chunks, CudaThreads, 0, new CudaArguments
-        {
-            Tensors = table,
-            Clip = (float*)settings.ClipFactor,
-            Seed = settings.Seed,
-            Step = (ulong)settings.Step,
-            Count = tensors.Length,
-            GradientScale = (float)settings.GradientScale,
-            OneMinusBeta1 = (float)(1.0 - settings.Beta1),
-            Beta2 = (float)settings.Beta2,
-            OneMinusBeta2 = (float)(1.0 - settings.Beta2),
-            Decay = (float)(settings.LearningRate * settings.WeightDecay),
-            StepSize = (float)(settings.LearningRate / correction1),
-            RootScale = (float)(1.0 / Math.Sqrt(correction2)),
-            Epsilon = (float)settings.Epsilon,
-        });
+        var table = new OptimizerTable(cuda, cuda.Scratch, tensors.Length);
+        table.Describe(tensors);
+        table.Set(settings);
+        StepCuda(cuda, table);
         cuda.Scratch.Release(mark);
     }
 
-    private static TrainedTensor Describe(in AdamWTensor tensor)
+    private static void StepCuda(CudaDevice cuda, OptimizerTable table) =>
+        StepKernel.Launch(cuda, default, table.Chunks, CudaThreads, 0, new CudaArguments
+        {
+            Tensors = table.Rows,
+            Clip = (float*)table.Settings.ClipFactor,
+            Numbers = table.Numbers,
+            Count = table.Tensors.Length,
+        });
+
+    internal static TrainedTensor Describe(in AdamWTensor tensor)
     {
         CudaRows.CheckAlike("AdamW: first and second moments", tensor.FirstMoment, tensor.SecondMoment);
         if (tensor.Working.Exists && (tensor.Parameter.Type != DType.F32 || tensor.Working.Type != DType.BF16))
@@ -65,16 +60,7 @@ public static unsafe partial class AdamW
     {
         public TrainedTensor* Tensors;
         public float* Clip;
-        public ulong Seed;
-        public ulong Step;
+        public AdamWNumbers* Numbers;
         public int Count;
-        public float GradientScale;
-        public float OneMinusBeta1;
-        public float Beta2;
-        public float OneMinusBeta2;
-        public float Decay;
-        public float StepSize;
-        public float RootScale;
-        public float Epsilon;
     }
 }

@@ -28,6 +28,25 @@ public static unsafe partial class AdamW
             return;
         }
 
+        StepProcessor(device, tensors, settings);
+    }
+
+    /// <summary>One step of the tensors of a table by the numbers of a table.</summary>
+    /// <param name="device">Where to run.</param>
+    /// <param name="table">Described, and with the numbers set.</param>
+    public static void Step(Device device, OptimizerTable table)
+    {
+        if (device is CudaDevice cuda)
+        {
+            StepCuda(cuda, table);
+            return;
+        }
+
+        StepProcessor(device, table.Tensors, table.Settings);
+    }
+
+    private static void StepProcessor(Device device, ReadOnlySpan<AdamWTensor> tensors, in AdamWSettings settings)
+    {
         using var scope = CpuDevice.Enter(device);
         double scale = settings.GradientScale * (settings.ClipFactor == 0 || device.IsPlanning ? 1f : *(float*)settings.ClipFactor);
         if (!double.IsFinite(scale))
@@ -94,7 +113,7 @@ public static unsafe partial class AdamW
         }
     }
 
-    private static void Check(in AdamWSettings settings)
+    internal static void Check(in AdamWSettings settings)
     {
         if (settings.Step < 1)
         {

@@ -3,12 +3,10 @@
 #include "trained.cuh"
 #include "random.cuh"
 
-struct Arguments {
-    const TrainedTensor *tensors;
-    const float *clip;
+// What changes from step to step, in the card's memory; the layout of AdamWNumbers in C#.
+struct Numbers {
     unsigned long long seed;
     unsigned long long step;
-    int count;
     float gradient_scale;
     float one_minus_beta1;
     float beta2;
@@ -17,6 +15,13 @@ struct Arguments {
     float step_size;
     float root_scale;
     float epsilon;
+};
+
+struct Arguments {
+    const TrainedTensor *tensors;
+    const float *clip;
+    const Numbers *numbers;
+    int count;
 };
 
 // x plus a random part of the last place, cut: up with a probability equal to the fraction that is cut. Infinity and NaN stay.
@@ -34,8 +39,8 @@ __device__ __forceinline__ unsigned short stochastic(float x, unsigned random) {
 #define FOR_SECOND 2
 
 // Leaves values of bf16. Sixteen bits of a block of the generator serve an element: eight neighbours share a block.
-template <int N> __device__ __forceinline__ void round_randomly(const Arguments &a, int purpose, long element, float (&values)[N]) {
-    RandomWords words = random_block(a.seed, a.step * 4 + purpose, (unsigned long long)element >> 3);
+template <int N> __device__ __forceinline__ void round_randomly(const Numbers &n, int purpose, long element, float (&values)[N]) {
+    RandomWords words = random_block(n.seed, n.step * 4 + purpose, (unsigned long long)element >> 3);
 #pragma unroll
     for (int p = 0; p < N; p++) {
         // A single element may have any place in its block.
@@ -46,27 +51,27 @@ template <int N> __device__ __forceinline__ void round_randomly(const Arguments 
     }
 }
 
-template <int N> __device__ __forceinline__ void step(const Arguments &a, const TrainedTensor &t, float scale, long i) {
+template <int N> __device__ __forceinline__ void step(const Numbers &n, const TrainedTensor &t, float scale, long i) {
     float gradient[N], first[N], second[N], parameter[N];
     load_typed(t.gradient, t.gradient_type, i, gradient);
     load_typed(t.first, t.moment_type, i, first);
     load_typed(t.second, t.moment_type, i, second);
     load_typed(t.parameter, t.parameter_type, i, parameter);
-    float decay = a.decay * t.decay;
+    float decay = n.decay * t.decay;
 #pragma unroll
     for (int p = 0; p < N; p++) {
         float g = scale * gradient[p];
-        first[p] += a.one_minus_beta1 * (g - first[p]);
-        second[p] = a.beta2 * second[p] + a.one_minus_beta2 * (g * g);
-        float moved = a.step_size * first[p] / (sqrtf(second[p]) * a.root_scale + a.epsilon);
+        first[p] += n.one_minus_beta1 * (g - first[p]);
+        second[p] = n.beta2 * second[p] + n.one_minus_beta2 * (g * g);
+        float moved = n.step_size * first[p] / (sqrtf(second[p]) * n.root_scale + n.epsilon);
         parameter[p] = parameter[p] - decay * parameter[p] - moved;
     }
     if (t.moment_type == BF16) {
-        round_randomly(a, FOR_FIRST, t.first_element + i, first);
-        round_randomly(a, FOR_SECOND, t.first_element + i, second);
+        round_randomly(n, FOR_FIRST, t.first_element + i, first);
+        round_randomly(n, FOR_SECOND, t.first_element + i, second);
     }
     if (t.parameter_type == BF16) {
-        round_randomly(a, FOR_PARAMETER, t.first_element + i, parameter);
+        round_randomly(n, FOR_PARAMETER, t.first_element + i, parameter);
     }
     store_typed(t.first, t.moment_type, i, first);
     store_typed(t.second, t.moment_type, i, second);
@@ -78,7 +83,8 @@ template <int N> __device__ __forceinline__ void step(const Arguments &a, const 
 
 extern "C" __global__ void __launch_bounds__(256) adamw_step(const __grid_constant__ Arguments a) {
     const TrainedTensor t = a.tensors[tensor_of(a.tensors, a.count, blockIdx.x)];
-    float scale = a.gradient_scale * (a.clip ? *a.clip : 1.0f);
+    const Numbers n = *a.numbers;
+    float scale = n.gradient_scale * (a.clip ? *a.clip : 1.0f);
     // A norm that is no number gives no factor: nothing is updated.
     if (!(scale - scale == 0.0f)) {
         return;
@@ -89,12 +95,12 @@ extern "C" __global__ void __launch_bounds__(256) adamw_step(const __grid_consta
     long i = start + threadIdx.x * 8;
     if ((all & 15) == 0 && (t.first_element & 7) == 0) {
         for (; i + 8 <= end; i += 256 * 8) {
-            step<8>(a, t, scale, i);
+            step<8>(n, t, scale, i);
         }
     }
     for (; i < end; i += 256 * 8) {
         for (long one = i; one < min(i + 8, end); one++) {
-            step<1>(a, t, scale, one);
+            step<1>(n, t, scale, one);
         }
     }
 }

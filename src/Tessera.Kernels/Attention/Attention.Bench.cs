@@ -7,73 +7,94 @@ namespace Tessera.Kernels;
 public static unsafe partial class Attention
 {
     /// <summary>Training documents forward and backward, and decoding steps.</summary>
-    public static IEnumerable<BenchCase> BenchCases(Device device)
+    public static IEnumerable<BenchCase> BenchCases(BenchTarget target)
     {
-        var cases = new List<BenchCase>();
-        foreach (var (length, headDim, window) in new[]
+        const int Window = 256;
+        var small = new AttentionShape(8, 4, 32);
+        var large = new AttentionShape(32, 8, 128);
+        foreach (var (documents, length, shape) in target.Pick<(int, int, AttentionShape)[]>(
+            [(2, 40, small)],
+            [
+                (64, 32, small), (8, 256, small), (8, 256, new(8, 4, 64)), (2, 1024, new(8, 4, 64)), (2, 1024, new(8, 4, 128)),
+                (1, 2048, new(8, 4, 64)), (1, 2048, new(8, 4, 64) { Window = Window }),
+            ],
+            [
+                (4, 4096, large), (16, 1024, large), (2, 8192, large), (4, 4096, new(32, 8, 64)), (16, 1024, new(32, 8, 64)),
+                (4, 4096, large with { Window = 4 * Window }),
+            ]))
         {
-            (32, 32, 0), (256, 32, 0), (256, 64, 0), (1024, 64, 0), (1024, 128, 0), (2048, 64, 0), (2048, 64, 256),
-        })
-        {
-            var shape = new AttentionShape(8, 4, headDim) { Window = window };
-            int documents = Math.Max(1, 2048 / length);
-            double hidden = window == 0 ? 0 : Math.Max(0, length - window);
-            double pairs = documents * ((length * (length + 1.0) / 2) - (hidden * (hidden + 1) / 2)) * shape.Heads;
-            double flops = pairs * 4.0 * headDim;
-            string sizes = $"{documents}x{length} H8 K4 E{headDim}{(window == 0 ? string.Empty : $" W{window}")}";
-            cases.Add(new BenchCase("attention", $"forward {sizes}", "f32", BenchCeiling.FusedMultiplyAdd, flops, arena =>
-            {
-                var buffers = new BenchBuffers(arena, shape, documents, length);
-                return () => buffers.Forward(device);
-            }));
-            cases.Add(new BenchCase("attention", $"backward {sizes}", "f32", BenchCeiling.FusedMultiplyAdd, 2.5 * flops, arena =>
-            {
-                var buffers = new BenchBuffers(arena, shape, documents, length);
-                buffers.Forward(device);
-                return () => buffers.Backward(device);
-            }));
+            yield return BenchDocuments(target, documents, length, shape, isForward: true);
+            yield return BenchDocuments(target, documents, length, shape, isForward: false);
         }
 
-        foreach (var (sequences, keys, headDim, window) in new[] { (1, 300, 32, 0), (8, 300, 32, 0), (8, 2048, 64, 0), (8, 2048, 64, 512) })
+        foreach (var (sequences, keys, shape) in target.Pick<(int, int, AttentionShape)[]>(
+            [(2, 70, small)],
+            [(1, 300, small), (8, 300, small), (8, 2048, new(8, 4, 64)), (8, 2048, new(8, 4, 64) { Window = 2 * Window })],
+            [(1, 512, large), (1, 4096, large), (1, 32_768, large), (64, 512, large), (64, 4096, large), (64, 1024, new(32, 8, 64))]))
         {
-            foreach (var type in new[] { DType.F32, DType.BF16 })
+            foreach (DType type in target.StorageTypes)
             {
-                cases.Add(BenchDecode(device, new AttentionShape(8, 4, headDim) { Window = window }, sequences, keys, type));
+                yield return BenchDecode(target, shape, sequences, keys, type);
             }
         }
-
-        return cases;
     }
 
-    private static BenchCase BenchDecode(Device device, AttentionShape shape, int sequences, int keys, DType type)
+    private static string BenchLabel(in AttentionShape shape) =>
+        $"H{shape.Heads} K{shape.KvHeads} E{shape.HeadDim}{(shape.Window == 0 ? string.Empty : $" W{shape.Window}")}";
+
+    private static BenchCase BenchDocuments(BenchTarget target, int documents, int length, AttentionShape shape, bool isForward)
+    {
+        double hidden = shape.Window == 0 ? 0 : Math.Max(0, length - shape.Window);
+        double pairs = documents * ((length * (length + 1.0) / 2) - (hidden * (hidden + 1) / 2)) * shape.Heads;
+        double flops = pairs * 4.0 * shape.HeadDim * (isForward ? 1 : 2.5);
+        string name = $"{(isForward ? "forward" : "backward")} {documents}x{length} {BenchLabel(shape)}";
+        return new BenchCase("attention", name, target.Type.Label(), BenchCeiling.FusedMultiplyAdd, flops, arena =>
+        {
+            var buffers = new BenchBuffers(arena, target.Type, shape, documents, length);
+            if (isForward)
+            {
+                return () => buffers.Forward(target.Device);
+            }
+
+            buffers.Forward(target.Device);
+            return () => buffers.Backward(target.Device);
+        });
+    }
+
+    private static BenchCase BenchDecode(BenchTarget target, AttentionShape shape, int sequences, int keys, DType type)
     {
         int width = shape.KvHeads * shape.HeadDim, queryWidth = shape.Heads * shape.HeadDim;
         long cached = (long)keys * width;
-        string sizes = $"decode {sequences} seq x {keys} keys H{shape.Heads} K{shape.KvHeads} E{shape.HeadDim}"
-            + (shape.Window == 0 ? string.Empty : $" W{shape.Window}");
         double bytes = 2.0 * sequences * width * type.Bytes() * (keys - shape.FirstVisible(keys - 1));
-        return new BenchCase("attention", sizes, type.Label(), BenchCeiling.StreamRead, bytes, arena =>
+        string name = $"decode {sequences} seq x {keys} keys {BenchLabel(shape)}";
+        return new BenchCase("attention", name, type.Label(), BenchCeiling.StreamRead, bytes, arena =>
         {
-            float* queries = RowBench.Filled(arena, (long)sequences * queryWidth, 1);
-            float* output = arena.Floats((long)sequences * queryWidth);
-            var keyStore = new Elements(RowBench.Filled(arena, sequences * cached, type, 2), type);
-            var valueStore = new Elements(RowBench.Filled(arena, sequences * cached, type, 3), type);
-            var segments = (AttentionSegment*)arena.Allocate((long)sequences * sizeof(AttentionSegment));
-            for (int s = 0; s < sequences; s++)
-            {
-                segments[s] = new()
-                {
-                    QueryStart = s,
-                    QueryCount = 1,
-                    KeyCount = keys,
-                    KeyStart = (long)s * keys,
-                };
-            }
-
+            Elements queries = BenchInputs.Filled(arena, (long)sequences * queryWidth, target.Type, 1);
+            Elements output = BenchInputs.Filled(arena, (long)sequences * queryWidth, target.Type, 4);
+            Elements keyStore = BenchInputs.Filled(arena, sequences * cached, type, 2);
+            Elements valueStore = BenchInputs.Filled(arena, sequences * cached, type, 3);
+            var segments = BenchSegments(arena, sequences, 1, keys);
             var bounds = new AttentionBounds(sequences, sequences, 1, keys);
             return () => Forward(
-                device, shape, queries, queryWidth, segments, bounds, keyStore, valueStore, width, output, queryWidth, null);
+                target.Device, shape, queries, queryWidth, segments, bounds, keyStore, valueStore, width, output, queryWidth, null);
         });
+    }
+
+    private static AttentionSegment* BenchSegments(Arena arena, int count, int queries, int keys)
+    {
+        var segments = new AttentionSegment[count];
+        for (int s = 0; s < segments.Length; s++)
+        {
+            segments[s] = new AttentionSegment
+            {
+                QueryStart = s * queries,
+                QueryCount = queries,
+                KeyCount = keys,
+                KeyStart = s * keys,
+            };
+        }
+
+        return (AttentionSegment*)BenchInputs.Of<AttentionSegment>(arena, segments);
     }
 
     /// <summary>Packed documents of one length with everything a training step holds for them.</summary>
@@ -81,34 +102,24 @@ public static unsafe partial class Attention
     {
         private readonly AttentionShape _shape;
         private readonly AttentionBounds _bounds;
-        private readonly float* _packed;
-        private readonly float* _gradPacked;
-        private readonly float* _output;
-        private readonly float* _gradOutput;
+        private readonly Elements _packed;
+        private readonly Elements _gradPacked;
+        private readonly Elements _output;
+        private readonly Elements _gradOutput;
         private readonly float* _logSumExp;
         private readonly AttentionSegment* _segments;
 
-        public BenchBuffers(Arena arena, AttentionShape shape, int documents, int length)
+        public BenchBuffers(Arena arena, DType type, AttentionShape shape, int documents, int length)
         {
             long tokens = (long)documents * length;
             _shape = shape;
             _bounds = new AttentionBounds(documents, (int)tokens, length, length);
-            _packed = RowBench.Filled(arena, tokens * shape.PackedWidth, 1);
-            _gradPacked = RowBench.Filled(arena, tokens * shape.PackedWidth, 2);
-            _output = RowBench.Filled(arena, tokens * shape.Heads * shape.HeadDim, 3);
-            _gradOutput = RowBench.Filled(arena, tokens * shape.Heads * shape.HeadDim, 4);
-            _logSumExp = RowBench.Filled(arena, tokens * shape.Heads, 5);
-            _segments = (AttentionSegment*)arena.Allocate((long)documents * sizeof(AttentionSegment));
-            for (int d = 0; d < documents; d++)
-            {
-                _segments[d] = new()
-                {
-                    QueryStart = d * length,
-                    QueryCount = length,
-                    KeyCount = length,
-                    KeyStart = d * length,
-                };
-            }
+            _packed = BenchInputs.Filled(arena, tokens * shape.PackedWidth, type, 1);
+            _gradPacked = BenchInputs.Filled(arena, tokens * shape.PackedWidth, type, 2);
+            _output = BenchInputs.Filled(arena, tokens * shape.Heads * shape.HeadDim, type, 3);
+            _gradOutput = BenchInputs.Filled(arena, tokens * shape.Heads * shape.HeadDim, type, 4);
+            _logSumExp = BenchInputs.Floats(arena, tokens * shape.Heads, 5);
+            _segments = BenchSegments(arena, documents, length, length);
         }
 
         public void Forward(Device device) =>
@@ -128,7 +139,7 @@ public static unsafe partial class Attention
 
         public void Backward(Device device)
         {
-            float* gradKeys = _gradPacked + (_shape.Heads * _shape.HeadDim);
+            Elements gradKeys = _gradPacked + (_shape.Heads * _shape.HeadDim);
             Attention.Backward(
                 device,
                 _shape,

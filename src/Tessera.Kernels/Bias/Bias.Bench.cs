@@ -6,25 +6,25 @@ namespace Tessera.Kernels;
 public static unsafe partial class Bias
 {
     /// <summary>Both directions, out of cache.</summary>
-    /// <remarks>Bytes an element: forward 8 (read and written in place), backward 4 (only read).</remarks>
-    public static IEnumerable<BenchCase> BenchCases(Device device)
+    /// <remarks>Moved for an element, in elements: forward 2 (read and written in place), backward 1 (only read).</remarks>
+    public static IEnumerable<BenchCase> BenchCases(BenchTarget target)
     {
-        const int Width = RowBench.Width, Tokens = RowBench.Tokens;
-        const double Bytes = (double)RowBench.Elements * sizeof(float);
-        string sizes = $"{Tokens}x{Width}";
+        var (device, type, tokens, width) = (target.Device, target.Type, target.Tokens, target.Width);
+        double tensor = (double)target.Elements * type.Bytes();
+        string sizes = $"{tokens}x{width}";
         return
         [
-            RowBench.Copy($"bias {sizes}", 2 * Bytes, arena =>
+            RowBench.Copy(type, $"bias {sizes}", 2 * tensor, arena =>
             {
-                float* y = RowBench.Filled(arena, RowBench.Elements, 1);
-                float* bias = RowBench.Filled(arena, Width, 2);
-                return () => Forward(device, y, bias, Tokens, Width);
+                Elements y = BenchInputs.Filled(arena, target.Elements, type, 1);
+                Elements bias = BenchInputs.Filled(arena, width, DType.F32, 2);
+                return () => Forward(device, y, bias, tokens, width);
             }),
-            RowBench.Read($"bias-backward {sizes}", Bytes, arena =>
+            RowBench.Read(type, $"bias-backward {sizes}", tensor, arena =>
             {
-                float* y = RowBench.Filled(arena, RowBench.Elements, 1);
-                float* gradient = RowBench.Filled(arena, Width, 3);
-                return () => Backward(device, y, gradient, Tokens, Width);
+                Elements y = BenchInputs.Filled(arena, target.Elements, type, 1);
+                Elements gradient = BenchInputs.Filled(arena, width, DType.F32, 3);
+                return () => Backward(device, y, gradient, tokens, width);
             }),
         ];
     }

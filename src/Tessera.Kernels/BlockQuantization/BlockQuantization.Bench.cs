@@ -5,29 +5,30 @@ namespace Tessera.Kernels;
 
 public static unsafe partial class BlockQuantization
 {
-    /// <summary>Both directions in both formats, out of cache.</summary>
+    /// <summary>Both directions in both formats, out of cache; the processor's alone.</summary>
     /// <remarks>Bytes an element: 4 and those of its share of a block.</remarks>
-    public static IEnumerable<BenchCase> BenchCases(Device device) =>
-        [.. BenchPair(device, BlockFormat.Q8, "q8_0"), .. BenchPair(device, BlockFormat.Q4, "q4_0")];
+    public static IEnumerable<BenchCase> BenchCases(BenchTarget target) => target.Device is CudaDevice
+        ? []
+        : [.. BenchPair(target, BlockFormat.Q8, "q8_0"), .. BenchPair(target, BlockFormat.Q4, "q4_0")];
 
-    private static BenchCase[] BenchPair(Device device, BlockFormat format, string type)
+    private static BenchCase[] BenchPair(BenchTarget target, BlockFormat format, string type)
     {
-        const int Count = RowBench.Elements;
-        double moved = (4.0 * Count) + format.Bytes(Count);
+        var (device, count) = (target.Device, target.Elements);
+        double moved = (4.0 * count) + format.Bytes(count);
         return
         [
-            new("row", $"quantize-blocks {Count}", type, BenchCeiling.StreamCopy, moved, arena =>
+            new("row", $"quantize-blocks {count}", type, BenchCeiling.StreamCopy, moved, arena =>
             {
-                float* floats = RowBench.Filled(arena, Count, 1);
-                byte* blocks = (byte*)arena.AllocateZeroed(format.Bytes(Count));
-                return () => Quantize(device, format, floats, blocks, Count);
+                float* floats = BenchInputs.Floats(arena, count, 1);
+                byte* blocks = (byte*)arena.AllocateZeroed(format.Bytes(count));
+                return () => Quantize(device, format, floats, blocks, count);
             }),
-            new("row", $"dequantize-blocks {Count}", type, BenchCeiling.StreamCopy, moved, arena =>
+            new("row", $"dequantize-blocks {count}", type, BenchCeiling.StreamCopy, moved, arena =>
             {
-                float* floats = RowBench.Filled(arena, Count, 1);
-                byte* blocks = (byte*)arena.AllocateZeroed(format.Bytes(Count));
-                Quantize(device, format, floats, blocks, Count);
-                return () => Dequantize(device, format, blocks, DType.F32, (nint)floats, Count);
+                float* floats = BenchInputs.Floats(arena, count, 1);
+                byte* blocks = (byte*)arena.AllocateZeroed(format.Bytes(count));
+                Quantize(device, format, floats, blocks, count);
+                return () => Dequantize(device, format, blocks, DType.F32, (nint)floats, count);
             }),
         ];
     }

@@ -9,156 +9,221 @@ public static unsafe partial class BlockQuantization
 {
     private const int HalfBlock = BlockSize / 2;
 
-    // Blocks whose scales are found together: their divisions and their rounding to binary16 are a few vectors', and the wait for
-    // them is shared by many.
-    private const int ScaleGroup = 2 * VectorMath.Lanes;
-
-    // Scales pass through memory as a vector of what was stored one by one. Such a load waits until the stores before it are in the
-    // cache, those of finished blocks among them, which therefore must find their lines there.
-    private const int TargetAhead = 1536;
+    // Blocks that are worked on together: their divisions and their rounding to binary16 are a vector's, and what they take in
+    // either format is a whole number of cache lines.
+    private const int Group = 2 * VectorMath.Lanes;
+    private const int LargestGroupBytes = Group * (sizeof(ushort) + BlockSize);
+    private const int LineBytes = 64;
 
     // The largest float below a half: added with a number's own sign before the fraction is cut it rounds halves away from zero,
     // where a half itself would lift the float before a half as well.
     private const float BelowHalf = 0.49999997f;
 
+    /// <summary>
+    /// Blocks of a share on the calling thread. Past the caches a group is put together in a place that stays in the first-level
+    /// cache and goes from there in whole lines: blocks begin at any byte, and half a line cannot be written without being read.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void QuantizeEightBits(float* source, byte* target, long blocks)
+    private static void QuantizeBlocks(BlockFormat format, float* source, byte* target, long blocks, bool pastCaches)
+    {
+        int groupBytes = Group * format.BlockBytes();
+        byte* room = stackalloc byte[LargestGroupBytes + LineBytes];
+        room = (byte*)(((nint)room + LineBytes - 1) & -LineBytes);
+        for (; blocks > 0; blocks -= Group, source += Group * BlockSize, target += groupBytes)
+        {
+            int count = (int)Math.Min(blocks, Group);
+            if (count < Group || !Vector128.IsHardwareAccelerated)
+            {
+                QuantizeReference(
+                    format, new ReadOnlySpan<float>(source, count * BlockSize), new Span<byte>(target, count * format.BlockBytes()));
+                continue;
+            }
+
+            byte* place = pastCaches ? room : target;
+            if (format == BlockFormat.Q8)
+            {
+                QuantizeEightBits(source, place);
+            }
+            else
+            {
+                QuantizeFourBits(source, place);
+            }
+
+            for (int i = 0; i < groupBytes && pastCaches; i += LineBytes)
+            {
+                Vector512.LoadAligned(room + i).StoreAlignedNonTemporal(target + i);
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void QuantizeEightBits(float* source, byte* target)
     {
         const int Bytes = sizeof(ushort) + BlockSize;
-        float* inverses = stackalloc float[ScaleGroup];
-        float* sizes = stackalloc float[4 * ScaleGroup];
-        uint* halves = stackalloc uint[ScaleGroup];
-        for (; blocks > 0; blocks -= ScaleGroup)
+        float* inverses = stackalloc float[Group];
+        uint* halves = stackalloc uint[Group];
+        for (int i = 0; i < Group; i += VectorMath.Lanes)
         {
-            int count = (int)Math.Min(blocks, ScaleGroup);
-            if (!Vector128.IsHardwareAccelerated)
-            {
-                QuantizeReference(BlockFormat.Q8, new ReadOnlySpan<float>(source, count * BlockSize), new Span<byte>(target, count * Bytes));
-                source += count * BlockSize;
-                target += count * Bytes;
-                continue;
-            }
+            Scales(Extremes(source + (i * BlockSize), Extreme.Size), 127f, inverses + i, halves + i);
+        }
 
-            Sizes(source, count, sizes);
-            for (int i = 0; i < count; i++)
-            {
-                inverses[i] = sizes[4 * i];
-            }
-
-            Scales(inverses, halves, 127f);
-            for (int i = 0; i < count; i++, source += BlockSize, target += Bytes)
-            {
-                AskAhead(source + (ScaleGroup * BlockSize) + HalfBlock);
-                VectorMath.Prefetch(target + TargetAhead);
-                Vector512<float> inverse = Vector512.Create(inverses[i]);
-                Vector512<int> low = RoundAway(Vector512.Load(source) * inverse), high = RoundAway(Vector512.Load(source + HalfBlock) * inverse);
-                Unsafe.WriteUnaligned(target, (ushort)halves[i]);
-                StoreBytes(low, target + sizeof(ushort));
-                StoreBytes(high, target + sizeof(ushort) + HalfBlock);
-            }
+        for (int i = 0; i < Group; i++, source += BlockSize, target += Bytes)
+        {
+            AskAhead(source + (Group * BlockSize) + HalfBlock);
+            Vector512<float> inverse = Vector512.Create(inverses[i]);
+            Vector512<int> low = RoundAway(Vector512.Load(source) * inverse), high = RoundAway(Vector512.Load(source + HalfBlock) * inverse);
+            Unsafe.WriteUnaligned(target, (ushort)halves[i]);
+            LowBytes(low, high).Store(target + sizeof(ushort));
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void QuantizeFourBits(float* source, byte* target, long blocks)
+    private static void QuantizeFourBits(float* source, byte* target)
     {
         const int Bytes = sizeof(ushort) + HalfBlock;
-        float* inverses = stackalloc float[ScaleGroup];
-        float* sizes = stackalloc float[4 * ScaleGroup];
-        uint* halves = stackalloc uint[ScaleGroup];
-        for (; blocks > 0; blocks -= ScaleGroup)
+        float* inverses = stackalloc float[Group];
+        uint* halves = stackalloc uint[Group];
+        for (int i = 0; i < Group; i += VectorMath.Lanes)
         {
-            int count = (int)Math.Min(blocks, ScaleGroup);
-            if (!Vector128.IsHardwareAccelerated)
-            {
-                QuantizeReference(BlockFormat.Q4, new ReadOnlySpan<float>(source, count * BlockSize), new Span<byte>(target, count * Bytes));
-                source += count * BlockSize;
-                target += count * Bytes;
-                continue;
-            }
+            Scales(Deciding(source + (i * BlockSize)), -8f, inverses + i, halves + i);
+        }
 
-            Sizes(source, count, sizes);
-            float* block = source;
-            for (int i = 0; i < count; i++, block += BlockSize)
-            {
-                // The sign comes from the first weight of that size: it decides which side the sixteen steps favour.
-                Vector512<float> size = Vector512.Create(sizes[4 * i]);
-                uint at = (uint)Vector512.Equals(Vector512.Abs(Vector512.Load(block)), size).ExtractMostSignificantBits()
-                    | ((uint)Vector512.Equals(Vector512.Abs(Vector512.Load(block + HalfBlock)), size).ExtractMostSignificantBits() << HalfBlock);
-                inverses[i] = block[BitOperations.TrailingZeroCount(at) & (BlockSize - 1)];
-            }
-
-            Scales(inverses, halves, -8f);
-            for (int i = 0; i < count; i++, source += BlockSize, target += Bytes)
-            {
-                AskAhead(source + (ScaleGroup * BlockSize) + HalfBlock);
-                VectorMath.Prefetch(target + TargetAhead);
-                Vector512<float> inverse = Vector512.Create(inverses[i]);
-                Vector512<int> low = Nibbles(Vector512.Load(source) * inverse), high = Nibbles(Vector512.Load(source + HalfBlock) * inverse);
-                Unsafe.WriteUnaligned(target, (ushort)halves[i]);
-                StoreBytes(low | (high << 4), target + sizeof(ushort));
-            }
+        for (int i = 0; i < Group; i += 2, source += 2 * BlockSize, target += 2 * Bytes)
+        {
+            AskAhead(source + (Group * BlockSize) + HalfBlock);
+            AskAhead(source + (Group * BlockSize) + BlockSize + HalfBlock);
+            Vector256<byte> both = LowBytes(Pairs(source, inverses[i]), Pairs(source + BlockSize, inverses[i + 1]));
+            Unsafe.WriteUnaligned(target, (ushort)halves[i]);
+            both.GetLower().Store(target + sizeof(ushort));
+            Unsafe.WriteUnaligned(target + Bytes, (ushort)halves[i + 1]);
+            both.GetUpper().Store(target + Bytes + sizeof(ushort));
         }
     }
 
-    /// <summary>The largest magnitude of each block of a group, four times.</summary>
+    /// <summary>
+    /// The weights that decide the scales of sixteen blocks: the first of the largest magnitude, whose sign says which side the
+    /// sixteen steps favour. Where the largest and the smallest are as large as each other the block is looked through.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Sizes(float* source, int count, float* sizes)
+    private static Vector512<float> Deciding(float* source)
     {
-        for (int i = 0; i < count; i++, source += BlockSize)
+        Vector512<float> largest = Extremes(source, Extreme.Largest), smallest = Extremes(source, Extreme.Smallest);
+        Vector512<float> result = Vector512.ConditionalSelect(Vector512.GreaterThan(largest, -smallest), largest, smallest);
+        for (ulong ties = Vector512.Equals(largest, -smallest).ExtractMostSignificantBits(); ties != 0; ties &= ties - 1)
         {
-            AskAhead(source + (ScaleGroup * BlockSize));
-            Vector512<float> sixteen = Vector512.MaxNative(Vector512.Abs(Vector512.Load(source)), Vector512.Abs(Vector512.Load(source + HalfBlock)));
-            Vector256<float> eight = Vector256.MaxNative(sixteen.GetLower(), sixteen.GetUpper());
-            Vector128.MaxNative(eight.GetLower(), eight.GetUpper()).Store(sizes + (4 * i));
+            int block = BitOperations.TrailingZeroCount(ties);
+            result = result.WithElement(block, FirstOfSize(source + (block * BlockSize), largest.GetElement(block)));
         }
 
-        var pairs = Vector512.Create(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
-        var neighbours = Vector512.Create(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
-        for (int i = 0; i < 4 * ScaleGroup; i += VectorMath.Lanes)
-        {
-            Vector512<float> four = Vector512.Load(sizes + i);
-            four = Vector512.MaxNative(four, Vector512.Shuffle(four, pairs));
-            Vector512.MaxNative(four, Vector512.Shuffle(four, neighbours)).Store(sizes + i);
-        }
+        return result;
     }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static float FirstOfSize(float* block, float size)
+    {
+        for (int i = 0; size != 0; i++)
+        {
+            if (MathF.Abs(block[i]) == size)
+            {
+                return block[i];
+            }
+        }
+
+        return 0;
+    }
+
+    /// <summary>One number of each of sixteen blocks, found by folding four vectors into one and those again.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Extremes(float* source, Extreme extreme)
+    {
+        if (Avx512F.IsSupported)
+        {
+            // In each quarter of a vector four lanes are left of a block; the order of the blocks makes the last fold's lanes theirs.
+            Vector512<float> a = Quarters(source, extreme), b = Quarters(source + BlockSize, extreme);
+            Vector512<float> c = Quarters(source + (2 * BlockSize), extreme), d = Quarters(source + (3 * BlockSize), extreme);
+            Vector512<double> ab = Fold(Avx512F.UnpackLow(a, b), Avx512F.UnpackHigh(a, b), extreme).AsDouble();
+            Vector512<double> cd = Fold(Avx512F.UnpackLow(c, d), Avx512F.UnpackHigh(c, d), extreme).AsDouble();
+            return Fold(Avx512F.UnpackLow(ab, cd).AsSingle(), Avx512F.UnpackHigh(ab, cd).AsSingle(), extreme);
+        }
+
+        Vector512<float> result = default;
+        for (int i = 0; i < VectorMath.Lanes; i++)
+        {
+            Vector512<float> sixteen = Sixteen(source + (i * BlockSize), extreme);
+            Vector256<float> eight = extreme == Extreme.Smallest
+                ? Vector256.MinNative(sixteen.GetLower(), sixteen.GetUpper())
+                : Vector256.MaxNative(sixteen.GetLower(), sixteen.GetUpper());
+            float found = eight.GetElement(0);
+            for (int j = 1; j < Vector256<float>.Count; j++)
+            {
+                found = extreme == Extreme.Smallest ? MathF.Min(found, eight.GetElement(j)) : MathF.Max(found, eight.GetElement(j));
+            }
+
+            result = result.WithElement(i, found);
+        }
+
+        return result;
+    }
+
+    /// <summary>Blocks 0, 4, 8 and 12 from a source on, four lanes of each.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Quarters(float* source, Extreme extreme)
+    {
+        const int Step = 4 * BlockSize;
+        Vector512<float> a = Sixteen(source, extreme), b = Sixteen(source + Step, extreme);
+        Vector512<float> c = Sixteen(source + (2 * Step), extreme), d = Sixteen(source + (3 * Step), extreme);
+        a = Fold(Avx512F.Shuffle4x128(a, b, 0b01_00_01_00), Avx512F.Shuffle4x128(a, b, 0b11_10_11_10), extreme);
+        c = Fold(Avx512F.Shuffle4x128(c, d, 0b01_00_01_00), Avx512F.Shuffle4x128(c, d, 0b11_10_11_10), extreme);
+        return Fold(Avx512F.Shuffle4x128(a, c, 0b10_00_10_00), Avx512F.Shuffle4x128(a, c, 0b11_01_11_01), extreme);
+    }
+
+    /// <summary>Sixteen lanes of one block; its halves of a block farther on are asked for here and where the block is rounded.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Sixteen(float* block, Extreme extreme)
+    {
+        Vector512<float> low = Vector512.Load(block), high = Vector512.Load(block + HalfBlock);
+        if (extreme == Extreme.Smallest)
+        {
+            return Vector512.MinNative(low, high);
+        }
+
+        AskAhead(block + (Group * BlockSize));
+        return extreme == Extreme.Size ? Vector512.MaxNative(Vector512.Abs(low), Vector512.Abs(high)) : Vector512.MaxNative(low, high);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Fold(Vector512<float> a, Vector512<float> b, Extreme extreme) =>
+        extreme == Extreme.Smallest ? Vector512.MinNative(a, b) : Vector512.MaxNative(a, b);
 
     /// <summary>From the weights that decide: 1 / d, zero where d is, and d as a binary16, with d = weight / steps.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Scales(float* inverses, uint* halves, float steps)
+    private static void Scales(Vector512<float> deciding, float steps, float* inverses, uint* halves)
     {
-        for (int i = 0; i < ScaleGroup; i += VectorMath.Lanes)
-        {
-            Vector512<float> scale = Vector512.Load(inverses + i) / Vector512.Create(steps);
-            Conversion.ToHalfBits(scale.AsUInt32()).Store(halves + i);
-            Vector512.ConditionalSelect(Vector512.Equals(scale, default), default, Vector512<float>.One / scale).Store(inverses + i);
-        }
+        Vector512<float> scale = deciding / Vector512.Create(steps);
+        Conversion.ToHalfBits(scale.AsUInt32()).Store(halves);
+        Vector512.ConditionalSelect(Vector512.Equals(scale, default), default, Vector512<float>.One / scale).Store(inverses);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void WidenEightBits(byte* source, float* target, long blocks, bool pastCaches)
     {
         const int Bytes = sizeof(ushort) + BlockSize;
-        float* scales = stackalloc float[ScaleGroup];
-        for (; blocks > 0; blocks -= ScaleGroup, source += ScaleGroup * Bytes)
+        for (; blocks > 0; blocks--, source += Bytes, target += BlockSize)
         {
-            int count = (int)Math.Min(blocks, ScaleGroup);
-            LoadScales(source, Bytes, count, scales);
-            for (int i = 0; i < count; i++, target += BlockSize)
+            AskAhead(source);
+            float scale = Scale(source);
+            sbyte* integers = (sbyte*)(source + sizeof(ushort));
+            if (Vector128.IsHardwareAccelerated)
             {
-                sbyte* integers = (sbyte*)(source + (i * Bytes) + sizeof(ushort));
-                if (Vector128.IsHardwareAccelerated)
-                {
-                    Vector512<float> factor = Vector512.Create(scales[i]);
-                    VectorMath.Store(Vector512.ConvertToSingle(Integers(integers)) * factor, target, pastCaches);
-                    VectorMath.Store(Vector512.ConvertToSingle(Integers(integers + HalfBlock)) * factor, target + HalfBlock, pastCaches);
-                    continue;
-                }
+                Vector512<float> factor = Vector512.Create(scale);
+                VectorMath.Store(Vector512.ConvertToSingle(Integers(integers)) * factor, target, pastCaches);
+                VectorMath.Store(Vector512.ConvertToSingle(Integers(integers + HalfBlock)) * factor, target + HalfBlock, pastCaches);
+                continue;
+            }
 
-                for (int j = 0; j < BlockSize; j++)
-                {
-                    target[j] = integers[j] * scales[i];
-                }
+            for (int j = 0; j < BlockSize; j++)
+            {
+                target[j] = integers[j] * scale;
             }
         }
     }
@@ -167,48 +232,35 @@ public static unsafe partial class BlockQuantization
     private static void WidenFourBits(byte* source, float* target, long blocks, bool pastCaches)
     {
         const int Bytes = sizeof(ushort) + HalfBlock;
-        float* scales = stackalloc float[ScaleGroup];
-        for (; blocks > 0; blocks -= ScaleGroup, source += ScaleGroup * Bytes)
+        for (; blocks > 0; blocks--, source += Bytes, target += BlockSize)
         {
-            int count = (int)Math.Min(blocks, ScaleGroup);
-            LoadScales(source, Bytes, count, scales);
-            for (int i = 0; i < count; i++, target += BlockSize)
+            AskAhead(source);
+            float scale = Scale(source);
+            byte* pairs = source + sizeof(ushort);
+            if (Vector128.IsHardwareAccelerated)
             {
-                byte* pairs = source + (i * Bytes) + sizeof(ushort);
-                if (Vector128.IsHardwareAccelerated)
-                {
-                    Vector512<float> factor = Vector512.Create(scales[i]);
-                    Vector512<int> both = Integers((sbyte*)pairs), mask = Vector512.Create(0xF), zero = Vector512.Create(FourBitZero);
-                    VectorMath.Store(Vector512.ConvertToSingle((both & mask) - zero) * factor, target, pastCaches);
-                    VectorMath.Store(Vector512.ConvertToSingle(((both >>> 4) & mask) - zero) * factor, target + HalfBlock, pastCaches);
-                    continue;
-                }
+                Vector512<float> factor = Vector512.Create(scale);
+                Vector512<int> both = Integers((sbyte*)pairs), mask = Vector512.Create(0xF), zero = Vector512.Create(FourBitZero);
+                VectorMath.Store(Vector512.ConvertToSingle((both & mask) - zero) * factor, target, pastCaches);
+                VectorMath.Store(Vector512.ConvertToSingle(((both >>> 4) & mask) - zero) * factor, target + HalfBlock, pastCaches);
+                continue;
+            }
 
-                for (int j = 0; j < HalfBlock; j++)
-                {
-                    target[j] = ((pairs[j] & 0xF) - FourBitZero) * scales[i];
-                    target[j + HalfBlock] = ((pairs[j] >> 4) - FourBitZero) * scales[i];
-                }
+            for (int j = 0; j < HalfBlock; j++)
+            {
+                target[j] = ((pairs[j] & 0xF) - FourBitZero) * scale;
+                target[j + HalfBlock] = ((pairs[j] >> 4) - FourBitZero) * scale;
             }
         }
     }
 
-    /// <summary>Scales of a group of blocks, widened by whole vectors.</summary>
+    /// <summary>
+    /// A block's scale, in registers: a vector of scales that pass through memory one by one would wait until the stores before
+    /// them, those of finished blocks among them, have left.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void LoadScales(byte* source, int blockBytes, int count, float* scales)
-    {
-        uint* halves = stackalloc uint[ScaleGroup];
-        for (int i = 0; i < count; i++)
-        {
-            AskAhead(source + (i * blockBytes));
-            halves[i] = Unsafe.ReadUnaligned<ushort>(source + (i * blockBytes));
-        }
-
-        for (int i = 0; i < ScaleGroup; i += VectorMath.Lanes)
-        {
-            Conversion.FromHalfBits(Vector512.Load(halves + i)).Store((uint*)scales + i);
-        }
-    }
+    private static float Scale(byte* block) =>
+        Conversion.FromHalfBits(Vector128.CreateScalar((uint)Unsafe.ReadUnaligned<ushort>(block))).AsSingle().ToScalar();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<int> Integers(sbyte* bytes)
@@ -240,17 +292,40 @@ public static unsafe partial class BlockQuantization
     private static Vector512<int> Nibbles(Vector512<float> scaled) =>
         Vector512.Min(Vector512.ConvertToInt32Native(scaled + Vector512.Create(8.5f)), Vector512.Create(15));
 
-    /// <summary>Stores the low byte of every lane.</summary>
+    /// <summary>The steps of one block's weights: those of the first half in the low bits, those of the second above.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void StoreBytes(Vector512<int> values, byte* target)
+    private static Vector512<int> Pairs(float* source, float inverse)
     {
-        if (Avx512F.IsSupported)
+        Vector512<float> factor = Vector512.Create(inverse);
+        return Nibbles(Vector512.Load(source) * factor) | (Nibbles(Vector512.Load(source + HalfBlock) * factor) << 4);
+    }
+
+    /// <summary>The low byte of every lane of two vectors.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<byte> LowBytes(Vector512<int> low, Vector512<int> high)
+    {
+        if (Avx512Vbmi.IsSupported)
         {
-            Avx512F.ConvertToVector128Byte(values).Store(target);
-            return;
+            // Byte 64 is the first of the second vector. The upper half of the result is not looked at.
+            Vector512<byte> every = Vector512.Create(
+                0x0C080400, 0x1C181410, 0x2C282420, 0x3C383430, 0x4C484440, 0x5C585450, 0x6C686460, 0x7C787470, 0, 0, 0, 0, 0, 0, 0, 0).AsByte();
+            return Avx512Vbmi.PermuteVar64x8x2(low.AsByte(), every, high.AsByte()).GetLower();
         }
 
-        Vector256<short> words = Vector256.Narrow(values.GetLower(), values.GetUpper());
-        Vector128.Narrow(words.GetLower(), words.GetUpper()).AsByte().Store(target);
+        if (Avx512F.IsSupported)
+        {
+            return Vector256.Create(Avx512F.ConvertToVector128Byte(low), Avx512F.ConvertToVector128Byte(high));
+        }
+
+        return Vector256.Narrow(
+            Vector256.Narrow(low.GetLower(), low.GetUpper()), Vector256.Narrow(high.GetLower(), high.GetUpper())).AsByte();
+    }
+
+    /// <summary>What is looked for in a block.</summary>
+    private enum Extreme
+    {
+        Size,
+        Largest,
+        Smallest,
     }
 }

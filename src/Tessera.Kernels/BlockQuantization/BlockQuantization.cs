@@ -10,7 +10,7 @@ public static unsafe partial class BlockQuantization
 
     private const int BlockSize = BlockFormats.BlockSize;
 
-    // A worker's smallest share: enough blocks to be worth waking it for.
+    // A worker's smallest share: enough blocks to be worth waking it for, and a whole number of cache lines in either format.
     private const int GrainBlocks = 64;
 
     private struct Job
@@ -86,14 +86,7 @@ public static unsafe partial class BlockQuantization
         var (start, end) = WorkerPool.Share(job->Count / BlockSize, worker, workers, GrainBlocks);
         float* source = (float*)job->Floats + (start * BlockSize);
         byte* target = job->Blocks + (start * job->Format.BlockBytes());
-        if (job->Format == BlockFormat.Q8)
-        {
-            QuantizeEightBits(source, target, end - start);
-        }
-        else
-        {
-            QuantizeFourBits(source, target, end - start);
-        }
+        QuantizeBlocks(job->Format, source, target, end - start, VectorMath.WritesPastCaches(job->Blocks, job->Format.Bytes(job->Count)));
     }
 
     private static void DequantizeShare(void* context, int worker, int workers)

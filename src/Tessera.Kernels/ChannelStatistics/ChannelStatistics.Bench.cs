@@ -6,23 +6,24 @@ namespace Tessera.Kernels;
 public static unsafe partial class ChannelStatistics
 {
     /// <summary>Absolute sums and column norms at a width of 8,192, out of cache.</summary>
-    /// <remarks>Bytes an element: 4, only read.</remarks>
-    public static IEnumerable<BenchCase> BenchCases(Device device)
+    /// <remarks>Moved for an element, in elements: 1, only read.</remarks>
+    public static IEnumerable<BenchCase> BenchCases(BenchTarget target)
     {
-        const int Width = 8192, Tokens = 2 * RowBench.Elements / Width;
-        const double Bytes = (double)Tokens * Width * sizeof(float);
+        var (device, type) = (target.Device, target.Type);
+        int width = 4 * target.Width, tokens = target.Tokens / 2;
+        double bytes = (double)tokens * width * type.Bytes();
         return
         [
-            RowBench.Read($"channel-absolute {Tokens}x{Width}", Bytes, arena =>
+            RowBench.Read(type, $"channel-absolute {tokens}x{width}", bytes, arena =>
             {
-                float* x = RowBench.Filled(arena, (long)Tokens * Width, 1);
-                double* sums = (double*)arena.AllocateZeroed(Width * sizeof(double));
-                return () => AccumulateAbsolute(device, x, sums, Tokens, Width);
+                Elements x = BenchInputs.Filled(arena, (long)tokens * width, type, 1);
+                double* sums = (double*)arena.AllocateZeroed(width * sizeof(double));
+                return () => AccumulateAbsolute(device, x, sums, tokens, width);
             }),
-            RowBench.Read($"channel-norms {Tokens}x{Width}", Bytes, arena =>
+            RowBench.Read(type, $"channel-norms {tokens}x{width}", bytes, arena =>
             {
-                var view = new MatrixView((nint)RowBench.Filled(arena, (long)Tokens * Width, 1), DType.F32, Tokens, Width);
-                double* norms = (double*)arena.AllocateZeroed(Width * sizeof(double));
+                var view = MatrixView.Of(BenchInputs.Filled(arena, (long)tokens * width, type, 1), tokens, width);
+                double* norms = (double*)arena.AllocateZeroed(width * sizeof(double));
                 return () => ColumnNorms(device, view, norms);
             }),
         ];

@@ -276,7 +276,7 @@ public static unsafe partial class Conversion
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<uint> FromHalfBits(Vector128<uint> bits)
+    internal static Vector128<uint> FromHalfBits(Vector128<uint> bits)
     {
         Vector128<uint> sign = (bits & Vector128.Create(0x8000u)) << 16;
         Vector128<uint> size = (bits & Vector128.Create(0x7FFFu)) << FractionShift;

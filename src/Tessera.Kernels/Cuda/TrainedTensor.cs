@@ -26,22 +26,23 @@ internal unsafe struct TrainedTensor
     public float Decay;
 
     /// <summary>
-    /// Puts a table into the device's scratch memory, after filling in where each tensor's chunks and random numbers begin: numbers
+    /// Brings a table to the device, after filling in where each tensor's chunks and random numbers begin: numbers
     /// go by a tensor's place in the table, not by its address.
     /// </summary>
-    /// <param name="cuda">Where the table shall lie.</param>
+    /// <param name="cuda">The device.</param>
     /// <param name="count">Tensors.</param>
-    /// <param name="describe">Gives tensor i all but these.</param>
     /// <param name="state">Handed to <paramref name="describe"/>.</param>
-    /// <param name="chunks">Blocks of threads that all tensors take together.</param>
+    /// <param name="describe">Gives tensor i all but these.</param>
+    /// <param name="table">Where it shall lie, [count].</param>
+    /// <returns>Blocks of threads that all tensors take together.</returns>
     /// <typeparam name="TState">Holds what the tensors are.</typeparam>
-    public static TrainedTensor* Upload<TState>(
-        CudaDevice cuda, int count, TState state, Func<TState, int, TrainedTensor> describe, out int chunks)
+    public static int Upload<TState>(
+        CudaDevice cuda, int count, TState state, Func<TState, int, TrainedTensor> describe, TrainedTensor* table)
         where TState : allows ref struct
     {
         var rented = ArrayPool<TrainedTensor>.Shared.Rent(Math.Max(1, count));
         long element = 0;
-        chunks = 0;
+        int chunks = 0;
         for (int i = 0; i < count; i++)
         {
             var tensor = describe(state, i);
@@ -53,9 +54,8 @@ internal unsafe struct TrainedTensor
             chunks = checked(chunks + CudaRows.Divide(tensor.Count, ChunkElements));
         }
 
-        var table = (TrainedTensor*)cuda.Scratch.Allocate((long)count * sizeof(TrainedTensor));
         cuda.Upload<TrainedTensor>(rented.AsSpan(0, count), (nint)table);
         ArrayPool<TrainedTensor>.Shared.Return(rented);
-        return table;
+        return chunks;
     }
 }

@@ -7,32 +7,32 @@ public static unsafe partial class Embedding
 {
     /// <summary>Look-up and scatter of 16,384 random tokens in a vocabulary of 32,768, out of cache.</summary>
     /// <remarks>
-    /// Bytes an element of the output: forward 8 (table, output), 6 from bf16; backward 12 (gradOutput, and the table's row read
-    /// and written).
+    /// Moved for an element of the output, in elements: forward 2 (table, output); backward 3 (gradOutput, and the table's row read and written).
     /// </remarks>
-    public static IEnumerable<BenchCase> BenchCases(Device device)
+    public static IEnumerable<BenchCase> BenchCases(BenchTarget target)
     {
         var cases = new List<BenchCase>();
-        const int Width = RowBench.Width, Tokens = RowBench.Tokens, Vocabulary = 2 * Tokens;
-        string sizes = $"{Tokens}x{Width} of {Vocabulary}";
-        foreach (var type in new[] { DType.F32, DType.BF16 })
+        var (device, type, tokens, width) = (target.Device, target.Type, target.Tokens, target.Width);
+        int vocabulary = 2 * tokens;
+        string sizes = $"{tokens}x{width} of {vocabulary}";
+        foreach (DType table in target.StorageTypes)
         {
-            double bytes = (double)RowBench.Elements * (type.Bytes() + sizeof(float));
-            cases.Add(new BenchCase("row", $"embedding {sizes}", type.Label(), BenchCeiling.StreamCopy, bytes, arena =>
+            double bytes = (double)target.Elements * (table.Bytes() + type.Bytes());
+            cases.Add(RowBench.Copy(table, $"embedding {sizes}", bytes, arena =>
             {
-                var view = new MatrixView(RowBench.Filled(arena, (long)Vocabulary * Width, type, 1), type, Vocabulary, Width);
-                float* output = RowBench.Filled(arena, RowBench.Elements, 2);
-                int* ids = BenchIds(arena, Tokens, Vocabulary);
-                return () => Forward(device, ids, view, output, Tokens);
+                var view = MatrixView.Of(BenchInputs.Filled(arena, (long)vocabulary * width, table, 1), vocabulary, width);
+                Elements output = BenchInputs.Filled(arena, target.Elements, type, 2);
+                int* ids = BenchIds(arena, tokens, vocabulary);
+                return () => Forward(device, ids, view, output, tokens);
             }));
         }
 
-        cases.Add(RowBench.Copy($"embedding-backward {sizes}", 3.0 * RowBench.Elements * sizeof(float), arena =>
+        cases.Add(RowBench.Copy(type, $"embedding-backward {sizes}", 3.0 * target.Elements * type.Bytes(), arena =>
         {
-            float* table = RowBench.Filled(arena, (long)Vocabulary * Width, 1);
-            float* gradient = RowBench.Filled(arena, RowBench.Elements, 2);
-            int* ids = BenchIds(arena, Tokens, Vocabulary);
-            return () => Backward(device, ids, gradient, table, Tokens, Vocabulary, Width);
+            Elements table = BenchInputs.Filled(arena, (long)vocabulary * width, type, 1);
+            Elements gradient = BenchInputs.Filled(arena, target.Elements, type, 2);
+            int* ids = BenchIds(arena, tokens, vocabulary);
+            return () => Backward(device, ids, gradient, table, tokens, vocabulary, width);
         }));
 
         return cases;
@@ -40,13 +40,13 @@ public static unsafe partial class Embedding
 
     private static int* BenchIds(Arena arena, int tokens, int vocabulary)
     {
-        var ids = (int*)arena.Allocate(tokens * sizeof(int));
+        int[] ids = new int[tokens];
         var random = new CounterRandom(3);
         for (int t = 0; t < tokens; t++)
         {
             ids[t] = random.Next(vocabulary);
         }
 
-        return ids;
+        return (int*)BenchInputs.Of<int>(arena, ids);
     }
 }

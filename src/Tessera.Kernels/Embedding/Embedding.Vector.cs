@@ -4,52 +4,24 @@ using Tessera.Devices;
 
 namespace Tessera.Kernels;
 
-/// <content>Rows of a table lie anywhere, so a row is asked for while the row before it is worked on.</content>
 public static unsafe partial class Embedding
 {
+    // Rows between those that are added to and those whose lines are asked for.
     private const int RowsAhead = 2;
 
-    // The address of a page must be found before a line of it can be asked for, and in a large table that alone takes as long as
-    // several rows.
-    private const int PagesAhead = 6;
-    private const int PageBytes = 4096;
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void ForwardBody(void* context, int worker, int workers)
     {
         ref var a = ref *(ForwardArguments*)context;
         var (start, end) = WorkerPool.Share(a.Tokens, worker, workers);
-        int width = a.Table.Columns;
-        bool pastCaches = VectorMath.WritesPastCaches(a.Output, a.Tokens, width);
+        if (!a.Table.Type.IsGrouped())
+        {
+            RowGather.CopyRows(a.Table, a.Ids, start, end, a.Output, VectorMath.WritesPastCaches(a.Output, a.Tokens, a.Table.Columns));
+            return;
+        }
+
         for (int t = start; t < end; t++)
         {
-            long row = a.Ids[t] * a.Table.Stride, next = a.Ids[Math.Min(t + RowsAhead, end - 1)] * a.Table.Stride;
-            float* output = a.Output + ((long)t * width);
-            if (a.Table.Type.IsGrouped())
-            {
-                GroupedMatrix.LoadRow(a.Table, a.Ids[t], output);
-                continue;
-            }
-
-            AskForPages((byte*)a.Table.Address, a.Ids[Math.Min(t + PagesAhead, end - 1)] * a.Table.Stride, width, a.Table.Type.Bytes());
-            if (a.Table.Type == DType.F32)
-            {
-                VectorMath.CopyRow(a.Table.Floats + row, output, width, a.Table.Floats + next, pastCaches);
-            }
-            else
-            {
-                Conversion.WidenRange(a.Table.Halves + row, output, width, a.Table.Halves + next, pastCaches && width % 32 == 0);
-            }
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AskForPages(byte* table, long element, int count, int elementBytes)
-    {
-        byte* row = table + (element * elementBytes);
-        for (int i = 0; i < count * elementBytes; i += PageBytes)
-        {
-            VectorMath.Prefetch(row + i);
+            GroupedMatrix.LoadRow(a.Table, a.Ids[t], a.Output + ((long)t * a.Table.Columns));
         }
     }
 
@@ -61,29 +33,52 @@ public static unsafe partial class Embedding
         var (start, end) = WorkerPool.Share(a.Width, worker, workers, VectorMath.Lanes);
         float* table = a.GradTable + start;
         float* gradient = a.GradOutput + start;
-        for (int t = 0; t < a.Tokens; t++, gradient += a.Width)
+        int t = 0, width = end - start;
+        for (; t + 1 < a.Tokens; t += 2, gradient += 2L * a.Width)
         {
-            int next = Math.Min(t + RowsAhead, a.Tokens - 1);
-            AskForPages((byte*)table, (long)a.Ids[Math.Min(t + PagesAhead, a.Tokens - 1)] * a.Width, end - start, sizeof(float));
-            AddRow(
-                table + ((long)a.Ids[t] * a.Width), gradient, end - start, table + ((long)a.Ids[next] * a.Width), gradient + (RowsAhead * a.Width));
+            float* first = table + ((long)a.Ids[t] * a.Width), second = table + ((long)a.Ids[t + 1] * a.Width);
+            RowGather.AskForPages((byte*)table, (long)a.Ids[Math.Min(t + RowGather.PagesAhead, a.Tokens - 1)] * a.Width, width, sizeof(float));
+            RowGather.AskForPages((byte*)table, (long)a.Ids[Math.Min(t + 1 + RowGather.PagesAhead, a.Tokens - 1)] * a.Width, width, sizeof(float));
+            float* nextFirst = table + ((long)a.Ids[Math.Min(t + RowsAhead, a.Tokens - 1)] * a.Width);
+            float* nextSecond = table + ((long)a.Ids[Math.Min(t + 1 + RowsAhead, a.Tokens - 1)] * a.Width);
+            if (first != second)
+            {
+                AddTwoRows(first, second, gradient, a.Width, width, nextFirst, nextSecond);
+                continue;
+            }
+
+            Residual.AddInto(first, gradient, width);
+            Residual.AddInto(first, gradient + a.Width, width);
+        }
+
+        if (t < a.Tokens)
+        {
+            Residual.AddInto(table + ((long)a.Ids[t] * a.Width), gradient, width);
         }
     }
 
+    // Two different rows at a time: what the processor asks for beyond the end of a row, unasked, comes half as often.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddRow(float* target, float* source, int count, float* nextTarget, float* nextSource)
+    private static void AddTwoRows(float* first, float* second, float* source, long stride, int count, float* nextFirst, float* nextSecond)
     {
         int i = 0;
+        float* other = source + stride;
         for (; i <= count - 16; i += 16)
         {
-            VectorMath.Prefetch(nextTarget + i);
-            VectorMath.PrefetchOnce(nextSource + i);
-            (Vector512.Load(target + i) + Vector512.Load(source + i)).Store(target + i);
+            VectorMath.Prefetch(nextFirst + i);
+            VectorMath.Prefetch(nextSecond + i);
+            VectorMath.PrefetchOnce(source + (RowsAhead * stride) + i);
+            VectorMath.PrefetchOnce(other + (RowsAhead * stride) + i);
+            Vector512<float> a = Vector512.Load(first + i) + Vector512.Load(source + i);
+            Vector512<float> b = Vector512.Load(second + i) + Vector512.Load(other + i);
+            a.Store(first + i);
+            b.Store(second + i);
         }
 
         for (; i < count; i++)
         {
-            target[i] += source[i];
+            first[i] += source[i];
+            second[i] += other[i];
         }
     }
 }

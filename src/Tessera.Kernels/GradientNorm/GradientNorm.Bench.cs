@@ -6,16 +6,17 @@ namespace Tessera.Kernels;
 public static unsafe partial class GradientNorm
 {
     /// <summary>The sum of squares of a tensor, out of cache.</summary>
-    /// <remarks>Bytes an element: 4, only read.</remarks>
-    public static IEnumerable<BenchCase> BenchCases(Device device)
+    /// <remarks>Moved for an element, in elements: 1, only read.</remarks>
+    public static IEnumerable<BenchCase> BenchCases(BenchTarget target)
     {
-        const int Count = 2 * RowBench.Elements;
+        int count = 2 * target.Elements;
         return
         [
-            RowBench.Read($"gradient-norm {Count}", (double)Count * sizeof(float), arena =>
+            RowBench.Read(target.Type, $"gradient-norm {count}", (double)count * target.Type.Bytes(), arena =>
             {
-                float* x = RowBench.Filled(arena, Count, 1);
-                return () => SumOfSquares(device, x, Count);
+                GradientTensor[] tensors = [new(BenchInputs.Filled(arena, count, target.Type, 1), count)];
+                double* sum = (double*)arena.Allocate(sizeof(double));
+                return () => SumsOfSquares(target.Device, tensors, sum);
             }),
         ];
     }

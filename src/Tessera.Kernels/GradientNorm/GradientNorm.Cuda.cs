@@ -10,19 +10,28 @@ public static unsafe partial class GradientNorm
     private static readonly CudaKernel<CudaTotal> TotalKernel = new("GradientNorm.cu", "norm_totals");
     private static readonly CudaKernel<CudaClip> ClipKernel = new("GradientNorm.cu", "norm_clip");
 
+    /// <summary>Tensors that are described for this call alone.</summary>
     private static void SumsCuda(CudaDevice cuda, ReadOnlySpan<GradientTensor> tensors, double* sums)
     {
         var mark = cuda.Scratch.Mark();
-        var table = TrainedTensor.Upload(cuda, tensors.Length, tensors, static (all, i) => Describe(all[i]), out int chunks);
+        var table = (TrainedTensor*)cuda.Scratch.Allocate((long)tensors.Length * sizeof(TrainedTensor));
+        int chunks = TrainedTensor.Upload(cuda, tensors.Length, tensors, static (all, i) => Describe(all[i]), table);
+        SumsCuda(cuda, table, tensors.Length, chunks, sums);
+        cuda.Scratch.Release(mark);
+    }
+
+    private static void SumsCuda(CudaDevice cuda, TrainedTensor* table, int count, int chunks, double* sums)
+    {
+        var mark = cuda.Scratch.Mark();
         double* partials = (double*)cuda.Scratch.Allocate((long)chunks * sizeof(double));
         PartialKernel.Launch(
-            cuda, default, chunks, CudaThreads, 0, new CudaPartial { Tensors = table, Partials = partials, Count = tensors.Length });
-        TotalKernel.Launch(cuda, default, tensors.Length, CudaThreads, 0, new CudaTotal
+            cuda, default, chunks, CudaThreads, 0, new CudaPartial { Tensors = table, Partials = partials, Count = count });
+        TotalKernel.Launch(cuda, default, count, CudaThreads, 0, new CudaTotal
         {
             Tensors = table,
             Partials = partials,
             Sums = sums,
-            Count = tensors.Length,
+            Count = count,
             Chunks = chunks,
         });
         cuda.Scratch.Release(mark);

@@ -29,6 +29,26 @@ public static unsafe partial class GradientNorm
         }
     }
 
+    /// <summary>sums[i] = Σ g[j]² over the gradient of tensor i of an optimiser's table.</summary>
+    /// <param name="device">Where to run.</param>
+    /// <param name="table">Described.</param>
+    /// <param name="sums">[tensors], assigned, in the device's memory.</param>
+    public static void SumsOfSquares(Device device, OptimizerTable table, double* sums)
+    {
+        var tensors = table.Tensors;
+        if (device is CudaDevice cuda)
+        {
+            SumsCuda(cuda, table.Rows, tensors.Length, table.Chunks, sums);
+            return;
+        }
+
+        using var scope = CpuDevice.Enter(device);
+        for (int i = 0; i < tensors.Length; i++)
+        {
+            sums[i] = Sum(scope.Processor, tensors[i].Gradient.Floats, tensors[i].Count);
+        }
+    }
+
     /// <summary>Σ x[i]², given to the host.</summary>
     /// <param name="device">Where to run.</param>
     /// <param name="x">[count].</param>
@@ -46,7 +66,7 @@ public static unsafe partial class GradientNorm
 
     /// <summary>The norm of several tensors together, and the factor min(1, limit / norm); nothing waits for the result.</summary>
     /// <param name="device">Where to run.</param>
-    /// <param name="sums">[count] sums of squares, from <see cref="SumsOfSquares"/>.</param>
+    /// <param name="sums">[count] sums of squares, from <see cref="SumsOfSquares(Device, ReadOnlySpan{GradientTensor}, double*)"/>.</param>
     /// <param name="count">Tensors.</param>
     /// <param name="limit">The largest norm that is left as it is; 0 for none.</param>
     /// <param name="result">Assigned, in the device's memory.</param>

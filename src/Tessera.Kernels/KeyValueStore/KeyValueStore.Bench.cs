@@ -6,25 +6,25 @@ namespace Tessera.Kernels;
 /// <content>Benchmark cases.</content>
 public static unsafe partial class KeyValueStore
 {
-    /// <summary>Rows of many positions into f32 and bf16 caches, out of cache.</summary>
-    /// <remarks>Bytes an element, of keys and of values: 8 for f32, 6 for bf16.</remarks>
-    public static IEnumerable<BenchCase> BenchCases(Device device)
+    /// <summary>Rows of many positions into caches, out of cache.</summary>
+    /// <remarks>Moved for an element of keys and of values, in elements: 2.</remarks>
+    public static IEnumerable<BenchCase> BenchCases(BenchTarget target)
     {
         var cases = new List<BenchCase>();
-        const int Width = 1024, Count = RowBench.Elements / 2 / Width;
-        foreach (var type in new[] { DType.F32, DType.BF16 })
+        var (device, type, half) = (target.Device, target.Type, target.Elements / 2);
+        int width = target.Width / 2, count = half / width;
+        foreach (DType stored in target.StorageTypes)
         {
-            double bytes = (double)RowBench.Elements * (sizeof(float) + type.Bytes());
-            cases.Add(new BenchCase("row", $"kv-append {Count}x{Width}", type.Label(), BenchCeiling.StreamCopy, bytes, arena =>
+            double bytes = (double)target.Elements * (type.Bytes() + stored.Bytes());
+            cases.Add(RowBench.Copy(stored, $"kv-append {count}x{width}", bytes, arena =>
             {
-                float* source = RowBench.Filled(arena, RowBench.Elements, 1);
-                var keys = new Elements(RowBench.Filled(arena, RowBench.Elements / 2, type, 2), type);
-                var values = new Elements(RowBench.Filled(arena, RowBench.Elements / 2, type, 3), type);
-                var segment = (AttentionSegment*)arena.Allocate(sizeof(AttentionSegment));
-                *segment = new AttentionSegment { QueryCount = Count, KeyCount = Count };
-                var bounds = new AttentionBounds(1, Count, Count, Count);
-                return () => Append(
-                    device, source, source + (RowBench.Elements / 2), Width, segment, bounds, keys, values, Width, Width);
+                Elements source = BenchInputs.Filled(arena, target.Elements, type, 1);
+                Elements keys = BenchInputs.Filled(arena, half, stored, 2);
+                Elements values = BenchInputs.Filled(arena, half, stored, 3);
+                var segment = (AttentionSegment*)BenchInputs.Of<AttentionSegment>(
+                    arena, [new AttentionSegment { QueryCount = count, KeyCount = count }]);
+                var bounds = new AttentionBounds(1, count, count, count);
+                return () => Append(device, source, source + half, width, segment, bounds, keys, values, width, width);
             }));
         }
 

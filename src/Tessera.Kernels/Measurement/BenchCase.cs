@@ -5,13 +5,19 @@ namespace Tessera.Kernels.Measurement;
 /// <summary>Which same-run ceiling a measured kernel is held against.</summary>
 public enum BenchCeiling
 {
-    /// <summary>f32 multiply-adds per second from registers, on the same number of threads, by the widest vectors there are.</summary>
+    /// <summary>
+    /// Multiply-adds per second. On the processor of f32 from registers, on the same number of threads, by the widest vectors there
+    /// are; on a card what the vendor's library reaches on a large square product in the type of activations.
+    /// </summary>
     FusedMultiplyAdd,
 
-    /// <summary>Products of bytes and signed bytes, and their sums, per second from registers, on the same number of threads.</summary>
+    /// <summary>
+    /// Products of bytes and signed bytes, and their sums, per second from registers, on the same number of threads; on a card the
+    /// same as <see cref="FusedMultiplyAdd"/>: what the product would cost without quantisation.
+    /// </summary>
     Int8DotProduct,
 
-    /// <summary>Bytes per second of a read of a buffer that does not fit the caches.</summary>
+    /// <summary>Bytes per second of a read of a buffer that does not fit the caches; on a card of a copy, as <see cref="StreamCopy"/>.</summary>
     StreamRead,
 
     /// <summary>Bytes read plus written per second of a copy that does not fit the caches.</summary>

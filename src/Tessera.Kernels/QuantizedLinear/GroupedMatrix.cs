@@ -48,9 +48,9 @@ public static unsafe partial class GroupedMatrix
     /// and s, from 7 to 9, the one whose rounding has the least squared error; q = round(w / d) + 8 within 0 to 15.
     /// A group whose scale would be below half of binary16's smallest number is stored as zeros.
     /// Error on Gaussian rows, relative L2: int8 5.5e-3, int4 8.8e-2.
-    /// Determinism: bitwise, on any number of threads and any instruction set.
+    /// Determinism: bitwise, on any number of threads, any instruction set, and a card.
     /// </remarks>
-    /// <param name="device">Where to run.</param>
+    /// <param name="device">Where to run; matrix and values lie in its memory.</param>
     /// <param name="matrix">The whole matrix.</param>
     /// <param name="firstRow">First row to store, any.</param>
     /// <param name="rows">Rows to store.</param>
@@ -78,7 +78,9 @@ public static unsafe partial class GroupedMatrix
         Device device, in MatrixView matrix, int firstRow, int rows, float* values, long stride, out int row, out int column)
     {
         CheckRows(matrix, firstRow, rows);
-        long bad = Run(device, &StoreRow, matrix, firstRow, rows, (byte*)values, stride * sizeof(float));
+        long bad = device is CudaDevice cuda
+            ? StoreCuda(cuda, matrix, firstRow, rows, values, stride)
+            : Run(device, &StoreRow, matrix, firstRow, rows, (byte*)values, stride * sizeof(float));
         (row, column) = bad == Transfer.Fine
             ? (0, 0)
             : ((int)(bad / Groups(matrix.Columns)) - firstRow, (int)(bad % Groups(matrix.Columns)) * GroupSize);

@@ -6,24 +6,25 @@ namespace Tessera.Kernels;
 public static unsafe partial class Residual
 {
     /// <summary>Addition of two tensors, into a third and into one of them, out of cache.</summary>
-    /// <remarks>Bytes an element: 12 (two read, one written).</remarks>
-    public static IEnumerable<BenchCase> BenchCases(Device device)
+    /// <remarks>Moved for an element, in elements: 3 (two read, one written).</remarks>
+    public static IEnumerable<BenchCase> BenchCases(BenchTarget target)
     {
-        const double Bytes = 3.0 * RowBench.Elements * sizeof(float);
+        var (device, type, count) = (target.Device, target.Type, target.Elements);
+        double bytes = 3.0 * count * type.Bytes();
         return
         [
-            RowBench.Copy($"residual-add {RowBench.Elements}", Bytes, arena =>
+            RowBench.Copy(type, $"residual-add {count}", bytes, arena =>
             {
-                float* a = RowBench.Filled(arena, RowBench.Elements, 1);
-                float* b = RowBench.Filled(arena, RowBench.Elements, 2);
-                float* sum = RowBench.Filled(arena, RowBench.Elements, 3);
-                return () => Add(device, a, b, sum, RowBench.Elements);
+                Elements a = BenchInputs.Filled(arena, count, type, 1);
+                Elements b = BenchInputs.Filled(arena, count, type, 2);
+                Elements sum = BenchInputs.Filled(arena, count, type, 3);
+                return () => Add(device, a, b, sum, count);
             }),
-            RowBench.Copy($"residual-accumulate {RowBench.Elements}", Bytes, arena =>
+            RowBench.Copy(type, $"residual-accumulate {count}", bytes, arena =>
             {
-                float* a = RowBench.Filled(arena, RowBench.Elements, 1);
-                float* b = RowBench.Filled(arena, RowBench.Elements, 2);
-                return () => Accumulate(device, a, b, RowBench.Elements);
+                Elements a = BenchInputs.Filled(arena, count, type, 1);
+                Elements b = BenchInputs.Filled(arena, count, type, 2);
+                return () => Accumulate(device, a, b, count);
             }),
         ];
     }

@@ -7,58 +7,62 @@ public static unsafe partial class RmsNorm
 {
     /// <summary>The forward forms and the backward pass, out of cache.</summary>
     /// <remarks>
-    /// Bytes an element: forward 8 (x, y); with the addition 16 (residual, branch, updated residual, y), in place 16 as well;
-    /// backward 12 (gradY, x, gradX), accumulating 16 (gradX is read, too). Gain and partial sums stay in the caches.
+    /// Moved for an element, in elements: forward 2 (x, y); with the addition 4 (residual, branch, updated residual, y), in place 4 as well;
+    /// backward 3 (gradY, x, gradX), accumulating 4 (gradX is read, too). Gain and partial sums stay in the caches.
     /// </remarks>
-    public static IEnumerable<BenchCase> BenchCases(Device device)
+    public static IEnumerable<BenchCase> BenchCases(BenchTarget target) =>
+        target.Pick<int[]>([target.Width], [target.Width], [target.Width, 2 * target.Width])
+            .SelectMany(width => BenchCases(target, target.Tokens, width));
+
+    private static BenchCase[] BenchCases(BenchTarget target, int tokens, int width)
     {
-        const int Width = RowBench.Width, Tokens = RowBench.Tokens;
-        const double Element = (double)RowBench.Elements * sizeof(float);
-        string sizes = $"{Tokens}x{Width}";
+        var (device, type) = (target.Device, target.Type);
+        double tensor = (double)tokens * width * type.Bytes();
+        string sizes = $"{tokens}x{width}";
         return
         [
-            RowBench.Copy($"rmsnorm {sizes}", 2 * Element, arena =>
+            RowBench.Copy(type, $"rmsnorm {sizes}", 2 * tensor, arena =>
             {
-                var b = new BenchBuffers(arena);
-                return () => Forward(device, b.X, b.Gain, b.Y, b.InverseRms, Tokens, Width, 1e-5f);
+                var b = new BenchBuffers(arena, type, tokens, width);
+                return () => Forward(device, b.X, b.Gain, b.Y, b.InverseRms, tokens, width, 1e-5f);
             }),
-            RowBench.Copy($"add-rmsnorm {sizes}", 4 * Element, arena =>
+            RowBench.Copy(type, $"add-rmsnorm {sizes}", 4 * tensor, arena =>
             {
-                var b = new BenchBuffers(arena);
-                float* updated = RowBench.Filled(arena, RowBench.Elements, 7);
-                return () => AddForward(device, b.X, b.Branch, updated, b.Gain, b.Y, b.InverseRms, Tokens, Width, 1e-5f);
+                var b = new BenchBuffers(arena, type, tokens, width);
+                Elements updated = BenchInputs.Filled(arena, (long)tokens * width, type, 7);
+                return () => AddForward(device, b.X, b.Branch, updated, b.Gain, b.Y, b.InverseRms, tokens, width, 1e-5f);
             }),
-            RowBench.Copy($"add-rmsnorm-in-place {sizes}", 4 * Element, arena =>
+            RowBench.Copy(type, $"add-rmsnorm-in-place {sizes}", 4 * tensor, arena =>
             {
                 // x grows by the branch with every run: by some thousands at most, which costs nothing.
-                var b = new BenchBuffers(arena);
-                return () => AddForward(device, b.X, b.Branch, b.X, b.Gain, b.Y, b.InverseRms, Tokens, Width, 1e-5f);
+                var b = new BenchBuffers(arena, type, tokens, width);
+                return () => AddForward(device, b.X, b.Branch, b.X, b.Gain, b.Y, b.InverseRms, tokens, width, 1e-5f);
             }),
-            RowBench.Copy($"rmsnorm-backward {sizes}", 3 * Element, arena =>
+            RowBench.Copy(type, $"rmsnorm-backward {sizes}", 3 * tensor, arena =>
             {
-                var b = new BenchBuffers(arena);
-                return () => Backward(device, b.Branch, b.X, b.InverseRms, b.Gain, b.Y, false, b.GradGain, Tokens, Width);
+                var b = new BenchBuffers(arena, type, tokens, width);
+                return () => Backward(device, b.Branch, b.X, b.InverseRms, b.Gain, b.Y, false, b.GradGain, tokens, width);
             }),
-            RowBench.Copy($"rmsnorm-backward-accumulate {sizes}", 4 * Element, arena =>
+            RowBench.Copy(type, $"rmsnorm-backward-accumulate {sizes}", 4 * tensor, arena =>
             {
-                var b = new BenchBuffers(arena);
-                return () => Backward(device, b.Branch, b.X, b.InverseRms, b.Gain, b.Y, true, b.GradGain, Tokens, Width);
+                var b = new BenchBuffers(arena, type, tokens, width);
+                return () => Backward(device, b.Branch, b.X, b.InverseRms, b.Gain, b.Y, true, b.GradGain, tokens, width);
             }),
         ];
     }
 
-    private sealed class BenchBuffers(Arena arena)
+    private sealed class BenchBuffers(Arena arena, DType type, int tokens, int width)
     {
-        public float* X { get; } = RowBench.Filled(arena, RowBench.Elements, 1);
+        public Elements X { get; } = BenchInputs.Filled(arena, (long)tokens * width, type, 1);
 
-        public float* Branch { get; } = RowBench.Filled(arena, RowBench.Elements, 2);
+        public Elements Branch { get; } = BenchInputs.Filled(arena, (long)tokens * width, type, 2);
 
-        public float* Y { get; } = RowBench.Filled(arena, RowBench.Elements, 3);
+        public Elements Y { get; } = BenchInputs.Filled(arena, (long)tokens * width, type, 3);
 
-        public float* Gain { get; } = RowBench.Filled(arena, RowBench.Width, 4);
+        public Elements Gain { get; } = BenchInputs.Filled(arena, width, DType.F32, 4);
 
-        public float* GradGain { get; } = RowBench.Filled(arena, RowBench.Width, 5);
+        public Elements GradGain { get; } = BenchInputs.Filled(arena, width, DType.F32, 5);
 
-        public float* InverseRms { get; } = RowBench.Filled(arena, RowBench.Tokens, 6);
+        public float* InverseRms { get; } = BenchInputs.Floats(arena, tokens, 6);
     }
 }

@@ -6,22 +6,17 @@ namespace Tessera.Kernels;
 public static unsafe partial class RowGather
 {
     /// <summary>Every other row of a table, out of cache: half of it is read, and as much is written.</summary>
-    public static IEnumerable<BenchCase> BenchCases(Device device)
+    public static IEnumerable<BenchCase> BenchCases(BenchTarget target)
     {
-        const int Width = RowBench.Width, Count = RowBench.Tokens / 2;
+        var (type, width, count) = (target.Type, target.Width, target.Tokens / 2);
         return
         [
-            RowBench.Copy($"row-gather {Count}x{Width}", (double)RowBench.Elements * sizeof(float), arena =>
+            RowBench.Copy(type, $"row-gather {count}x{width}", (double)target.Elements * type.Bytes(), arena =>
             {
-                var source = new MatrixView((nint)RowBench.Filled(arena, RowBench.Elements, 1), DType.F32, RowBench.Tokens, Width);
-                float* target = RowBench.Filled(arena, (long)Count * Width, 2);
-                int* rows = (int*)arena.Allocate(Count * sizeof(int));
-                for (int i = 0; i < Count; i++)
-                {
-                    rows[i] = 2 * i;
-                }
-
-                return () => Forward(device, source, rows, Count, target);
+                var source = MatrixView.Of(BenchInputs.Filled(arena, target.Elements, type, 1), target.Tokens, width);
+                Elements gathered = BenchInputs.Filled(arena, (long)count * width, type, 2);
+                int* rows = (int*)BenchInputs.Of<int>(arena, [.. Enumerable.Range(0, count).Select(i => 2 * i)]);
+                return () => Forward(target.Device, source, rows, count, gathered);
             }),
         ];
     }

@@ -51,20 +51,7 @@ public static unsafe partial class RowGather
     {
         ref var a = ref *(Arguments*)context;
         var (start, end) = WorkerPool.Share(a.Count, worker, workers);
-        int width = a.Source.Columns;
-        for (int i = start; i < end; i++)
-        {
-            long row = a.Rows[i] * a.Source.Stride;
-            float* target = a.Target + ((long)i * width);
-            if (a.Source.Type == DType.F32)
-            {
-                VectorMath.CopyRow(a.Source.Floats + row, target, width, a.Source.Floats + row, false);
-            }
-            else
-            {
-                Conversion.WidenRange(a.Source.Halves + row, target, width, a.Source.Halves + row, false);
-            }
-        }
+        CopyRows(a.Source, a.Rows, start, end, a.Target, VectorMath.WritesPastCaches(a.Target, a.Count, a.Source.Columns));
     }
 
     private struct Arguments

@@ -7,28 +7,29 @@ public static unsafe partial class SwiGlu
 {
     /// <summary>Forward and backward, out of cache.</summary>
     /// <remarks>
-    /// Bytes an element of h: forward 12 (gate, up, h); backward 20 (gate, up, gradH, gradGate, gradUp), in place of the
+    /// Moved for an element of h, in elements: forward 3 (gate, up, h); backward 5 (gate, up, gradH, gradGate, gradUp), in place of the
     /// gates and ups the same.
     /// </remarks>
-    public static IEnumerable<BenchCase> BenchCases(Device device)
+    public static IEnumerable<BenchCase> BenchCases(BenchTarget target)
     {
-        const int Width = 4096, Tokens = RowBench.Elements / Width;
-        const double Element = (double)RowBench.Elements * sizeof(float);
-        string sizes = $"{Tokens}x{Width}";
+        var (device, type, count) = (target.Device, target.Type, target.Elements);
+        int width = 2 * target.Width, tokens = target.Tokens / 2;
+        double tensor = (double)count * type.Bytes();
+        string sizes = $"{tokens}x{width}";
         return
         [
-            RowBench.Copy($"swiglu {sizes}", 3 * Element, arena =>
+            RowBench.Copy(type, $"swiglu {sizes}", 3 * tensor, arena =>
             {
-                float* gateUp = RowBench.Filled(arena, 2L * RowBench.Elements, 1);
-                float* h = RowBench.Filled(arena, RowBench.Elements, 2);
-                return () => Forward(device, gateUp, h, Tokens, Width);
+                Elements gateUp = BenchInputs.Filled(arena, 2L * count, type, 1);
+                Elements h = BenchInputs.Filled(arena, count, type, 2);
+                return () => Forward(device, gateUp, h, tokens, width);
             }),
-            RowBench.Copy($"swiglu-backward {sizes}", 5 * Element, arena =>
+            RowBench.Copy(type, $"swiglu-backward {sizes}", 5 * tensor, arena =>
             {
-                float* gateUp = RowBench.Filled(arena, 2L * RowBench.Elements, 1);
-                float* gradGateUp = RowBench.Filled(arena, 2L * RowBench.Elements, 2);
-                float* gradH = RowBench.Filled(arena, RowBench.Elements, 3);
-                return () => Backward(device, gateUp, gradH, gradGateUp, Tokens, Width);
+                Elements gateUp = BenchInputs.Filled(arena, 2L * count, type, 1);
+                Elements gradGateUp = BenchInputs.Filled(arena, 2L * count, type, 2);
+                Elements gradH = BenchInputs.Filled(arena, count, type, 3);
+                return () => Backward(device, gateUp, gradH, gradGateUp, tokens, width);
             }),
         ];
     }

@@ -36,10 +36,11 @@ public static unsafe partial class SwiGlu
         int i = 0;
         for (; i <= width - 32; i += 32)
         {
-            VectorMath.Prefetch(gate + i + VectorMath.FloatsAhead);
-            VectorMath.Prefetch(gate + i + 16 + VectorMath.FloatsAhead);
-            VectorMath.Prefetch(up + i + VectorMath.FloatsAhead);
-            VectorMath.Prefetch(up + i + 16 + VectorMath.FloatsAhead);
+            long ahead = i + VectorMath.AheadInRow(i, width, width);
+            VectorMath.PrefetchOnce(gate + ahead);
+            VectorMath.PrefetchOnce(gate + ahead + 16);
+            VectorMath.PrefetchOnce(up + ahead);
+            VectorMath.PrefetchOnce(up + ahead + 16);
             Vector512<float> low = Silu(Vector512.Load(gate + i)), high = Silu(Vector512.Load(gate + i + 16));
             VectorMath.Store(low * Vector512.Load(up + i), h + i, pastCaches);
             VectorMath.Store(high * Vector512.Load(up + i + 16), h + i + 16, pastCaches);
@@ -64,9 +65,10 @@ public static unsafe partial class SwiGlu
         int i = 0;
         for (; i <= width - 16; i += 16)
         {
-            VectorMath.Prefetch(gateUp + i + VectorMath.FloatsAhead);
-            VectorMath.Prefetch(gateUp + width + i + VectorMath.FloatsAhead);
-            VectorMath.Prefetch(gradH + i + VectorMath.FloatsAhead);
+            long ahead = i + VectorMath.AheadInRow(i, width, width);
+            VectorMath.PrefetchOnce(gateUp + ahead);
+            VectorMath.PrefetchOnce(gateUp + width + ahead);
+            VectorMath.PrefetchOnce(gradH + i + VectorMath.FloatsAhead);
             var (dGate, dUp) = Gradients(Vector512.Load(gateUp + i), Vector512.Load(gateUp + width + i), Vector512.Load(gradH + i));
             VectorMath.Store(dGate, gradGateUp + i, pastCaches);
             VectorMath.Store(dUp, gradGateUp + width + i, pastCaches);

@@ -150,6 +150,16 @@ public sealed unsafe class KeyValueCache : IDisposable
         _lengths[slot] += count;
     }
 
+    /// <summary>Says that a step was computed: every layer has stored its positions.</summary>
+    /// <exception cref="InvalidOperationException">A sequence would outgrow the cache.</exception>
+    public void Advance(StepBatch step)
+    {
+        foreach (var span in step.Spans)
+        {
+            Advance(span.Slot, span.Count);
+        }
+    }
+
     /// <inheritdoc />
     public void Dispose() => _arena.Dispose();
 
@@ -174,9 +184,11 @@ public sealed unsafe class KeyValueCache : IDisposable
 
         _prepared = step;
         var spans = step.Spans;
-        if (_segments.Length < spans.Length)
+        int padding = step.Tokens - step.CoveredRows;
+        int count = spans.Length + padding;
+        if (_segments.Length < count)
         {
-            _segments = new AttentionSegment[spans.Length];
+            _segments = new AttentionSegment[count];
         }
 
         for (int i = 0; i < spans.Length; i++)
@@ -192,9 +204,20 @@ public sealed unsafe class KeyValueCache : IDisposable
             };
         }
 
-        var segments = _segments.AsSpan(0, spans.Length);
-        Segments = (AttentionSegment*)arena.Allocate((long)spans.Length * sizeof(AttentionSegment));
+        for (int i = 0; i < padding; i++)
+        {
+            // A row without a sequence: no query, no key.
+            _segments[spans.Length + i] = new AttentionSegment { QueryStart = step.CoveredRows + i, Pages = _deviceTables };
+        }
+
+        var segments = _segments.AsSpan(0, count);
+        Segments = (AttentionSegment*)arena.Allocate((long)count * sizeof(AttentionSegment));
         Bounds = AttentionBounds.Of(segments);
+        if (step.Extent != default)
+        {
+            Bounds = Bounds with { Tokens = step.Extent.Rows, LongestKeys = step.Extent.Positions };
+        }
+
         arena.Memory.Upload<AttentionSegment>(segments, (nint)Segments);
     }
 

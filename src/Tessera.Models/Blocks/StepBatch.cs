@@ -14,6 +14,10 @@ public readonly record struct SequenceSpan(int Start, int Count, int Past, int S
 /// One step's tokens: packed documents of a training batch, a prompt, or one new token each of many sequences. Ids, positions
 /// and segments live in an arena, so the tape may keep pointing at them until the arena is reset; the host keeps copies.
 /// </summary>
+/// <remarks>
+/// A step may be padded to an <see cref="Extent"/>, so that steps of nearly the same size ask for the same things: rows behind the last
+/// sequence belong to none. What is computed there is not defined, and meets no other row.
+/// </remarks>
 public sealed unsafe class StepBatch
 {
     private SequenceSpan[] _spans = [];
@@ -38,29 +42,42 @@ public sealed unsafe class StepBatch
     public ReadOnlySpan<int> HostIds => _ids.AsSpan(0, Tokens);
 
     /// <summary>The sequences for an attention without a cache, in the arena: every token's keys are the step's own.</summary>
-    /// <exception cref="InvalidOperationException">A sequence has a past.</exception>
+    /// <exception cref="InvalidOperationException">A sequence has a past, or the step is padded.</exception>
     internal AttentionSegment* Segments => _deviceSegments is not null || _spanCount == 0
         ? _deviceSegments
         : throw new InvalidOperationException(
-            $"a sequence continues at position {Spans[FirstContinued()].Past} but there is no cache");
+            FirstContinued() is >= 0 and var span
+                ? $"a sequence continues at position {Spans[span].Past} but there is no cache"
+                : "a padded step needs a cache");
 
     /// <summary>What the host knows of the segments.</summary>
     internal AttentionBounds Bounds => _bounds;
 
-    /// <summary>Rows of the step.</summary>
+    /// <summary>Rows of the step, padding included.</summary>
     public int Tokens { get; private set; }
 
-    /// <summary>The sequences' parts, in order, covering all rows.</summary>
+    /// <summary>Rows of the sequences' parts.</summary>
+    internal int CoveredRows { get; private set; }
+
+    /// <summary>What the step was padded to; nothing by default.</summary>
+    internal StepExtent Extent { get; private init; }
+
+    /// <summary>The sequences' parts, in order, covering all rows but those of the padding.</summary>
     public ReadOnlySpan<SequenceSpan> Spans => _spans.AsSpan(0, _spanCount);
 
     /// <summary>One past the highest position in the step.</summary>
     public int PositionLimit { get; private set; }
 
     /// <summary>Copies ids into an arena and derives positions from the spans.</summary>
-    /// <exception cref="ArgumentException">The spans do not cover the ids in order.</exception>
-    public static StepBatch Create(Arena arena, ReadOnlySpan<int> ids, ReadOnlySpan<SequenceSpan> spans)
+    /// <param name="arena">Owner of ids and positions.</param>
+    /// <param name="ids">The parts' tokens.</param>
+    /// <param name="spans">The parts.</param>
+    /// <param name="extent">What the step is padded to; only steps over a cache can be.</param>
+    /// <exception cref="ArgumentException">The spans do not cover the ids in order, or the extent is smaller than the step.</exception>
+    public static StepBatch Create(
+        Arena arena, ReadOnlySpan<int> ids, ReadOnlySpan<SequenceSpan> spans, StepExtent extent = default)
     {
-        var step = new StepBatch { _spans = spans.ToArray(), _spanCount = spans.Length };
+        var step = new StepBatch { _spans = spans.ToArray(), _spanCount = spans.Length, Extent = extent };
         step.Fill(arena, ids);
         return step;
     }
@@ -97,29 +114,36 @@ public sealed unsafe class StepBatch
 
     private void Fill(Arena arena, ReadOnlySpan<int> ids)
     {
-        Tokens = ids.Length;
-        if (_ids.Length < ids.Length)
+        CoveredRows = ids.Length;
+        Tokens = Math.Max(ids.Length, Extent.Rows);
+        if (_ids.Length < Tokens)
         {
-            (_ids, _positions) = (new int[ids.Length], new int[ids.Length]);
+            (_ids, _positions) = (new int[Tokens], new int[Tokens]);
         }
 
         ids.CopyTo(_ids);
-        FillPositions();
+        FillPositions(ids.Length);
+        if (Extent != default && (Extent.Rows < ids.Length || Extent.Positions < PositionLimit))
+        {
+            throw new ArgumentException(
+                $"a step of {ids.Length} rows up to position {PositionLimit} does not fit {Extent.Rows} rows and {Extent.Positions} positions");
+        }
+
         Ids = Uploaded<int>(arena, _ids.AsSpan(0, Tokens));
         Positions = Uploaded<int>(arena, _positions.AsSpan(0, Tokens));
         FillSegments(arena);
     }
 
-    private void FillPositions()
+    private void FillPositions(int rows)
     {
         int next = 0;
         int limit = 0;
         foreach (var span in Spans)
         {
-            if (span.Start != next || span.Count < 1 || span.Past < 0 || span.Count > Tokens - next
+            if (span.Start != next || span.Count < 1 || span.Past < 0 || span.Count > rows - next
                 || span.Past > int.MaxValue - span.Count)
             {
-                throw new ArgumentException($"sequence part at row {span.Start} does not continue at row {next} of {Tokens}");
+                throw new ArgumentException($"sequence part at row {span.Start} does not continue at row {next} of {rows}");
             }
 
             for (int i = 0; i < span.Count; i++)
@@ -131,9 +155,9 @@ public sealed unsafe class StepBatch
             limit = Math.Max(limit, span.Past + span.Count);
         }
 
-        if (next != Tokens)
+        if (next != rows)
         {
-            throw new ArgumentException($"sequence parts cover {next} of {Tokens} rows");
+            throw new ArgumentException($"sequence parts cover {next} of {rows} rows");
         }
 
         PositionLimit = limit;
@@ -143,7 +167,7 @@ public sealed unsafe class StepBatch
     private void FillSegments(Arena arena)
     {
         _deviceSegments = null;
-        if (FirstContinued() >= 0)
+        if (FirstContinued() >= 0 || Extent != default)
         {
             return;
         }

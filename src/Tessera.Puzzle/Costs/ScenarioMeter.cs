@@ -1,22 +1,27 @@
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using Tessera.Devices;
+using Tessera.Inference;
+using Tessera.Inference.Engine;
 using Tessera.Models;
 using Tessera.Models.Blocks;
-using Tessera.Tensors;
 
 namespace Tessera.Puzzle.Costs;
 
 /// <summary>Time of one pass through a scenario.</summary>
 /// <param name="PrefillSeconds">All prompts, up to the first logits.</param>
 /// <param name="DecodeSeconds">One generation step of the whole batch, mean over the output length.</param>
-public readonly record struct ScenarioTime(double PrefillSeconds, double DecodeSeconds);
+public readonly record struct ScenarioTime(double PrefillSeconds, double DecodeSeconds)
+{
+    /// <summary>The part of <see cref="DecodeSeconds"/> in which the host did not wait for the device.</summary>
+    public double DecodeHostSeconds { get; init; }
+}
 
 /// <summary>
 /// Runs a model through a scenario: a packed prefill of all prompts, then one step a token with the head and a greedy choice.
 /// Blocks and whole models are timed by this same loop, so that prediction and realisation compare.
 /// </summary>
-public sealed unsafe class ScenarioMeter : IDisposable
+public sealed class ScenarioMeter : IDisposable
 {
     private readonly Device _source;
 
@@ -45,69 +50,75 @@ public sealed unsafe class ScenarioMeter : IDisposable
         // The weights may have been written on the other.
         _source.Synchronize();
         using var cache = new KeyValueCache(model.Configuration, _scenario.Batch, _scenario.Positions, _scenario.Type, _device.Memory);
-        int[] next = new int[_scenario.Batch];
-        var spans = new SequenceSpan[_scenario.Batch];
-        int[] prompts = Prompts(model.Configuration.VocabularySize);
+        using var runner = new StepRunner(_device, _arena, model, cache, new EngineSettings()) { TellsLogProbs = false };
+        int[] prompts = Prompts(model.Configuration.VocabularySize), next = new int[_scenario.Batch];
         long start = Stopwatch.GetTimestamp();
-        for (int s = 0; s < spans.Length; s++)
-        {
-            spans[s] = new SequenceSpan(s * _scenario.InputLength, _scenario.InputLength, 0, s);
-        }
-
-        Step(model, cache, prompts, spans, next);
+        Step(runner, 0, prompts, _scenario.InputLength, next);
         double prefill = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        Record(runner, model, cache);
+        double waited = _device.Memory.SecondsWaited;
         start = Stopwatch.GetTimestamp();
         for (int t = 0; t < _scenario.OutputLength; t++)
         {
-            for (int s = 0; s < spans.Length; s++)
-            {
-                spans[s] = new SequenceSpan(s, 1, _scenario.InputLength + t, s);
-            }
-
-            Step(model, cache, next, spans, next);
+            Step(runner, _scenario.InputLength + t, next, 1, next);
         }
 
         double decode = Stopwatch.GetElapsedTime(start).TotalSeconds / _scenario.OutputLength;
-        return new ScenarioTime(prefill, decode);
+        return new ScenarioTime(prefill, decode)
+        {
+            DecodeHostSeconds = decode - ((_device.Memory.SecondsWaited - waited) / _scenario.OutputLength),
+        };
     }
 
     /// <inheritdoc />
     public void Dispose() => _arena.Dispose();
 
-    private void Step(Decoder model, KeyValueCache cache, int[] ids, SequenceSpan[] spans, int[] next)
+    /// <summary>Feeds every sequence's next tokens and takes the likeliest ones behind them.</summary>
+    private void Step(StepRunner runner, int past, int[] ids, int count, int[] next)
     {
-        _arena.Reset();
-        var executor = new Executor(_device, _arena, null);
-        var step = StepBatch.Create(_arena, ids, spans);
-        var hidden = model.Forward(executor, step, cache);
-        int[] last = new int[spans.Length];
-        for (int s = 0; s < last.Length; s++)
+        runner.Begin();
+        for (int s = 0; s < _scenario.Batch; s++)
         {
-            last[s] = spans[s].Start + spans[s].Count - 1;
+            runner.Add(s, past, ids.AsSpan(s * count, count));
+            runner.Draw(default);
         }
 
-        var logits = executor.Logits(executor.Gather(hidden, last), model.Head);
-        _arena.Memory.Read(logits.Address, logits.Bytes, rows =>
-        {
-            for (int s = 0; s < next.Length; s++)
-            {
-                next[s] = Highest((float*)rows + ((long)s * logits.Columns), logits.Columns);
-            }
-        });
+        runner.Run();
+        runner.Tokens.CopyTo(next);
     }
 
-    private static int Highest(float* logits, int count)
+    /// <summary>
+    /// Has the device record the steps to come, where it does that: a server did so long before. Each kind of step runs as it is and
+    /// is recorded, on positions whose keys are nobody's yet.
+    /// </summary>
+    private void Record(StepRunner runner, Decoder model, KeyValueCache cache)
     {
-        int best = 0;
-        for (int i = 1; i < count; i++)
+        if (!_device.RecordsWork)
         {
-            if (logits[i] > logits[best])
+            return;
+        }
+
+        int[] next = new int[_scenario.Batch];
+        model.Rope.EnsurePositions(_scenario.Positions);
+        for (int past = _scenario.InputLength; past < _scenario.Positions; past = StepExtent.Covering(_scenario.Batch, past + 1).Positions)
+        {
+            for (int round = 0; round < 2; round++)
             {
-                best = i;
+                for (int s = 0; s < _scenario.Batch; s++)
+                {
+                    cache.Truncate(s, Math.Min(past, cache.Length(s)));
+                    cache.Advance(s, past - cache.Length(s));
+                }
+
+                Array.Clear(next);
+                Step(runner, past, next, 1, next);
             }
         }
 
-        return best;
+        for (int s = 0; s < _scenario.Batch; s++)
+        {
+            cache.Truncate(s, _scenario.InputLength);
+        }
     }
 
     private int[] Prompts(int vocabulary)

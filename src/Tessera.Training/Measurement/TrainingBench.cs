@@ -11,13 +11,17 @@ using Tessera.Training.Objectives;
 
 namespace Tessera.Training.Measurement;
 
-/// <summary>Times whole training steps (forward, loss, backward, clipping, AdamW) against the multiply-adds of the same threads.</summary>
+/// <summary>
+/// Times whole training steps (forward, loss, backward, clipping, AdamW) against the multiply-adds of the same threads, or the
+/// products of the same card.
+/// </summary>
 public sealed class TrainingBench : IDisposable
 {
     private const int WarmUpSteps = 2;
     private const int ProbesAPair = 15;
 
-    private readonly CpuDevice _device;
+    private readonly Device _device;
+    private readonly string _precision;
     private readonly Objective _objective;
     private readonly Optimizer _optimizer;
     private readonly PackedBatch[] _batches;
@@ -26,14 +30,15 @@ public sealed class TrainingBench : IDisposable
 
     /// <summary>A bench on random tokens.</summary>
     /// <param name="device">Where to compute.</param>
-    /// <param name="model">The model, in f32; it is trained on noise.</param>
+    /// <param name="model">The model, in f32 or, where the device trains that, bf16; it is trained on noise.</param>
     /// <param name="documents">Documents of a step.</param>
     /// <param name="length">Tokens of each.</param>
     /// <param name="recompute">What is computed again for the backward.</param>
     /// <exception cref="ArgumentException">The memory that it needs is not there.</exception>
-    public TrainingBench(CpuDevice device, Decoder model, int documents, int length, RecomputeLevel recompute)
+    public TrainingBench(Device device, Decoder model, int documents, int length, RecomputeLevel recompute)
     {
         _device = device;
+        _precision = model.Head.Type == DType.BF16 || device.ActivationType == DType.F32 ? model.Head.Type.Label() : "mixed";
         int tokens = checked(documents * length);
         _settings = new TrainingSettings
         {
@@ -89,27 +94,33 @@ public sealed class TrainingBench : IDisposable
     /// <summary>Runs steps and ceilings in turn.</summary>
     /// <param name="steps">Measured pairs.</param>
     /// <param name="shape">Of the result.</param>
-    /// <param name="clock">Told where the time goes, if not null.</param>
-    public BenchResult Run(int steps, string shape, OperationClock? clock = null)
+    /// <param name="breakdown">Told where the time goes, if not null.</param>
+    /// <returns>
+    /// The rate in the full convention; as details tokens and steps a second, the rate in the causal convention, model FLOP
+    /// utilisation in both where the maker publishes a peak, bytes planned and used, and seconds of the parts of a further step.
+    /// </returns>
+    public BenchResult Run(int steps, string shape, OperationClock? breakdown = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(steps, 1);
-        using var probe = new CeilingProbe(_device);
+        using var probe = CeilingProbe.Of(_device);
+        using var clock = _device.CreateClock();
         for (int i = 0; i < WarmUpSteps; i++)
         {
             Step(i);
         }
 
-        _objective.Clock = clock;
+        _objective.Clock = breakdown;
         var rates = new List<double>();
         var ceilings = new List<double>();
         var ratios = new List<double>();
         double before = Ceiling(probe);
         for (int i = 0; i < steps; i++)
         {
-            long start = Stopwatch.GetTimestamp();
-            clock?.Start();
+            clock.Reset();
+            int start = clock.Mark();
+            breakdown?.Start();
             Step(i);
-            double rate = _stepFlops / Stopwatch.GetElapsedTime(start).TotalSeconds;
+            double rate = _stepFlops / clock.Seconds(start, clock.Mark());
             double after = Ceiling(probe);
             rates.Add(rate);
             ceilings.Add((before + after) / 2);
@@ -118,9 +129,13 @@ public sealed class TrainingBench : IDisposable
         }
 
         _objective.Clock = null;
+        double value = KernelBench.Quantile(rates, 0.5);
         return new BenchResult(
-            "train", shape, "f32", _device.Workers.Count, KernelBench.Quantile(rates, 0.5) / 1e9, "GFLOP/s", KernelBench.Quantile(ceilings, 0.5) / 1e9,
-            KernelBench.Quantile(ratios, 0.5), steps, (KernelBench.Quantile(ratios, 0.75) - KernelBench.Quantile(ratios, 0.25)) / 2);
+            "train", shape, _precision, _device.Threads, value / 1e9, "GFLOP/s", KernelBench.Quantile(ceilings, 0.5) / 1e9,
+            KernelBench.Quantile(ratios, 0.5), steps, (KernelBench.Quantile(ratios, 0.75) - KernelBench.Quantile(ratios, 0.25)) / 2)
+        {
+            Details = Describe(value, probe.Published(BenchCeiling.FusedMultiplyAdd)),
+        };
     }
 
     /// <summary>One step.</summary>
@@ -143,6 +158,52 @@ public sealed class TrainingBench : IDisposable
     {
         _objective.Dispose();
         _optimizer.Dispose();
+    }
+
+    private Dictionary<string, double> Describe(double flops, double? peak)
+    {
+        double seconds = _stepFlops / flops, causal = Flops.Causal / Flops.Full;
+        var details = new Dictionary<string, double>
+        {
+            ["tokens_per_second"] = Tokens / seconds,
+            ["step_seconds"] = seconds,
+            ["causal_gflops"] = flops * causal / 1e9,
+            ["memory_planned"] = Memory.Bytes,
+            ["memory_used"] = Memory.Used(Arenas).Bytes,
+        };
+        if (peak is { } published)
+        {
+            details["mfu_full"] = flops / published;
+            details["mfu_causal"] = flops * causal / published;
+        }
+
+        foreach (var (part, time) in Parts())
+        {
+            details[$"{part}_seconds"] = time;
+        }
+
+        return details;
+    }
+
+    /// <summary>Seconds of the parts of one step; the losses have the head inside, forward and backward.</summary>
+    private Dictionary<string, double> Parts()
+    {
+        using var clock = new OperationClock(_device);
+        _objective.Clock = clock;
+        clock.Start();
+        Step(0);
+        _objective.Clock = null;
+        var parts = new Dictionary<string, double>();
+        foreach (var (operation, seconds) in clock.Seconds)
+        {
+            string part = operation.Contains(" forward", StringComparison.Ordinal) ? "forward"
+                : operation.Contains(" backward", StringComparison.Ordinal) ? "backward"
+                : operation == "losses" ? "losses"
+                : "optimizer";
+            parts[part] = parts.GetValueOrDefault(part) + seconds;
+        }
+
+        return parts;
     }
 
     private static double Ceiling(CeilingProbe probe) =>

@@ -12,26 +12,27 @@ namespace Tessera.Device.Tests.Models;
 /// </summary>
 internal sealed class Bf16Expectation
 {
-    /// <summary>‖logits − expected‖₂ / ‖expected‖₂ over all tokens.</summary>
-    private const double Bound = 3e-2;
-
     private const int Draws = 4;
     private readonly double[] _logits;
+    private readonly double _bound;
     private readonly double[] _tokenBounds;
 
     /// <summary>The formulas' logits of one or more documents, one behind the other.</summary>
-    public Bf16Expectation(Decoder model, params IReadOnlyList<int[]> documents)
+    /// <param name="model">The model, in the processor's memory.</param>
+    /// <param name="documents">Ids.</param>
+    /// <param name="bound">‖logits − formulas‖₂ / ‖formulas‖₂ over all tokens; by default what roundings lead to, and half as much again.</param>
+    public Bf16Expectation(Decoder model, IReadOnlyList<int[]> documents, double? bound = null)
     {
         Tokens = documents.Sum(document => document.Length);
         _logits = Logits(model, documents, null);
-        float[] nearest = Array.ConvertAll(Logits(model, documents, Nearest), Convert.ToSingle);
-        RoundingAlone = Errors.RelativeL2(nearest, _logits);
-        double[][] led =
+        float[][] rounded =
         [
-            Distances(nearest),
-            .. Enumerable.Range(1, Draws).Select(
-                seed => Distances(Array.ConvertAll(Logits(model, documents, AtRandom(new Random(seed))), Convert.ToSingle))),
+            Rounded(model, documents, Nearest),
+            .. Enumerable.Range(1, Draws).Select(seed => Rounded(model, documents, AtRandom(new Random(seed)))),
         ];
+        RoundingAlone = Errors.RelativeL2(rounded[0], _logits);
+        _bound = bound ?? 1.5 * rounded.Max(logits => Errors.RelativeL2(logits, _logits));
+        double[][] led = [.. rounded.Select(Distances)];
         _tokenBounds = [.. Enumerable.Range(0, Tokens).Select(t => 2e-2 + (4 * led.Max(distances => distances[t])))];
     }
 
@@ -43,7 +44,7 @@ internal sealed class Bf16Expectation
     /// <summary>Fails where logits are too far away, as a whole or at a token.</summary>
     public void AssertClose(float[] logits, string what)
     {
-        Errors.AssertClose(logits, _logits, Bound, what);
+        Errors.AssertClose(logits, _logits, _bound, what);
         double[] distances = Distances(logits);
         for (int t = 0; t < Tokens; t++)
         {
@@ -65,6 +66,9 @@ internal sealed class Bf16Expectation
         var formulas = new ReferenceDecoder(model) { Store = store };
         return [.. documents.SelectMany(document => formulas.Logits(document))];
     }
+
+    private static float[] Rounded(Decoder model, IReadOnlyList<int[]> documents, Func<double, double> store) =>
+        Array.ConvertAll(Logits(model, documents, store), Convert.ToSingle);
 
     private double[] Distances(float[] logits)
     {

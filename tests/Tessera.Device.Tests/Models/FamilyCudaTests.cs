@@ -36,7 +36,7 @@ public sealed class FamilyCudaTests
         using var source = SmallModel.Create(FamilyModels.Configurations[name], type: type);
         using var model = CardModel.Copy(card, source, type);
         int[] ids = SmallModel.Ids(Length, FamilyModels.Vocabulary);
-        Action<float[], string> assertClose = type == DType.F32 ? InF32(source, ids) : new Bf16Expectation(source, ids).AssertClose;
+        Action<float[], string> assertClose = type == DType.F32 ? InF32(source, ids) : new Bf16Expectation(source, [ids]).AssertClose;
         assertClose(CardModel.Logits(card, model, ids), "at once");
         foreach (int piece in (int[])[1, 7, 64, 100])
         {

@@ -11,7 +11,7 @@ public sealed class RoundingTests
     public void Rounding_between_operations_leads_away_from_the_formulas_but_not_far(string name)
     {
         using var model = SmallModel.Create(FamilyModels.Configurations[name], type: DType.BF16);
-        var expectation = new Bf16Expectation(model, SmallModel.Ids(150, FamilyModels.Vocabulary));
+        var expectation = new Bf16Expectation(model, [SmallModel.Ids(150, FamilyModels.Vocabulary)]);
         Assert.InRange(expectation.RoundingAlone, 5e-3, 2.5e-2);
     }
 }

@@ -90,6 +90,8 @@ __device__ double __longlong_as_double(long long);
 __device__ int __float2int_rn(float);
 __device__ float __fmaf_rn(float, float, float);
 __device__ float __fmul_rn(float, float);
+__device__ float __fsub_rn(float, float);
+__device__ float __fdiv_rn(float, float);
 __device__ float __fadd_rn(float, float);
 __device__ float __fdividef(float, float);
 __device__ float __expf(float);

@@ -5,7 +5,7 @@ using System.Runtime.Intrinsics.X86;
 namespace Tessera.Kernels.Measurement;
 
 /// <content>Multiply-adds on registers: enough independent chains to hide their latency, few enough to need no memory.</content>
-public sealed unsafe partial class CeilingProbe
+internal sealed unsafe partial class CpuCeilingProbe
 {
     private const int Steps = 400_000;
 
