@@ -12,6 +12,8 @@ namespace Tessera.Puzzle.Tables;
 /// <param name="result">What was found.</param>
 public sealed class SearchReport(SearchTables tables, TableSearchSettings settings, TableSearchResult result)
 {
+    private const double LogarithmicFrom = 50;
+
     private LoadSetSearch Search => result.Chosen.Search;
 
     private ServedSolution Best => result.Chosen.Best!;
@@ -53,7 +55,7 @@ public sealed class SearchReport(SearchTables tables, TableSearchSettings settin
         foreach (var (load, index) in Search.Loads.Select((load, index) => (load, index)))
         {
             var rows = new ReportTable(
-                "model", "score", "gap", "memory GiB", "KV GiB", "parameters", "ttft ms", "decode ms", "latency s", "throughput", "total throughput");
+                "model", "score", "gap", "memory", "KV", "parameters", "ttft ms", "decode ms", "latency s", "throughput", "total throughput");
             Row(rows, load, "parent", null, null, Search.Parent[index]);
             foreach (var solution in result.Chosen.Solutions.Concat(result.Baselines))
             {
@@ -66,7 +68,7 @@ public sealed class SearchReport(SearchTables tables, TableSearchSettings settin
 
     private static void Row(ReportTable rows, LoadTable load, string name, double? score, SearchResult? certificate, Amounts amounts) => rows.Add(
         name, score is { } value ? Number(value, "G5") : "–", certificate is null ? "–" : certificate.Gap.ToString("P3", CultureInfo.InvariantCulture),
-        Number(amounts.MemoryBytes / (1L << 30), "0.000"), Number(amounts.KvBytes / (1L << 30), "0.000"), (long)amounts.Parameters,
+        HumanUnits.FormatBytes((long)amounts.MemoryBytes), HumanUnits.FormatBytes((long)amounts.KvBytes), (long)amounts.Parameters,
         load.HasPhases ? Number(amounts.PrefillSeconds * 1e3, "0.###") : "–", load.HasPhases ? Number(amounts.DecodeSeconds * 1e3, "0.####") : "–",
         Number(amounts.RunSeconds, "0.####"), Number(load.GeneratedTokens / amounts.RunSeconds, "N1"), Number(load.AllTokens / amounts.RunSeconds, "N1"));
 
@@ -83,13 +85,13 @@ public sealed class SearchReport(SearchTables tables, TableSearchSettings settin
 
     private void Batches(HtmlReport report)
     {
-        var rows = new ReportTable("load", "score", "gap", "memory GiB", "throughput", "total throughput", "Pareto");
+        var rows = new ReportTable("load", "score", "gap", "memory", "throughput", "total throughput", "Pareto");
         foreach (var batch in result.Batches)
         {
             rows.Add(
                 TableSearch.Batches(batch.Search), batch.Best is { } best ? Number(best.Score, "G5") : "not possible",
                 batch.Best is { } solved ? solved.Certificate!.Gap.ToString("P3", CultureInfo.InvariantCulture) : "–",
-                batch.Best is { } taken ? Number(taken.Amounts.Max(amounts => amounts.MemoryBytes) / (1L << 30), "0.000") : "–",
+                batch.Best is { } taken ? HumanUnits.FormatBytes((long)taken.Amounts.Max(amounts => amounts.MemoryBytes)) : "–",
                 Rates(batch, load => load.GeneratedTokens), Rates(batch, load => load.AllTokens), batch.IsPareto ? "yes" : "no");
         }
 
@@ -121,7 +123,16 @@ public sealed class SearchReport(SearchTables tables, TableSearchSettings settin
             }
         }
 
-        return new LineChart { Title = "Score against the limit", XLabel = settings.Sweep!.AxisLabel, YLabel = "score", Series = series };
+        double[] positive = [.. series.SelectMany(line => line.Points).Select(point => point.Y).Where(score => score > 0)];
+        return new LineChart
+        {
+            Title = "Score against the limit",
+            XLabel = settings.Sweep!.AxisLabel,
+            YLabel = "score",
+            // Scores of whole models span orders of magnitude where much is cut.
+            LogY = positive.Length > 1 && positive.Max() > LogarithmicFrom * positive.Min(),
+            Series = series,
+        };
     }
 
     private void Blocks(HtmlReport report)
