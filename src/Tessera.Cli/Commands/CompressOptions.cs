@@ -5,7 +5,6 @@ using Tessera.Models.Configuration;
 using Tessera.Puzzle.Compression;
 using Tessera.Puzzle.Costs;
 using Tessera.Puzzle.Library;
-using Tessera.Puzzle.Targets;
 using Tessera.Training;
 using Tessera.Training.Objectives;
 
@@ -20,11 +19,7 @@ internal sealed class CompressOptions
 
     public Option<string> Output { get; } = new("--out") { Description = "Folder of the run; the child is written to its child folder.", Required = true };
 
-    public Option<string[]> Target { get; } = new("--target")
-    {
-        Description = "A limit: memory<=40GiB, parameters<=60%, prefill<=50ms, decode>=1.5x, throughput>=1.5x or >=900 (tokens/s). May be repeated.",
-        Required = true,
-    };
+    public SearchLimitOptions Limits { get; } = new() { Target = { Required = true } };
 
     public Option<string[]> Text { get; } = new("--text") { Description = "Text files to calibrate and heal on.", AllowMultipleArgumentsPerToken = true };
 
@@ -35,6 +30,8 @@ internal sealed class CompressOptions
     public Option<string?> Costs { get; } = new("--costs") { Description = "A table from measure, to be used instead of measuring." };
 
     public Option<int> Batch { get; } = Number("--batch", "Sequences at a time in the measured scenario.", 1);
+
+    public Option<int> QueuedPrompts { get; } = Number("--queued-prompts", "Further sequences whose prompts take room in the cache, counted in memory.", 0);
 
     public Option<int> InputLength { get; } = Number("--input-length", "Prompt tokens in the scenario.", 64);
 
@@ -84,11 +81,11 @@ internal sealed class CompressOptions
 
     public Option<bool> Json { get; } = SharedOptions.Json();
 
-    public IEnumerable<Option> Scenario => [Batch, InputLength, OutputLength, DataType, Rounds, Threads, Device, Json];
+    public IEnumerable<Option> Scenario => [Batch, QueuedPrompts, InputLength, OutputLength, DataType, Rounds, Threads, Device, Json];
 
-    public IEnumerable<Option> All => Scenario.Concat(
+    public IEnumerable<Option> All => Scenario.Concat(Limits.All).Concat(
     [
-        Output, Target, Text, Tasks, Levels, Costs, CalibrationTokens, ScoringTokens, BatchTokens, MaxLength, BlockSteps, BlockRate,
+        Output, Text, Tasks, Levels, Costs, CalibrationTokens, ScoringTokens, BatchTokens, MaxLength, BlockSteps, BlockRate,
         HealSteps, HealTokens, HealRate, HealCosine, HealDivergence, HealCrossEntropy, Recompute, MemoryLimit, Margin, Problems, Seed,
     ]);
 
@@ -101,6 +98,7 @@ internal sealed class CompressOptions
             device is CpuDevice processor ? processor.Workers.Count : 0)
         {
             Card = (device as CudaDevice)?.Card.Name,
+            QueuedPrompts = OptionChecks.AtLeast(result, QueuedPrompts, 0),
         };
         if ((long)scenario.InputLength + scenario.OutputLength > model.MaxPositions)
         {
@@ -140,7 +138,8 @@ internal sealed class CompressOptions
         double rate = OptionChecks.NotNegative(result, HealRate);
         return new CompressionSettings
         {
-            Targets = [.. result.GetValue(Target)!.Select(Puzzle.Targets.Target.Parse)],
+            Targets = Limits.ToTargets(result, [], string.Empty),
+            Filter = Limits.ToFilter(result),
             Scenario = ToScenario(result, device, model),
             BlockDistillation = new BlockDistillationSettings(OptionChecks.AtLeast(result, BlockSteps, 0), OptionChecks.NotNegative(result, BlockRate)),
             CostRounds = OptionChecks.AtLeast(result, Rounds, 1),
