@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Tessera.Devices;
+using Tessera.Models.Configuration;
 using Tessera.Puzzle.Compression;
 using Tessera.Runs;
 using Tessera.Runs.Report;
@@ -21,23 +22,33 @@ public sealed class FusionPipeline(Device device, CompressionInputs inputs, Fusi
 
     private readonly PipelineStages _stages = new(inputs, output, command);
 
+    /// <summary>Refuses, from the shapes alone, a model that has nothing to fuse and runs that cannot be.</summary>
+    /// <exception cref="ArgumentException">One sentence.</exception>
+    public static void EnsureFusible(ModelConfiguration model, FusionRunSettings runs)
+    {
+        if (FusionRuns.Of(model, runs with { Threshold = null }, null).Count == 0)
+        {
+            throw new ArgumentException(
+                "the model has no two neighbouring feed-forwards without attention that these settings let fuse; --runs chooses layers by hand");
+        }
+    }
+
     /// <summary>Runs what is not complete yet.</summary>
     /// <exception cref="ArgumentException">Nothing can be fused, or a run chosen by hand cannot be.</exception>
     public FusionResult Run()
     {
-        // What cannot be fused is said before a folder is made for it.
-        EnsureFusible();
+        EnsureFusible(inputs.Parent.Configuration, settings.Runs);
         Directory.CreateDirectory(output);
         var fusing = new FusionStage(device, inputs, settings.Runs, settings.Scenario, settings.Rounds);
-        using var fusion = fusing.Run(inputs.Parent, _stages.Open("fuse", [], fusing.Identity));
+        var stage = _stages.Open("fuse", [], fusing.Identity);
+        using var fusion = fusing.Run(inputs.Parent, stage);
         if (fusion.Comparison is not { } comparison)
         {
             throw new ArgumentException(
-                $"no two feed-forwards of a run depend on each other by at most {settings.Runs.Threshold} and fit into the width: "
-                + "the measured dependencies are in dependency.json below the output folder");
+                FormattableString.Invariant($"no two feed-forwards of a run depend on each other by at most {settings.Runs.Threshold}: the dependencies are in {stage.PathOf("dependency.json")}"));
         }
 
-        var stage = _stages.Open("heal", fusion.Identity, settings.Healing.Identity);
+        stage = _stages.Open("heal", fusion.Identity, settings.Healing.Identity);
         var healed = new Healing(device, inputs, settings.Healing, fusion.LayerMap).Run(
             stage, fusion.Model, Path.Combine(output, Child), [("tessera.fused_runs", string.Join(',', comparison.Runs))]);
         stage.MarkComplete();
@@ -53,15 +64,6 @@ public sealed class FusionPipeline(Device device, CompressionInputs inputs, Fusi
         AtomicFile.WriteAllText(Path.Combine(output, "result.json"), JsonSerializer.Serialize(result, PuzzleJson.Default.FusionResult));
         Report(fusion, result, stage.PathOf("metrics.jsonl"));
         return result;
-    }
-
-    private void EnsureFusible()
-    {
-        if (FusionRuns.Of(inputs.Parent.Configuration, settings.Runs with { Threshold = null }, null).Count == 0)
-        {
-            throw new ArgumentException(
-                "the model has no run of feed-forwards without mixers between them that could be fused; --runs chooses layers by hand");
-        }
     }
 
     private void Report(FusionOutcome fusion, FusionResult result, string metrics)
