@@ -10,7 +10,7 @@ public static unsafe partial class ChannelStatistics
     private const int Group = 8;
 
     // Rows of a power of two lie in the same sets of the caches, where eight lines and those asked for must find room together: the
-    // latter are 1 KiB ahead, in other sets.
+    // latter are 1 KiB ahead, in other sets; at the end of the rows they are the beginning of the next eight, see Linear.Ahead.
     private const int GroupAhead = 256;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -135,18 +135,20 @@ public static unsafe partial class ChannelStatistics
     private static void AddSquaresOfGroup(float* rows, long stride, double* sums, int start, int end)
     {
         int i = start;
+        long gap = (Group * stride) - (end - start);
         for (; i <= end - 16; i += 16)
         {
             float* row = rows + i;
+            long ahead = GroupAhead + (i + GroupAhead < end ? 0 : gap);
             Vector512<double> low = Vector512.Load(sums + i), high = Vector512.Load(sums + i + 8);
-            (low, high) = AddSquares(row, low, high);
-            (low, high) = AddSquares(row + stride, low, high);
-            (low, high) = AddSquares(row + (2 * stride), low, high);
-            (low, high) = AddSquares(row + (3 * stride), low, high);
-            (low, high) = AddSquares(row + (4 * stride), low, high);
-            (low, high) = AddSquares(row + (5 * stride), low, high);
-            (low, high) = AddSquares(row + (6 * stride), low, high);
-            (low, high) = AddSquares(row + (7 * stride), low, high);
+            (low, high) = AddSquares(row, ahead, low, high);
+            (low, high) = AddSquares(row + stride, ahead, low, high);
+            (low, high) = AddSquares(row + (2 * stride), ahead, low, high);
+            (low, high) = AddSquares(row + (3 * stride), ahead, low, high);
+            (low, high) = AddSquares(row + (4 * stride), ahead, low, high);
+            (low, high) = AddSquares(row + (5 * stride), ahead, low, high);
+            (low, high) = AddSquares(row + (6 * stride), ahead, low, high);
+            (low, high) = AddSquares(row + (7 * stride), ahead, low, high);
             low.Store(sums + i);
             high.Store(sums + i + 8);
         }
@@ -162,9 +164,9 @@ public static unsafe partial class ChannelStatistics
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector512<double> Low, Vector512<double> High) AddSquares(float* row, Vector512<double> low, Vector512<double> high)
+    private static (Vector512<double> Low, Vector512<double> High) AddSquares(float* row, long ahead, Vector512<double> low, Vector512<double> high)
     {
-        VectorMath.PrefetchOnce(row + GroupAhead);
+        VectorMath.PrefetchOnce(row + ahead);
         Vector512<float> v = Vector512.Load(row);
         Vector512<double> lower = Vector512.WidenLower(v), upper = Vector512.WidenUpper(v);
         return (Vector512.MultiplyAddEstimate(lower, lower, low), Vector512.MultiplyAddEstimate(upper, upper, high));

@@ -21,6 +21,7 @@ public static unsafe partial class Linear
         ushort* w5 = w + (5 * wStride);
         ushort* w6 = w + (6 * wStride);
         ushort* w7 = w + (7 * wStride);
+        long gap = (8 * wStride) - length;
         var s00 = Vector512<float>.Zero;
         var s01 = Vector512<float>.Zero;
         var s02 = Vector512<float>.Zero;
@@ -32,6 +33,15 @@ public static unsafe partial class Linear
         var upper = Vector512.Create(0xFFFF_0000u);
         for (int i = 0; i < length; i += 32)
         {
+            long ahead = Ahead(i, PrefetchAhead, length, gap);
+            VectorMath.Prefetch(w + ahead);
+            VectorMath.Prefetch(w1 + ahead);
+            VectorMath.Prefetch(w2 + ahead);
+            VectorMath.Prefetch(w3 + ahead);
+            VectorMath.Prefetch(w4 + ahead);
+            VectorMath.Prefetch(w5 + ahead);
+            VectorMath.Prefetch(w6 + ahead);
+            VectorMath.Prefetch(w7 + ahead);
             var even = Vector512.Load(x + i);
             var odd = Vector512.Load(x + i + 16);
             var pairs = Vector512.Load(w + i).AsUInt32();
@@ -123,6 +133,7 @@ public static unsafe partial class Linear
         ushort* w1 = w + wStride;
         ushort* w2 = w + (2 * wStride);
         ushort* w3 = w + (3 * wStride);
+        long gap = (4 * wStride) - length;
         var s00 = Vector512<float>.Zero;
         var s01 = Vector512<float>.Zero;
         var s02 = Vector512<float>.Zero;
@@ -134,6 +145,11 @@ public static unsafe partial class Linear
         var upper = Vector512.Create(0xFFFF_0000u);
         for (int i = 0; i < length; i += 32)
         {
+            long ahead = Ahead(i, FarAheadBf16, length, gap);
+            VectorMath.Prefetch(w + ahead);
+            VectorMath.Prefetch(w1 + ahead);
+            VectorMath.Prefetch(w2 + ahead);
+            VectorMath.Prefetch(w3 + ahead);
             var p0 = Vector512.Load(w + i).AsUInt32();
             var p1 = Vector512.Load(w1 + i).AsUInt32();
             var p2 = Vector512.Load(w2 + i).AsUInt32();
@@ -182,6 +198,7 @@ public static unsafe partial class Linear
         ushort* w1 = w + wStride;
         ushort* w2 = w + (2 * wStride);
         ushort* w3 = w + (3 * wStride);
+        long gap = (4 * wStride) - length;
         var s00 = Vector512<float>.Zero;
         var s01 = Vector512<float>.Zero;
         var s02 = Vector512<float>.Zero;
@@ -201,12 +218,12 @@ public static unsafe partial class Linear
         var upper = Vector512.Create(0xFFFF_0000u);
         for (int i = 0; i < length; i += 32)
         {
-            // One KiB ahead: four tokens' arithmetic fills the window in which the processor would find the loads of later
-            // rows by itself. Worth a fifth of the time on weights larger than the caches; lost with one token.
-            Sse.Prefetch0(w + i + 512);
-            Sse.Prefetch0(w1 + i + 512);
-            Sse.Prefetch0(w2 + i + 512);
-            Sse.Prefetch0(w3 + i + 512);
+            // Worth a fifth of the time on weights larger than the caches.
+            long ahead = Ahead(i, FarAheadBf16, length, gap);
+            VectorMath.Prefetch(w + ahead);
+            VectorMath.Prefetch(w1 + ahead);
+            VectorMath.Prefetch(w2 + ahead);
+            VectorMath.Prefetch(w3 + ahead);
             var p0 = Vector512.Load(w + i).AsUInt32();
             var p1 = Vector512.Load(w1 + i).AsUInt32();
             var p2 = Vector512.Load(w2 + i).AsUInt32();

