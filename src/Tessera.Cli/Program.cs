@@ -79,6 +79,7 @@ namespace Tessera.Cli
             MeasureCommand.Create(),
             CompressCommand.Create(),
             SearchCommand.Create(),
+            FuseCommand.Create(),
             RunCommand.Create(),
             QuickstartCommand.Create(),
             ChatCommand.Create(),

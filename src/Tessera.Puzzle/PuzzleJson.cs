@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using Tessera.Puzzle.Compression;
 using Tessera.Puzzle.Costs;
+using Tessera.Puzzle.Fusion;
 using Tessera.Puzzle.Library;
 using Tessera.Puzzle.Scoring;
 
@@ -16,5 +17,8 @@ namespace Tessera.Puzzle;
 [JsonSerializable(typeof(CompressionResult))]
 [JsonSerializable(typeof(SearchOutcome))]
 [JsonSerializable(typeof(ScenarioTime[]))]
+[JsonSerializable(typeof(ScenarioTime[][]))]
 [JsonSerializable(typeof(int[]))]
+[JsonSerializable(typeof(DependencyMatrix))]
+[JsonSerializable(typeof(FusionResult))]
 public sealed partial class PuzzleJson : JsonSerializerContext;

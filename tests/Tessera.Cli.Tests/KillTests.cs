@@ -47,6 +47,27 @@ public sealed class KillTests : IDisposable
     }
 
     [Fact]
+    public void A_fusion_killed_ten_times_ends_with_the_bits_of_one_left_alone()
+    {
+        const string Free = """{"attention": {"no_op": true}, "ffn": {"intermediate_size": 64}}""";
+        string model = TinyModel($$"""
+            "block_configs": [{"attention": {"n_heads_in_group": 2}, "ffn": {"intermediate_size": 128}}, {{Free}}, {{Free}}, {{Free}}],
+            "architectures": ["DeciLMForCausalLM"], "model_type": "nemotron-nas", "num_hidden_layers": 4
+            """);
+        string[] arguments =
+        [
+            "fuse", model, "--tasks", "add,compare", "--last", "--input-length", "16", "--output-length", "16", "--rounds", "3",
+            "--calibration-tokens", "4096", "--scoring-tokens", "1024", "--batch-tokens", "512", "--heal-steps", "60", "--heal-batch-tokens",
+            "1024", "--problems", "16", "--threads", "2",
+        ];
+        var alone = Complete([.. arguments, "--out", Path.Combine(_folder, "alone")]);
+        KillAtRandomMoments([.. arguments, "--out", Path.Combine(_folder, "killed")], alone, 5);
+        string matrix = Path.GetRelativePath(
+            Path.Combine(_folder, "alone"), Directory.GetFiles(Path.Combine(_folder, "alone"), "dependency.json", SearchOption.AllDirectories).Single());
+        AssertSameFiles("alone", "killed", "child/model.safetensors", "child/config.json", matrix);
+    }
+
+    [Fact]
     public void Reinforcement_learning_killed_ten_times_ends_with_the_bits_of_one_left_alone()
     {
         // A model that solves some of its problems: rewards differ, and so do updates.
@@ -119,18 +140,19 @@ public sealed class KillTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    private string TinyModel()
+    private string TinyModel(string layers = """
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "intermediate_size": 128, "num_hidden_layers": 3, "num_key_value_heads": 2
+        """)
     {
         string tokenizer = Path.Combine(_folder, "tokenizer");
         Complete(["tokenizer", "train", "--problems", "500", "--vocab-size", "300", "--split-digits", "--out", tokenizer]);
         string configuration = Path.Combine(_folder, "config.json");
         File.WriteAllText(
             configuration,
-            """
-            {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 64, "intermediate_size": 128,
-             "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 300,
-             "max_position_embeddings": 256, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "bos_token_id": 1, "eos_token_id": 2,
-             "tie_word_embeddings": true, "torch_dtype": "float32", "hidden_act": "silu"}
+            $$"""
+            { {{layers}}, "hidden_size": 64, "num_attention_heads": 4, "vocab_size": 300, "max_position_embeddings": 256,
+             "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "bos_token_id": 1, "eos_token_id": 2, "tie_word_embeddings": true,
+             "torch_dtype": "float32", "hidden_act": "silu"}
             """);
         string model = Path.Combine(_folder, "model");
         Complete(["init", configuration, "--out", model, "--tokenizer", tokenizer]);

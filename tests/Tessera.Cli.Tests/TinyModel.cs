@@ -19,6 +19,7 @@ public sealed class TinyModel : IDisposable
         End = Tokenizer.TokenId("</s>")!.Value;
         Plain = Make("plain", Layer(2, 48), Layer(2, 48));
         Mixed = Make("mixed", Layer(2, 48), Layer(null, 32), Layer(1, null), Layer(4, 64));
+        Free = Make("free", Layer(2, 48), Layer(null, 32), Layer(null, 16), Layer(null, 24), Layer(2, 48));
         WithLinear = Make("linear", Layer(2, 48), """{"attention": {"replace_with_linear": true}, "ffn": {"intermediate_size": 48}}""");
     }
 
@@ -35,6 +36,9 @@ public sealed class TinyModel : IDisposable
 
     /// <summary>Four different layers, some halves absent.</summary>
     public string Mixed { get; }
+
+    /// <summary>Five layers, the middle three without attention.</summary>
+    public string Free { get; }
 
     /// <summary>The second layer has a linear map in place of attention.</summary>
     public string WithLinear { get; }

@@ -6,6 +6,7 @@ using Tessera.Models.Checkpoints;
 using Tessera.Models.Gguf;
 using Tessera.Puzzle.Compression;
 using Tessera.Puzzle.Costs;
+using Tessera.Puzzle.Fusion;
 using Tessera.Puzzle.Library;
 using Tessera.Puzzle.Targets;
 using Tessera.TestSupport;
@@ -13,6 +14,7 @@ using Tessera.Training;
 using Tessera.Training.Checkpoints;
 using Tessera.Training.Data;
 using Tessera.Training.Objectives;
+using static Tessera.Puzzle.Tests.Fusion.LayerFusionTests;
 
 namespace Tessera.Puzzle.Tests;
 
@@ -23,6 +25,12 @@ public sealed class DeviceMemoryTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("tessera-memory-").FullName;
     private readonly string _parent;
+    private readonly Lazy<CostTable> _freeCosts = new(() =>
+    {
+        using var parent = SmallParent.Of(Attention(48), Ffn(48), Ffn(48));
+        return CostMeasurement.Run(parent.Device, parent.Configuration, Scenario, 1);
+    });
+
     private readonly Lazy<CostTable> _costs = new(() =>
     {
         using var parent = new SmallParent();
@@ -164,31 +172,8 @@ public sealed class DeviceMemoryTests : IDisposable
         using var parent = ModelFolder.Load(_parent, DType.F32, device);
         var pipeline = new CompressionPipeline(
             device,
-            new CompressionInputs
-            {
-                Parent = parent,
-                ParentHash = "parent",
-                ParentFolder = _parent,
-                DataHash = "data",
-                Calibration = [SmallParent.Batch(1), SmallParent.Batch(2)],
-                Scoring = [SmallParent.Batch(3)],
-                HeldOut = [SmallParent.Batch(4)],
-                Documents = new Documents(),
-            },
-            new CompressionSettings
-            {
-                Targets = [Target.Parse("parameters<=70%")],
-                Scenario = Scenario,
-                BlockDistillation = new BlockDistillationSettings(2, 1e-3),
-                Healing = new TrainingSettings
-                {
-                    Schedule = new LearningRateSchedule(ScheduleShape.Constant, 1e-3, 1e-3, 0, 2),
-                    BatchTokens = 64,
-                    MaxLength = 32,
-                },
-                CostRounds = 1,
-                HealingInterval = 1,
-            },
+            Inputs(parent, _parent),
+            Settings("parameters<=70%"),
             output,
             "test")
         {
@@ -197,6 +182,76 @@ public sealed class DeviceMemoryTests : IDisposable
         var result = pipeline.Run();
         string child = Path.Combine(output, result.ChildFolder);
         return Weights(child);
+    });
+
+    [Fact]
+    public void A_model_is_fused_and_healed() => AssertSame(device =>
+    {
+        string source = Path.Combine(_folder, "free"), output = Path.Combine(_folder, "fused-" + device.Name);
+        using (var free = SmallParent.Of(Attention(48), Ffn(20), Ffn(36)))
+        {
+            ModelFolder.Save(source, free.Model, DType.F32);
+        }
+
+        using var parent = ModelFolder.Load(source, DType.F32, device);
+        var healing = new TrainingSettings
+        {
+            Schedule = new LearningRateSchedule(ScheduleShape.Constant, 1e-3, 1e-3, 0, 3),
+            BatchTokens = 64,
+            MaxLength = 32,
+        };
+        FusionResult Run(TrainingSettings training) => new FusionPipeline(
+            device, Inputs(parent, source),
+            new FusionSettings(
+                new FusionRunSettings { Runs = [new FusionRun(0, 2)] }, Scenario, 1,
+                new HealingSettings(training, ObjectiveWeights.Distillation, 1, DType.F32)),
+            output, "test").Run();
+        var fused = Run(healing);
+        Assert.Equal(["0-2"], fused.Fusion.Runs);
+        Assert.Equal(["kv2 ffn104"], fused.Fusion.After.Layers);
+        Assert.Equal(0, fused.Fusion.Before.Divergence!.Value.Mean);
+        Assert.True(fused.Fusion.After.Divergence!.Value.Mean > fused.ChildDivergence!.Value.Mean);
+        string[] records = Directory.GetFiles(output, "*.json*", SearchOption.AllDirectories);
+        Assert.Contains(records, path => Path.GetFileName(path) == "dependency.json");
+
+        // The same command finds everything measured and written.
+        byte[][] weights = Weights(Path.Combine(output, fused.ChildFolder));
+        var again = Run(healing with { Recompute = Tensors.RecomputeLevel.Full });
+        Assert.Equal(fused.Fusion.DecodeSpeedUp, again.Fusion.DecodeSpeedUp);
+        Assert.Equal(records, Directory.GetFiles(output, "*.json*", SearchOption.AllDirectories));
+        Assert.Equal(weights, Weights(Path.Combine(output, fused.ChildFolder)));
+        return weights;
+    });
+
+    // Such a parent leaves the search a child with neighbours to fuse, since an absent mixer has no alternative.
+    [Fact]
+    public void A_child_is_fused_before_it_is_healed() => AssertSame(device =>
+    {
+        string source = Path.Combine(_folder, "free"), output = Path.Combine(_folder, "compressed-" + device.Name);
+        using (var free = SmallParent.Of(Attention(48), Ffn(48), Ffn(48)))
+        {
+            ModelFolder.Save(source, free.Model, DType.F32);
+        }
+
+        using var parent = ModelFolder.Load(source, DType.F32, device);
+        CompressionResult Run(FusionRunSettings? fusion) => new CompressionPipeline(
+            device, Inputs(parent, source), Settings("parameters<=95%") with { Fusion = fusion }, output, "test")
+        {
+            GivenCosts = _freeCosts.Value,
+        }.Run();
+        var plain = Run(null);
+        byte[][] unfused = Weights(Path.Combine(output, plain.ChildFolder));
+        Assert.Null(plain.Fusion);
+        Assert.Equal(plain.Candidates[1], plain.Delivered);
+        Assert.Empty(Directory.GetDirectories(output, "fuse-*"));
+        var fused = Run(new FusionRunSettings { FusesLast = true });
+        Assert.Equal(["1-2"], fused.Fusion!.Runs);
+        Assert.Equal(plain.Candidates[1].Layers, fused.Fusion.Before.Layers);
+        Assert.Equal(2, ModelFolder.ReadConfiguration(Path.Combine(output, fused.ChildFolder)).Layers.Length);
+        Assert.Equal(plain.Candidates[1].HeldOutDivergence.Mean, fused.Fusion.Before.Divergence!.Value.Mean, 1e-9);
+        Assert.Equal(fused.Candidates[1].DecodeSeconds / fused.Fusion.DecodeSpeedUp, fused.Delivered.DecodeSeconds);
+        Assert.Contains("Dependency of layers", File.ReadAllText(Path.Combine(output, "report.html")), StringComparison.Ordinal);
+        return [.. unfused, .. Weights(Path.Combine(output, fused.ChildFolder))];
     });
 
     [Fact]
@@ -230,6 +285,33 @@ public sealed class DeviceMemoryTests : IDisposable
 
         Assert.Equal(arenas, Arena.LiveArenas);
     }
+
+    private static CompressionInputs Inputs(Decoder parent, string folder) => new()
+    {
+        Parent = parent,
+        ParentHash = "parent",
+        ParentFolder = folder,
+        DataHash = "data",
+        Calibration = [SmallParent.Batch(1), SmallParent.Batch(2)],
+        Scoring = [SmallParent.Batch(3)],
+        HeldOut = [SmallParent.Batch(4)],
+        Documents = new Documents(),
+    };
+
+    private static CompressionSettings Settings(string target) => new()
+    {
+        Targets = [Target.Parse(target)],
+        Scenario = Scenario,
+        BlockDistillation = new BlockDistillationSettings(2, 1e-3),
+        Healing = new TrainingSettings
+        {
+            Schedule = new LearningRateSchedule(ScheduleShape.Constant, 1e-3, 1e-3, 0, 2),
+            BatchTokens = 64,
+            MaxLength = 32,
+        },
+        CostRounds = 1,
+        HealingInterval = 1,
+    };
 
     private static byte[][] Weights(string folder) =>
         [.. Directory.EnumerateFiles(folder, "*.safetensors").Order(StringComparer.Ordinal).Select(File.ReadAllBytes)];

@@ -12,6 +12,11 @@ internal sealed class SmallParent : IDisposable
     public const int Vocabulary = 40;
 
     public SmallParent(int kvHeads = 4, int width = 48, Func<LayerConfiguration, LayerConfiguration>? change = null)
+        : this(kvHeads, width, change, null)
+    {
+    }
+
+    private SmallParent(int kvHeads, int width, Func<LayerConfiguration, LayerConfiguration>? change, LayerConfiguration[]? layers)
     {
         var layer = new LayerConfiguration(new AttentionConfiguration(kvHeads), new SwiGluConfiguration(width));
         Device = new CpuDevice(2);
@@ -28,11 +33,31 @@ internal sealed class SmallParent : IDisposable
             StorageType = DType.F32,
             BosTokenId = 1,
             EosTokenIds = [2],
-            Layers = [.. Enumerable.Repeat(change is null ? layer : change(layer), 3)],
+            Layers = [.. layers ?? Enumerable.Repeat(change is null ? layer : change(layer), 3)],
         };
         Model = Decoder.Allocate(Configuration, DType.F32);
         ModelInitializer.Fill(Model, 5);
         Enlarge();
+    }
+
+    /// <summary>A model of given layers, whose gains and biases are not those of a fresh one.</summary>
+    public static SmallParent Of(params LayerConfiguration[] layers)
+    {
+        var small = new SmallParent(4, 48, null, layers);
+        foreach (var (i, parameter) in small.Model.Parameters.Where(p => !p.Decays).Index())
+        {
+            var random = new CounterRandom(31, (ulong)i);
+            float centre = parameter.Rows == 1 ? 1 : 0;
+            parameter.Edit(0, parameter.Rows, (_, values) =>
+            {
+                for (int k = 0; k < values.Rows * values.Columns; k++)
+                {
+                    Set(values, k, centre + random.NextSingle() - 0.5f);
+                }
+            });
+        }
+
+        return small;
     }
 
     public CpuDevice Device { get; }
@@ -79,4 +104,6 @@ internal sealed class SmallParent : IDisposable
             }
         }
     }
+
+    private static unsafe void Set(Kernels.MatrixView values, int index, float value) => values.Floats[index] = value;
 }

@@ -10,8 +10,9 @@ using Tessera.Training.Objectives;
 
 namespace Tessera.Cli.Commands;
 
-/// <summary>Options of <c>compress</c>, and those of its parts that <c>measure</c> shares.</summary>
-internal sealed class CompressOptions
+/// <summary>Options of <c>compress</c>, and those of its parts that <c>measure</c> and <c>fuse</c> share.</summary>
+/// <param name="healSteps">Steps of the healing where none are asked for.</param>
+internal sealed class CompressOptions(int healSteps = 160)
 {
     private const long MostScenarioTokens = 1 << 24;
 
@@ -53,7 +54,7 @@ internal sealed class CompressOptions
 
     public Option<double> BlockRate { get; } = Rate("--block-lr", "Peak learning rate of the blockwise distillation.", 1e-3);
 
-    public Option<int> HealSteps { get; } = Number("--heal-steps", "Steps of the global distillation; 0 for none.", 160);
+    public Option<int> HealSteps { get; } = Number("--heal-steps", "Steps of the global distillation; 0 for none.", healSteps);
 
     public Option<int> HealTokens { get; } = Number("--heal-batch-tokens", "Most tokens of a healing step.", 4096);
 
@@ -71,6 +72,10 @@ internal sealed class CompressOptions
 
     public Option<double> Margin { get; } = Rate("--margin", "Share by which speed limits are tightened in the search.", 0.03);
 
+    public Option<bool> Fuse { get; } = new("--fuse") { Description = "Fuse neighbouring feed-forwards without attention between them after the assembly, before healing." };
+
+    public FusionOptions Fusion { get; } = new("--fuse-");
+
     public Option<int> Problems { get; } = Number("--problems", "Unseen problems for accuracy; 0 for none.", 400);
 
     public Option<ulong> Seed { get; } = SharedOptions.Seed();
@@ -83,11 +88,14 @@ internal sealed class CompressOptions
 
     public IEnumerable<Option> Scenario => [Batch, QueuedPrompts, InputLength, OutputLength, DataType, Rounds, Threads, Device, Json];
 
-    public IEnumerable<Option> All => Scenario.Concat(Limits.All).Concat(
-    [
-        Output, Text, Tasks, Levels, Costs, CalibrationTokens, ScoringTokens, BatchTokens, MaxLength, BlockSteps, BlockRate,
-        HealSteps, HealTokens, HealRate, HealCosine, HealDivergence, HealCrossEntropy, Recompute, MemoryLimit, Margin, Problems, Seed,
-    ]);
+    /// <summary>What is drawn to measure on.</summary>
+    public IEnumerable<Option> Data => [Text, Tasks, Levels, CalibrationTokens, ScoringTokens, BatchTokens, MaxLength, Problems, Seed];
+
+    public IEnumerable<Option> Healing =>
+        [HealSteps, HealTokens, HealRate, HealCosine, HealDivergence, HealCrossEntropy, Recompute, MemoryLimit];
+
+    public IEnumerable<Option> All =>
+        [.. Scenario, .. Limits.All, .. Data, .. Healing, Output, Costs, BlockSteps, BlockRate, Margin, Fuse, .. Fusion.Limits];
 
     /// <summary>The scenario the options describe, on a device that is open.</summary>
     public ServingScenario ToScenario(ParseResult result, Device device, ModelConfiguration model)
@@ -115,6 +123,28 @@ internal sealed class CompressOptions
     /// <summary>Everything that decides the compression.</summary>
     public CompressionSettings ToSettings(ParseResult result, Device device, ModelConfiguration model)
     {
+        var scenario = ToScenario(result, device, model);
+        var healing = ToHealing(result, model, scenario);
+        bool fuses = result.GetValue(Fuse);
+        Fusion.EnsureUnused(result, fuses, Fuse);
+        return new CompressionSettings
+        {
+            Targets = Limits.ToTargets(result, [], string.Empty),
+            Filter = Limits.ToFilter(result),
+            Scenario = scenario,
+            BlockDistillation = new BlockDistillationSettings(OptionChecks.AtLeast(result, BlockSteps, 0), OptionChecks.NotNegative(result, BlockRate)),
+            CostRounds = OptionChecks.AtLeast(result, Rounds, 1),
+            Margin = OptionChecks.NotNegative(result, Margin),
+            HealingWeights = healing.Weights,
+            HealingInterval = healing.Interval,
+            Healing = healing.Training,
+            Fusion = fuses ? Fusion.ToSettings(result) : null,
+        };
+    }
+
+    /// <summary>The healing, for a child in the scenario's storage.</summary>
+    public HealingSettings ToHealing(ParseResult result, ModelConfiguration model, ServingScenario scenario)
+    {
         int maxLength = OptionChecks.AtLeast(result, MaxLength, 2);
         if (maxLength > model.MaxPositions)
         {
@@ -136,26 +166,16 @@ internal sealed class CompressOptions
         }
 
         double rate = OptionChecks.NotNegative(result, HealRate);
-        return new CompressionSettings
+        var training = new TrainingSettings
         {
-            Targets = Limits.ToTargets(result, [], string.Empty),
-            Filter = Limits.ToFilter(result),
-            Scenario = ToScenario(result, device, model),
-            BlockDistillation = new BlockDistillationSettings(OptionChecks.AtLeast(result, BlockSteps, 0), OptionChecks.NotNegative(result, BlockRate)),
-            CostRounds = OptionChecks.AtLeast(result, Rounds, 1),
-            Margin = OptionChecks.NotNegative(result, Margin),
-            HealingWeights = weights,
-            HealingInterval = Math.Max(10, heal / 8),
-            Healing = new TrainingSettings
-            {
-                Schedule = new LearningRateSchedule(ScheduleShape.Cosine, rate, rate / 20, Math.Max(1, heal / 20), heal),
-                BatchTokens = result.GetValue(HealTokens),
-                MaxLength = maxLength,
-                WeightDecay = 0.01f,
-                Recompute = SharedOptions.ParseRecompute(result.GetValue(Recompute)!),
-                MemoryLimit = OptionChecks.Bytes(result, MemoryLimit),
-            },
+            Schedule = new LearningRateSchedule(ScheduleShape.Cosine, rate, rate / 20, Math.Max(1, heal / 20), heal),
+            BatchTokens = result.GetValue(HealTokens),
+            MaxLength = maxLength,
+            WeightDecay = 0.01f,
+            Recompute = SharedOptions.ParseRecompute(result.GetValue(Recompute)!),
+            MemoryLimit = OptionChecks.Bytes(result, MemoryLimit),
         };
+        return new HealingSettings(training, weights, Math.Max(10, heal / 8), scenario.Type);
     }
 
     /// <summary>What data to draw.</summary>

@@ -15,7 +15,13 @@ internal static class ResultTable
             Row(writer, result, candidate.Name, candidate, candidate.HeldOutDivergence, candidate.Correct);
         }
 
-        Row(writer, result, "child, healed", result.Candidates[1], result.HealedDivergence, result.HealedCorrect);
+        var delivered = result.Delivered;
+        if (result.Fusion is not null)
+        {
+            Row(writer, result, delivered.Name, delivered, delivered.HeldOutDivergence, delivered.Correct);
+        }
+
+        Row(writer, result, "child, healed", delivered, result.HealedDivergence, result.HealedCorrect);
         var child = result.Candidates[1];
         writer.WriteLine(FormattableString.Invariant(
             $"scenario: {result.Scenario.Label}; search gap {result.Gap:P3}; decode predicted {child.PredictedDecodeSeconds * 1e6:F1} µs, measured {child.DecodeSeconds * 1e6:F1} µs"));

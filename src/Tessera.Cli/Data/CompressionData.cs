@@ -97,6 +97,18 @@ internal static class CompressionData
         }
     }
 
+    /// <summary>Loads the parent alone, for what needs no data.</summary>
+    public static CompressionInputs LoadWithoutData(Device device, string folder) => new()
+    {
+        Parent = ModelFolder.Load(folder, DType.F32, device),
+        ParentFolder = folder,
+        ParentHash = ModelHash.Of(folder),
+        DataHash = "none",
+        Calibration = [],
+        Scoring = [],
+        HeldOut = [],
+    };
+
     private static AccuracyResult Score(
         Device device, Decoder model, Tokenizer tokenizer, ModelSource source, CompressionDataOptions options)
     {

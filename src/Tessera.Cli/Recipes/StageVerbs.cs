@@ -24,14 +24,14 @@ internal static class StageVerbs
     ];
 
     /// <summary>Verbs that measure time. What the machine does then decides the result.</summary>
-    private static readonly string[] Timed = ["compress"];
+    private static readonly string[] Timed = ["compress", "fuse"];
 
     /// <summary>Options whose texts are names and never paths, whatever lies in the working directory.</summary>
     private static readonly string[] Names =
     [
         "--tasks", "--levels", "--hard-levels", "--thinking", "--target", "--pin", "--exclude", "--loadable", "--device", "--dtype", "--schedule", "--layer-map",
         "--format", "--special", "--gate", "--curriculum", "--advantage", "--aggregation", "--kl-gradient", "--correction",
-        "--recompute", "--memory-limit",
+        "--recompute", "--memory-limit", "--runs",
     ];
 
     /// <summary>Looks up a verb such as <c>train</c> or <c>tokenizer train</c>.</summary>

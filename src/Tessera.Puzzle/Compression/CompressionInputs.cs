@@ -28,8 +28,8 @@ public sealed record CompressionInputs
     /// <summary>Batches neither trained nor scored on, for realised KL and validation.</summary>
     public required IReadOnlyList<PackedBatch> HeldOut { get; init; }
 
-    /// <summary>Documents of the healing.</summary>
-    public required IDocumentSource Documents { get; init; }
+    /// <summary>Documents of the healing; null where nothing is healed.</summary>
+    public IDocumentSource? Documents { get; init; }
 
     /// <summary>Task accuracy of a model in the scenario's storage type, or null where there are no tasks.</summary>
     public Func<Decoder, AccuracyResult>? Accuracy { get; init; }

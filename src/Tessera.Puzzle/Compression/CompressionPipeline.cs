@@ -2,9 +2,9 @@ using System.Globalization;
 using System.Text.Json;
 using Tessera.Devices;
 using Tessera.Models;
-using Tessera.Models.Checkpoints;
 using Tessera.Puzzle.Calibration;
 using Tessera.Puzzle.Costs;
+using Tessera.Puzzle.Fusion;
 using Tessera.Puzzle.Library;
 using Tessera.Puzzle.Scoring;
 using Tessera.Puzzle.Search;
@@ -27,8 +27,7 @@ namespace Tessera.Puzzle.Compression;
 public sealed class CompressionPipeline(
     Device device, CompressionInputs inputs, CompressionSettings settings, string output, string command)
 {
-    private static readonly string ToolVersion =
-        typeof(CompressionPipeline).Assembly.GetName().Version?.ToString(3) ?? "0";
+    private readonly PipelineStages _stages = new(inputs, output, command);
 
     /// <summary>Costs measured earlier, to be used instead of measuring.</summary>
     public CostTable? GivenCosts { get; init; }
@@ -50,31 +49,39 @@ public sealed class CompressionPipeline(
             WriteTables(table, scores);
             var (outcome, choiceHash) = Search(table, scores, scoreHash, costHash);
             var realisation = new Realisation(device, inputs, settings, library, table);
-            var realised = Stage(
+            var realised = _stages.Open(
                 "realise", [("scores", scoreHash), ("choice", choiceHash)],
                 [("scenario", settings.Scenario.Label), ("rounds", Text(settings.CostRounds))]);
             var candidates = realisation.Run(outcome.Candidates, scores, realised.PathOf("measurements.jsonl"));
             realised.MarkComplete();
-            var healing = new Healing(device, inputs, settings, table.Configuration(outcome.Candidates[1].Choice), library);
-            var stage = Stage("heal", [("library", libraryHash), ("choice", choiceHash)], HealingSettings());
-            var healed = healing.Run(stage, Path.Combine(output, "child"));
+            using var assembled = library.Assemble(table.Configuration(outcome.Candidates[1].Choice));
+            using var fusion = Fuse(assembled, libraryHash, choiceHash);
+            var stage = _stages.Open(
+                "heal", [("library", libraryHash), ("choice", choiceHash), .. fusion?.Identity ?? []], settings.HealingPlan.Identity);
+            var healing = new Healing(
+                device, inputs, settings.HealingPlan, fusion?.LayerMap ?? [.. Enumerable.Range(0, assembled.Layers.Count)]);
+            var healed = healing.Run(
+                stage, fusion?.Model ?? assembled, Path.Combine(output, "child"),
+                [("tessera.targets", string.Join("; ", settings.Targets.Select(target => target.Text)))]);
             stage.MarkComplete();
             var result = new CompressionResult
             {
                 Scenario = settings.Scenario,
-                Targets = [.. settings.Targets.Select(target => table.Check(target, candidates[0], candidates[1]))],
+                Targets = [.. settings.Targets.Select(target => table.Check(
+                    target, candidates[0], CompressionResult.Delivery(candidates[1], fusion?.Comparison)))],
                 Candidates = candidates,
                 LowerBound = outcome.LowerBound,
                 Gap = outcome.Gap,
                 Nodes = outcome.Nodes,
-                HealedDivergence = healed.Divergence,
+                HealedDivergence = healed.Divergence!.Value,
+                Fusion = fusion?.Comparison,
                 HealedCorrect = healed.Accuracy?.Correct ?? 0,
                 ChildFolder = "child",
             };
             AtomicFile.WriteAllText(
                 Path.Combine(output, "result.json"), JsonSerializer.Serialize(result, PuzzleJson.Default.CompressionResult));
-            new CompressionReport(inputs, settings, table, result, scores, library, stage.PathOf("metrics.jsonl"))
-                .Save(Path.Combine(output, "report.html"));
+            var report = new CompressionReport(inputs, settings, table, result, scores, library, stage.PathOf("metrics.jsonl"), fusion);
+            report.Save(Path.Combine(output, "report.html"));
             return result;
         }
     }
@@ -83,7 +90,7 @@ public sealed class CompressionPipeline(
     {
         var shape = inputs.Parent.Configuration;
         GivenCosts?.EnsureFits(shape, settings.Scenario);
-        var stage = MeasureStage([
+        var stage = _stages.OpenMeasurement([
             ("scenario", settings.Scenario.Label), ("rounds", Text(settings.CostRounds)), ("shape", string.Join(' ', shape.Layers)),
             ("hidden", Text(shape.HiddenSize)), ("vocabulary", Text(shape.VocabularySize)),
             ("given", GivenCosts is null ? "no" : ContentHash.OfText(JsonSerializer.Serialize(GivenCosts, PuzzleJson.Default.CostTable))),
@@ -101,7 +108,7 @@ public sealed class CompressionPipeline(
 
     private (BlockLibrary Library, string Hash) Library()
     {
-        var stage = Stage("library", [], [
+        var stage = _stages.Open("library", [], [
             ("steps", Text(settings.BlockDistillation.Steps)), ("rate", Text(settings.BlockDistillation.LearningRate)),
         ]);
         using var activations = new ParentActivations(device, inputs.Parent, inputs.Calibration);
@@ -114,13 +121,32 @@ public sealed class CompressionPipeline(
 
     private (ScoreTable Scores, string Hash) Scores(BlockLibrary library, ChoiceTable table, string libraryHash)
     {
-        var stage = Stage("scores", [("library", libraryHash)], []);
+        var stage = _stages.Open("scores", [("library", libraryHash)], []);
         using var activations = new ParentActivations(device, inputs.Parent, inputs.Scoring);
         using var progress = Progress("scores", "swaps", table.Variants.Sum(variants => variants.Count - 1));
         var scores = ScoreTable.Compute(
             device, activations, library, table.Variants, stage.PathOf("scores.jsonl"), () => progress.Advance());
         stage.MarkComplete();
         return (scores, stage.Manifest.Hash);
+    }
+
+    /// <summary>Fuses the assembled child where that is asked for.</summary>
+    private FusionOutcome? Fuse(Decoder assembled, string libraryHash, string choiceHash)
+    {
+        if (settings.Fusion is not { } chosen)
+        {
+            return null;
+        }
+
+        var fusing = new FusionStage(device, inputs, chosen, settings.Scenario, settings.CostRounds);
+        var stage = _stages.Open("fuse", [("library", libraryHash), ("choice", choiceHash)], fusing.Identity);
+        var outcome = fusing.Run(assembled, stage);
+        if (outcome.Comparison is null)
+        {
+            Console.Error.WriteLine("tessera: the child has no feed-forwards to fuse: it has no neighbours without mixers that may be");
+        }
+
+        return outcome;
     }
 
     private void EnsureFeasible(ChoiceTable table)
@@ -147,7 +173,7 @@ public sealed class CompressionPipeline(
     /// <summary>The choice is recorded: a search that its time limit cut short would not choose the same again.</summary>
     private (SearchOutcome Outcome, string Hash) Search(ChoiceTable table, ScoreTable scores, string scoreHash, string costHash)
     {
-        var stage = Stage("search", [("scores", scoreHash), ("costs", costHash)], SearchSettings());
+        var stage = _stages.Open("search", [("scores", scoreHash), ("costs", costHash)], SearchSettings());
         using var record = RecordedTable.Open(stage.PathOf("choice.jsonl"));
         var outcome = record.GetOrAdd("outcome", PuzzleJson.Default.SearchOutcome, () => Solve(table, scores));
         stage.MarkComplete();
@@ -177,18 +203,6 @@ public sealed class CompressionPipeline(
             exact.LowerBound, exact.Gap, exact.Nodes);
     }
 
-    private RunFolder Stage(
-        string name, IEnumerable<(string Name, string Hash)> stages, IEnumerable<(string Name, string Value)> values) =>
-        RunFolder.Open(output, new RunStage
-        {
-            Name = name,
-            ToolVersion = ToolVersion,
-            Command = command,
-            Settings = values.ToDictionary(pair => pair.Name, pair => pair.Value),
-            Inputs = stages.Append(("parent", inputs.ParentHash)).Append(("data", inputs.DataHash))
-                .ToDictionary(pair => pair.Item1, pair => pair.Item2),
-        });
-
     /// <summary>Healing that would not fit is found out before the library as well: no child is larger than its parent.</summary>
     private void EnsureMemory()
     {
@@ -199,26 +213,11 @@ public sealed class CompressionPipeline(
         }
     }
 
-    /// <summary>Times depend on shapes and scenario alone: other data, or other weights of the same shape, do not ask for new ones.</summary>
-    private RunFolder MeasureStage(IEnumerable<(string Name, string Value)> values) => RunFolder.Open(output, new RunStage
-    {
-        Name = "measure",
-        ToolVersion = ToolVersion,
-        Command = command,
-        Settings = values.ToDictionary(pair => pair.Name, pair => pair.Value),
-    });
-
     private IEnumerable<(string Name, string Value)> SearchSettings() =>
     [
         ("targets", string.Join("; ", settings.Targets.Select(target => target.Text))), ("margin", Text(settings.Margin)),
         // Only where there is one: a run without keeps the stages of runs that knew none.
         .. settings.Filter.IsEmpty ? [] : ((string, string)[])[("filter", settings.Filter.ToString())],
-    ];
-
-    private IEnumerable<(string Name, string Value)> HealingSettings() =>
-    [
-        // How much is kept for the backward changes no bit of the result.
-        ("healing", FormattableString.Invariant($"{settings.Healing with { Recompute = default, MemoryLimit = null }}")), ("losses", FormattableString.Invariant($"{settings.HealingWeights}")),
     ];
 
     private static ProgressReporter Progress(string label, string unit, long total) =>

@@ -1,9 +1,9 @@
 using System.Globalization;
 using Tessera.Models.Configuration;
+using Tessera.Puzzle.Fusion;
 using Tessera.Puzzle.Library;
 using Tessera.Puzzle.Scoring;
 using Tessera.Puzzle.Targets;
-using Tessera.Runs;
 using Tessera.Runs.Report;
 
 namespace Tessera.Puzzle.Compression;
@@ -11,7 +11,7 @@ namespace Tessera.Puzzle.Compression;
 /// <summary>The pictures and tables of a compression in one self-contained page.</summary>
 internal sealed class CompressionReport(
     CompressionInputs inputs, CompressionSettings settings, ChoiceTable table, CompressionResult result, ScoreTable scores,
-    BlockLibrary library, string healingMetrics)
+    BlockLibrary library, string healingMetrics, FusionOutcome? fusion)
 {
     /// <summary>Writes the page.</summary>
     public void Save(string path)
@@ -22,7 +22,12 @@ internal sealed class CompressionReport(
         Overview(report);
         Blocks(report);
         Prediction(report);
-        Healing(report);
+        if (fusion is not null)
+        {
+            FusionReport.AddFusion(report, fusion, settings.Scenario);
+        }
+
+        HealingChart.AddTo(report, healingMetrics);
         Scores(report);
         Costs(report);
         report.Save(path);
@@ -41,7 +46,12 @@ internal sealed class CompressionReport(
             Row(rows, candidate.Name, candidate, candidate.HeldOutDivergence, candidate.Correct);
         }
 
-        var child = result.Candidates[1];
+        var child = result.Delivered;
+        if (result.Fusion is not null)
+        {
+            Row(rows, child.Name, child, child.HeldOutDivergence, child.Correct);
+        }
+
         Row(rows, "child, healed", child, result.HealedDivergence, result.HealedCorrect);
         report.Table(rows);
         foreach (var check in result.Targets)
@@ -111,27 +121,6 @@ internal sealed class CompressionReport(
             XLabel = "decode tokens/s",
             YLabel = "KL, nats a token",
             Points = [.. result.Candidates.Select(c => new ScatterPoint(settings.Scenario.Batch / c.DecodeSeconds, c.HeldOutDivergence.Mean, c.Name))],
-        });
-    }
-
-    private void Healing(HtmlReport report)
-    {
-        if (!File.Exists(healingMetrics))
-        {
-            return;
-        }
-
-        var rows = MetricsWriter.Read(healingMetrics).ToList();
-        ChartSeries Series(string name, string key) => new(
-            name, [.. rows.Where(row => row.Values.ContainsKey(key)).Select(row => ((double)row.Step, row.Values[key]))]);
-        var series = new[] { Series("training KL", "divergence"), Series("validation KL", "validation.divergence"), Series("training 1-cos", "cosine") };
-        report.Section("Healing").Figure(new LineChart
-        {
-            Title = "Global distillation",
-            XLabel = "step",
-            YLabel = "nats a token, 1-cos",
-            LogY = true,
-            Series = [.. series.Where(s => s.Points.Any(point => point.Y > 0))],
         });
     }
 

@@ -1,4 +1,6 @@
+using System.Text.Json.Serialization;
 using Tessera.Puzzle.Costs;
+using Tessera.Puzzle.Fusion;
 using Tessera.Puzzle.Scoring;
 
 namespace Tessera.Puzzle.Compression;
@@ -81,4 +83,26 @@ public sealed record CompressionResult
 
     /// <summary>Folder of the healed child.</summary>
     public required string ChildFolder { get; init; }
+
+    /// <summary>The child before and after fusion; null where nothing was fused.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public FusionComparison? Fusion { get; init; }
+
+    /// <summary>
+    /// The child before healing in the form that is written: as assembled, or fused. A fused child's times are those of the
+    /// assembled one, measured beside its parent, times the ratio of after to before, measured beside that one.
+    /// </summary>
+    [JsonIgnore]
+    public CandidateResult Delivered => Delivery(Candidates[1], Fusion);
+
+    /// <inheritdoc cref="Delivered" />
+    internal static CandidateResult Delivery(CandidateResult child, FusionComparison? fusion) => fusion is null ? child : child with
+    {
+        Name = "child, fused",
+        Parameters = fusion.After.Parameters,
+        HeldOutDivergence = fusion.After.Divergence ?? child.HeldOutDivergence,
+        DecodeSeconds = child.DecodeSeconds / fusion.DecodeSpeedUp,
+        PrefillSeconds = child.PrefillSeconds * fusion.After.PrefillSeconds / fusion.Before.PrefillSeconds,
+        Correct = fusion.After.Correct,
+    };
 }

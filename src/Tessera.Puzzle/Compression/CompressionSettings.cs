@@ -1,4 +1,5 @@
 using Tessera.Puzzle.Costs;
+using Tessera.Puzzle.Fusion;
 using Tessera.Puzzle.Library;
 using Tessera.Puzzle.Tables;
 using Tessera.Puzzle.Targets;
@@ -36,4 +37,10 @@ public sealed record CompressionSettings
 
     /// <summary>Steps between checkpoints and validations of the healing.</summary>
     public int HealingInterval { get; init; } = 50;
+
+    /// <summary>Which feed-forwards of the assembled child are fused before it is healed; null for none.</summary>
+    public FusionRunSettings? Fusion { get; init; }
+
+    /// <summary>The healing with its losses and the storage of what it writes.</summary>
+    public HealingSettings HealingPlan => new(Healing, HealingWeights, HealingInterval, Scenario.Type);
 }

@@ -57,12 +57,9 @@ internal sealed class Realisation(
 
     private Decoder Assemble(NamedChoice candidate) => library.Assemble(table.Configuration(candidate.Choice));
 
-    /// <summary>Median times, the candidates taken in turn so that a slow moment falls on all of them.</summary>
+    /// <summary>Median times of all candidates.</summary>
     private ScenarioTime[] MeasureTimes(IReadOnlyList<NamedChoice> candidates)
     {
-        const int Warmup = 2;
-        int rounds = (2 * settings.CostRounds) + 1;
-        using var meter = new ScenarioMeter(device, settings.Scenario);
         var models = candidates.Select(candidate =>
         {
             using var assembled = Assemble(candidate);
@@ -70,22 +67,7 @@ internal sealed class Realisation(
         }).ToList();
         try
         {
-            var samples = models.Select(_ => new List<ScenarioTime>()).ToList();
-            for (int round = 0; round < rounds + Warmup; round++)
-            {
-                for (int i = 0; i < models.Count; i++)
-                {
-                    var time = meter.Measure(models[i]);
-                    if (round >= Warmup)
-                    {
-                        samples[i].Add(time);
-                    }
-                }
-            }
-
-            return [.. samples.Select(list => new ScenarioTime(
-                list.Select(time => time.PrefillSeconds).Order().ElementAt(rounds / 2),
-                list.Select(time => time.DecodeSeconds).Order().ElementAt(rounds / 2)))];
+            return [.. ModelTimes.Sample(device, settings.Scenario, models, (2 * settings.CostRounds) + 1).Select(ModelTimes.Median)];
         }
         finally
         {

@@ -1,0 +1,31 @@
+using Tessera.Runs;
+
+namespace Tessera.Puzzle.Compression;
+
+/// <summary>Opens the stage folders of a run: each is named by the hash of parent, data, earlier stages and settings.</summary>
+internal sealed class PipelineStages(CompressionInputs inputs, string output, string command)
+{
+    private static readonly string ToolVersion = typeof(PipelineStages).Assembly.GetName().Version?.ToString(3) ?? "0";
+
+    /// <summary>A stage that depends on parent and data.</summary>
+    public RunFolder Open(
+        string name, IEnumerable<(string Name, string Hash)> stages, IEnumerable<(string Name, string Value)> values) =>
+        RunFolder.Open(output, new RunStage
+        {
+            Name = name,
+            ToolVersion = ToolVersion,
+            Command = command,
+            Settings = values.ToDictionary(pair => pair.Name, pair => pair.Value),
+            Inputs = stages.Append(("parent", inputs.ParentHash)).Append(("data", inputs.DataHash))
+                .ToDictionary(pair => pair.Item1, pair => pair.Item2),
+        });
+
+    /// <summary>Times depend on shapes and scenario alone: other data, or other weights of the same shape, do not ask for new ones.</summary>
+    public RunFolder OpenMeasurement(IEnumerable<(string Name, string Value)> values) => RunFolder.Open(output, new RunStage
+    {
+        Name = "measure",
+        ToolVersion = ToolVersion,
+        Command = command,
+        Settings = values.ToDictionary(pair => pair.Name, pair => pair.Value),
+    });
+}
