@@ -50,8 +50,8 @@ public sealed class KillTests : IDisposable
     public void A_fusion_killed_ten_times_ends_with_the_bits_of_one_left_alone()
     {
         const string Free = """{"attention": {"no_op": true}, "ffn": {"intermediate_size": 64}}""";
-        string model = TinyModel($$"""
-            "block_configs": [{"attention": {"n_heads_in_group": 2}, "ffn": {"intermediate_size": 128}}, {{Free}}, {{Free}}, {{Free}}],
+        string model = TinyModel($$$"""
+            "block_configs": [{"attention": {"n_heads_in_group": 2}, "ffn": {"intermediate_size": 128}}, {{{Free}}}, {{{Free}}}, {{{Free}}}],
             "architectures": ["DeciLMForCausalLM"], "model_type": "nemotron-nas", "num_hidden_layers": 4
             """);
         string[] arguments =
