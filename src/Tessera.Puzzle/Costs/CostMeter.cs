@@ -160,17 +160,8 @@ public sealed class CostMeter(Device device, ModelConfiguration model, ServingSc
             }
         }
 
-        public double Prefill(double share) => Quantile(_times.Select(time => time.PrefillSeconds), share);
+        public double Prefill(double share) => Quantile.Of(_times.Select(time => time.PrefillSeconds), share);
 
-        public double Decode(double share) => Quantile(_times.Select(time => time.DecodeSeconds), share);
-
-        private static double Quantile(IEnumerable<double> values, double share)
-        {
-            double[] sorted = [.. values.Order()];
-            double position = share * (sorted.Length - 1);
-            int lower = (int)position;
-            int upper = Math.Min(lower + 1, sorted.Length - 1);
-            return sorted[lower] + ((position - lower) * (sorted[upper] - sorted[lower]));
-        }
+        public double Decode(double share) => Quantile.Of(_times.Select(time => time.DecodeSeconds), share);
     }
 }

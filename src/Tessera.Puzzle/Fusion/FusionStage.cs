@@ -73,14 +73,14 @@ internal sealed class FusionStage(
     private FusionComparison Compare(Decoder before, Decoder after, IReadOnlyList<FusionRun> runs, RecordedTable record)
     {
         var samples = record.GetOrAdd("times", PuzzleJson.Default.ScenarioTimeArrayArray, () => Times(before, after));
-        double[] ratios = [.. samples[0].Zip(samples[1], (b, a) => b.DecodeSeconds / a.DecodeSeconds).Order()];
+        double[] ratios = [.. samples[0].Zip(samples[1], (b, a) => b.DecodeSeconds / a.DecodeSeconds)];
         return new FusionComparison
         {
             Runs = [.. runs.Select(run => run.ToString())],
             Before = Side("before", before, samples[0], record),
             After = Side("after", after, samples[1], record),
-            DecodeSpeedUp = ratios[ratios.Length / 2],
-            DecodeSpeedUpSpread = (ratios[3 * (ratios.Length - 1) / 4] - ratios[(ratios.Length - 1) / 4]) / 2,
+            DecodeSpeedUp = Quantile.Of(ratios, 0.5),
+            DecodeSpeedUpSpread = Quantile.Spread(ratios),
             Rounds = ratios.Length,
         };
     }
