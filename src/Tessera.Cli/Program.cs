@@ -78,6 +78,7 @@ namespace Tessera.Cli
             RlCommand.Create(),
             MeasureCommand.Create(),
             CompressCommand.Create(),
+            SearchCommand.Create(),
             FuseCommand.Create(),
             RunCommand.Create(),
             QuickstartCommand.Create(),

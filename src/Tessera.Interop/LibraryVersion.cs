@@ -43,6 +43,10 @@ internal static unsafe class LibraryVersion
                 : null;
     }
 
+    public static string? Cbc(nint library) => NativeLibrary.TryGetExport(library, "Cbc_getVersion", out nint function)
+        ? Marshal.PtrToStringUTF8(((delegate* unmanaged<nint>)function)())
+        : null;
+
     private static string? Returned(nint library, string name) => NativeLibrary.TryGetExport(library, name, out nint function)
         ? Parts((long)((delegate* unmanaged<nuint>)function)())
         : null;

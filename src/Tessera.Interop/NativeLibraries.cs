@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace Tessera.Interop;
 
-/// <summary>NVIDIA's libraries: never bundled, found when they are first needed.</summary>
+/// <summary>NVIDIA's libraries, and COIN-OR's solver: never bundled, found when they are first needed.</summary>
 /// <remarks>
 /// A library made for a newer major version of CUDA than the driver's does not run on it, so NVRTC and cuBLASLt are taken from the
 /// driver's own major version downwards.
@@ -16,6 +16,7 @@ public static class NativeLibraries
     internal const string CudaDriver = "cuda";
     internal const string Nvrtc = "nvrtc";
     internal const string CublasLt = "cublasLt";
+    internal const string Cbc = "cbc";
 
     private const int NewestMajor = 13;
     private static readonly Lazy<bool> Installed = new(() =>
@@ -50,6 +51,9 @@ public static class NativeLibraries
     public static NativeLibraryFile NcclFile { get; } = new(
         "NCCL", ["libnccl.so.2"], ["nvidia/nccl/lib"], LibraryVersion.Nccl);
 
+    /// <summary>COIN-OR's solver of mixed-integer programs, with its C interface.</summary>
+    public static NativeLibraryFile CbcFile { get; } = new("CBC", ["libCbcSolver.so.3", "libCbcSolver.so"], [], LibraryVersion.Cbc);
+
     /// <summary>Has the names of this assembly's imports resolved here; every class of imports calls it before its first.</summary>
     internal static void Install() => _ = Installed.Value;
 
@@ -58,6 +62,7 @@ public static class NativeLibraries
         CudaDriver => DriverFile.Require(LibraryFolders.System),
         Nvrtc => NvrtcForDriver().Require(LibraryFolders.System),
         CublasLt => CublasLtForDriver().Require(LibraryFolders.System),
+        Cbc => CbcFile.Require(LibraryFolders.System),
         _ => 0,
     };
 

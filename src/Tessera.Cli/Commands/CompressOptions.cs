@@ -5,7 +5,6 @@ using Tessera.Models.Configuration;
 using Tessera.Puzzle.Compression;
 using Tessera.Puzzle.Costs;
 using Tessera.Puzzle.Library;
-using Tessera.Puzzle.Targets;
 using Tessera.Training;
 using Tessera.Training.Objectives;
 
@@ -21,11 +20,7 @@ internal sealed class CompressOptions(int healSteps = 160)
 
     public Option<string> Output { get; } = new("--out") { Description = "Folder of the run; the child is written to its child folder.", Required = true };
 
-    public Option<string[]> Target { get; } = new("--target")
-    {
-        Description = "A limit: memory<=40GiB, parameters<=60%, prefill<=50ms, decode>=1.5x, throughput>=1.5x or >=900 (tokens/s). May be repeated.",
-        Required = true,
-    };
+    public SearchLimitOptions Limits { get; } = new() { Target = { Required = true } };
 
     public Option<string[]> Text { get; } = new("--text") { Description = "Text files to calibrate and heal on.", AllowMultipleArgumentsPerToken = true };
 
@@ -36,6 +31,8 @@ internal sealed class CompressOptions(int healSteps = 160)
     public Option<string?> Costs { get; } = new("--costs") { Description = "A table from measure, to be used instead of measuring." };
 
     public Option<int> Batch { get; } = Number("--batch", "Sequences at a time in the measured scenario.", 1);
+
+    public Option<int> QueuedPrompts { get; } = Number("--queued-prompts", "Further sequences whose prompts take room in the cache, counted in memory.", 0);
 
     public Option<int> InputLength { get; } = Number("--input-length", "Prompt tokens in the scenario.", 64);
 
@@ -89,7 +86,7 @@ internal sealed class CompressOptions(int healSteps = 160)
 
     public Option<bool> Json { get; } = SharedOptions.Json();
 
-    public IEnumerable<Option> Scenario => [Batch, InputLength, OutputLength, DataType, Rounds, Threads, Device, Json];
+    public IEnumerable<Option> Scenario => [Batch, QueuedPrompts, InputLength, OutputLength, DataType, Rounds, Threads, Device, Json];
 
     /// <summary>What is drawn to measure on.</summary>
     public IEnumerable<Option> Data => [Text, Tasks, Levels, CalibrationTokens, ScoringTokens, BatchTokens, MaxLength, Problems, Seed];
@@ -98,7 +95,7 @@ internal sealed class CompressOptions(int healSteps = 160)
         [HealSteps, HealTokens, HealRate, HealCosine, HealDivergence, HealCrossEntropy, Recompute, MemoryLimit];
 
     public IEnumerable<Option> All =>
-        [.. Scenario, .. Data, .. Healing, Output, Target, Costs, BlockSteps, BlockRate, Margin, Fuse, .. Fusion.Limits];
+        [.. Scenario, .. Limits.All, .. Data, .. Healing, Output, Costs, BlockSteps, BlockRate, Margin, Fuse, .. Fusion.Limits];
 
     /// <summary>The scenario the options describe, on a device that is open.</summary>
     public ServingScenario ToScenario(ParseResult result, Device device, ModelConfiguration model)
@@ -109,6 +106,7 @@ internal sealed class CompressOptions(int healSteps = 160)
             device is CpuDevice processor ? processor.Workers.Count : 0)
         {
             Card = (device as CudaDevice)?.Card.Name,
+            QueuedPrompts = OptionChecks.AtLeast(result, QueuedPrompts, 0),
         };
         if ((long)scenario.InputLength + scenario.OutputLength > model.MaxPositions)
         {
@@ -131,7 +129,8 @@ internal sealed class CompressOptions(int healSteps = 160)
         Fusion.EnsureUnused(result, fuses, Fuse);
         return new CompressionSettings
         {
-            Targets = [.. result.GetValue(Target)!.Select(Puzzle.Targets.Target.Parse)],
+            Targets = Limits.ToTargets(result, [], string.Empty),
+            Filter = Limits.ToFilter(result),
             Scenario = scenario,
             BlockDistillation = new BlockDistillationSettings(OptionChecks.AtLeast(result, BlockSteps, 0), OptionChecks.NotNegative(result, BlockRate)),
             CostRounds = OptionChecks.AtLeast(result, Rounds, 1),

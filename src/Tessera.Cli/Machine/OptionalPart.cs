@@ -19,8 +19,7 @@ internal sealed record OptionalPart(string Name, string NeededFor, NativeLibrary
         new("NCCL", "several GPUs", NativeLibraries.NcclFile),
         new("MPI", "several processes on CPUs", new NativeLibraryFile("MPI", ["libmpi.so.40", "libmpi.so.12", "libmpi.so"], [])),
         new(
-            "CBC", "the search by mixed-integer programming (Debian: coinor-libcbc3); the built-in search needs nothing",
-            new NativeLibraryFile("CBC", ["libCbcSolver.so.3", "libCbcSolver.so"], [])),
+            "CBC", "search --solver cbc (Debian: coinor-libcbc3); the built-in search needs nothing", NativeLibraries.CbcFile),
         new("bubblewrap", "running code that a model wrote", null, "bwrap"),
     ];
 

@@ -29,7 +29,7 @@ internal static class StageVerbs
     /// <summary>Options whose texts are names and never paths, whatever lies in the working directory.</summary>
     private static readonly string[] Names =
     [
-        "--tasks", "--levels", "--hard-levels", "--thinking", "--target", "--device", "--dtype", "--schedule", "--layer-map",
+        "--tasks", "--levels", "--hard-levels", "--thinking", "--target", "--pin", "--exclude", "--loadable", "--device", "--dtype", "--schedule", "--layer-map",
         "--format", "--special", "--gate", "--curriculum", "--advantage", "--aggregation", "--kl-gradient", "--correction",
         "--recompute", "--memory-limit", "--runs",
     ];

@@ -91,6 +91,15 @@ internal readonly struct JsonFields
             : throw Fault(name, "a positive finite number");
     }
 
+    /// <summary>A number of a magnitude up to <paramref name="most"/>.</summary>
+    public double RequiredNumber(string name, double most) => ToNumber(name, -most, most);
+
+    /// <summary>A number from 0 to <paramref name="most"/>.</summary>
+    public double RequiredAmount(string name, double most) => ToNumber(name, 0, most);
+
+    /// <summary>The same where it may be missing.</summary>
+    public double Amount(string name, double absent, double most) => HasKey(name) ? RequiredAmount(name, most) : absent;
+
     /// <summary>A boolean; false where it is missing or null.</summary>
     public bool Flag(string name)
     {
@@ -136,6 +145,26 @@ internal readonly struct JsonFields
         return value.ValueKind == JsonValueKind.Object
             ? new JsonFields(value, _file, $"{_prefix}{name}.")
             : throw Fault(name, "an object");
+    }
+
+    /// <summary>An object of objects: every name with what it names.</summary>
+    public List<(string Name, JsonFields Fields)> Map(string name)
+    {
+        JsonFields map = Object(name) ?? throw Fault(name, "an object");
+        JsonFields inner = map;
+        return [.. map.Names().Select(key => (key, inner.Object(key) ?? throw inner.Fault(key, "an object")))];
+    }
+
+    /// <summary>Refuses fields of other names.</summary>
+    public void RefuseOthers(params ReadOnlySpan<string> known)
+    {
+        foreach (string name in Names())
+        {
+            if (!known.Contains(name))
+            {
+                throw new InvalidDataException($"{_file}: {_prefix}{name} is unknown, expected one of {string.Join(", ", known.ToArray())}");
+            }
+        }
     }
 
     /// <summary>A list of objects, each with its number in its path.</summary>
@@ -195,6 +224,14 @@ internal readonly struct JsonFields
 
     private JsonElement Get(string name) =>
         _element.TryGetProperty(name, out JsonElement value) ? value : throw Fault(name, null, "a value");
+
+    private double ToNumber(string name, double low, double high)
+    {
+        JsonElement value = Get(name);
+        return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && number >= low && number <= high
+            ? number
+            : throw Fault(name, value, FormattableString.Invariant($"a number from {low:G} to {high:G}"));
+    }
 
     private int ToInteger(string name, JsonElement value, int low, int high) =>
         value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) && number >= low && number <= high

@@ -8,6 +8,7 @@ using Tessera.Puzzle.Fusion;
 using Tessera.Puzzle.Library;
 using Tessera.Puzzle.Scoring;
 using Tessera.Puzzle.Search;
+using Tessera.Puzzle.Tables;
 using Tessera.Puzzle.Targets;
 using Tessera.Runs;
 using Tessera.Training.Memory;
@@ -45,6 +46,7 @@ public sealed class CompressionPipeline(
         using (library)
         {
             var (scores, scoreHash) = Scores(library, table, libraryHash);
+            WriteTables(table, scores);
             var (outcome, choiceHash) = Search(table, scores, scoreHash, costHash);
             var realisation = new Realisation(device, inputs, settings, library, table);
             var realised = _stages.Open(
@@ -149,12 +151,24 @@ public sealed class CompressionPipeline(
 
     private void EnsureFeasible(ChoiceTable table)
     {
-        var problem = table.Problem((_, _) => 0, settings.Targets, settings.Margin);
+        var problem = table.Scored((_, _) => default, settings.Filter).Build(settings.Targets, settings.Margin);
         if (ExactSolver.Solve(problem).Status == SearchStatus.Infeasible)
         {
             throw new InfeasibleTargetException(Infeasibility.Explain(problem).Sentences);
         }
     }
+
+    /// <summary>Scores and costs as a file of their own, so that the choice can be repeated under other limits.</summary>
+    private void WriteTables(ChoiceTable table, ScoreTable scores) => SearchTablesWriter.Write(
+        Path.Combine(output, "tables.json"),
+        table.Tables(scores.Score) with
+        {
+            Model = Path.GetFileName(Path.TrimEndingDirectorySeparator(inputs.ParentFolder)),
+            Targets = [.. settings.Targets.Select(target => target.Text)],
+            Pins = [.. settings.Filter.Pins.Select(pin => pin.Text)],
+            Exclusions = [.. settings.Filter.Exclusions.Select(exclusion => exclusion.Text)],
+            Margin = settings.Margin,
+        });
 
     /// <summary>The choice is recorded: a search that its time limit cut short would not choose the same again.</summary>
     private (SearchOutcome Outcome, string Hash) Search(ChoiceTable table, ScoreTable scores, string scoreHash, string costHash)
@@ -168,7 +182,8 @@ public sealed class CompressionPipeline(
 
     private SearchOutcome Solve(ChoiceTable table, ScoreTable scores)
     {
-        var problem = table.Problem((layer, variant) => scores.Score(layer, variant).Mean, settings.Targets, settings.Margin);
+        var scored = table.Scored(scores.Score, settings.Filter);
+        var problem = scored.Build(settings.Targets, settings.Margin);
         var exact = ExactSolver.Solve(problem);
         if (!exact.HasSolution)
         {
@@ -178,12 +193,12 @@ public sealed class CompressionPipeline(
         var baselines = new (string Name, BaselineResult? Result)[]
         {
             ("greedy", GreedySearch.Solve(problem)), ("uniform", UniformSearch.Solve(problem)),
-            ("parameter-max", ParameterMaximisation.Solve(problem, ChoiceTable.ParameterResource)),
+            ("parameter-max", ParameterMaximisation.Solve(problem, TableProblem.ParameterColumn)),
         };
         return new SearchOutcome(
             [
-                new("parent", new int[table.Variants.Count]), new("child", exact.Choice),
-                .. baselines.Where(b => b.Result is not null).Select(b => new NamedChoice(b.Name, b.Result!.Choice)),
+                new("parent", new int[table.Variants.Count]), new("child", scored.ToTables(exact.Choice)),
+                .. baselines.Where(b => b.Result is not null).Select(b => new NamedChoice(b.Name, scored.ToTables(b.Result!.Choice))),
             ],
             exact.LowerBound, exact.Gap, exact.Nodes);
     }
@@ -199,7 +214,11 @@ public sealed class CompressionPipeline(
     }
 
     private IEnumerable<(string Name, string Value)> SearchSettings() =>
-        [("targets", string.Join("; ", settings.Targets.Select(target => target.Text))), ("margin", Text(settings.Margin))];
+    [
+        ("targets", string.Join("; ", settings.Targets.Select(target => target.Text))), ("margin", Text(settings.Margin)),
+        // Only where there is one: a run without keeps the stages of runs that knew none.
+        .. settings.Filter.IsEmpty ? [] : ((string, string)[])[("filter", settings.Filter.ToString())],
+    ];
 
     private static ProgressReporter Progress(string label, string unit, long total) =>
         new(Console.Error, new ProgressOptions { Label = label, Unit = unit, Total = total });

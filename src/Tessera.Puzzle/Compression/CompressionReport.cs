@@ -188,7 +188,7 @@ internal sealed class CompressionReport(
     }
 
     private int[] Choice(CandidateResult candidate) =>
-        [.. candidate.Layers.Select((label, layer) => table.Variants[layer].ToList().FindIndex(v => v.Label == label))];
+        table.Choice(candidate.Layers);
 
     private static double Share(long kept, long whole) => whole == 0 ? 0 : Math.Min(1, (double)kept / whole);
 

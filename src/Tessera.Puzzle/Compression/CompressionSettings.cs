@@ -1,6 +1,7 @@
 using Tessera.Puzzle.Costs;
 using Tessera.Puzzle.Fusion;
 using Tessera.Puzzle.Library;
+using Tessera.Puzzle.Tables;
 using Tessera.Puzzle.Targets;
 using Tessera.Training;
 using Tessera.Training.Objectives;
@@ -12,6 +13,9 @@ public sealed record CompressionSettings
 {
     /// <summary>Limits the child must meet.</summary>
     public required IReadOnlyList<Target> Targets { get; init; }
+
+    /// <summary>Which variants the search may choose; all by default.</summary>
+    public VariantFilter Filter { get; init; } = VariantFilter.None;
 
     /// <summary>The load that is measured.</summary>
     public required ServingScenario Scenario { get; init; }

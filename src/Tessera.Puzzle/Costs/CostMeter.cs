@@ -20,6 +20,8 @@ public sealed class CostMeter(Device device, ModelConfiguration model, ServingSc
     private const int Copies = 8;
     internal const int WarmupRounds = 2;
 
+    private readonly MemoryModel _memory = scenario.Memory;
+
     /// <summary>Measures every variant in the lists, which must hold the parent's own halves.</summary>
     /// <param name="mixers">Distinct mixers.</param>
     /// <param name="feedForwards">Distinct feed-forwards.</param>
@@ -126,9 +128,8 @@ public sealed class CostMeter(Device device, ModelConfiguration model, ServingSc
             Math.Max(0, (stack.Decode(0.5) - whole.Decode(0.5)) / Copies), stack.DecodeSpread / Copies);
     }
 
-    /// <summary>Bytes of weights that hold one gain.</summary>
-    private long Bytes(long parameters) =>
-        ((parameters - model.HiddenSize) * scenario.Type.Bytes()) + (model.HiddenSize * sizeof(float));
+    /// <summary>Bytes of weights that hold one norm, whose gains are f32.</summary>
+    private long Bytes(long parameters) => (long)_memory.WeightBytes(parameters, model.HiddenSize);
 
     private Decoder Extend(Decoder parent, LayerConfiguration half)
     {

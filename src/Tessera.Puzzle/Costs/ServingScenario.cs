@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Tessera.Devices;
 
 namespace Tessera.Puzzle.Costs;
@@ -12,13 +13,29 @@ public sealed record ServingScenario(int Batch, int InputLength, int OutputLengt
 {
     /// <summary>For reports: <c>batch 1, 64 in / 192 out, bf16, 2 threads</c>.</summary>
     public string Label =>
-        $"batch {Batch}, {InputLength} in / {OutputLength} out, {Type.Label()}, {Card ?? $"{Threads} threads"}";
+        $"batch {Batch}{(QueuedPrompts > 0 ? $" and {QueuedPrompts} queued" : string.Empty)}, {InputLength} in / {OutputLength} out, {Type.Label()}, {Card ?? $"{Threads} threads"}";
 
     /// <summary>The name of the card, or null for the processor.</summary>
     public string? Card { get; init; }
 
+    /// <summary>Further sequences whose prompts already take room in the cache; they count in memory alone.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public int QueuedPrompts { get; init; }
+
     /// <summary>Positions a sequence reaches.</summary>
     public int Positions => InputLength + OutputLength;
+
+    /// <summary>How memory is counted here: gains are f32 whatever other weights are.</summary>
+    [JsonIgnore]
+    public MemoryModel Memory => new()
+    {
+        Weights = StorageFormat.Parse(Type.Label(), "storage"),
+        Gains = StorageFormat.Parse(DType.F32.Label(), "storage"),
+        KeysAndValues = StorageFormat.Parse(Type.Label(), "storage"),
+        Batch = Batch,
+        QueuedPrompts = QueuedPrompts,
+        Positions = Positions,
+    };
 
     /// <summary>Generated tokens a second, prompts included in the time: batch · out / (prefill + out · decode).</summary>
     public double Throughput(double prefillSeconds, double decodeSeconds) =>

@@ -11,17 +11,21 @@ public static class DiverseSearch
     /// <param name="count">How many solutions to find.</param>
     /// <param name="maximumEqualFraction">α; 0.8 asks that a fifth of the layers differ.</param>
     /// <param name="options">When each solve may stop.</param>
+    /// <param name="solve">Solves one problem; <see cref="ExactSolver"/> by default.</param>
     public static IReadOnlyList<SearchResult> Solve(
         SearchProblem problem,
         int count,
         double maximumEqualFraction,
-        SearchOptions? options = null)
+        SearchOptions? options = null,
+        Func<SearchProblem, SearchOptions, SearchResult>? solve = null)
     {
+        options ??= new SearchOptions();
+        solve ??= ExactSolver.Solve;
         var results = new List<SearchResult>();
         while (results.Count < count)
         {
             IEnumerable<DiversityCut> cuts = results.Select(result => DiversityCut.FromFraction(result.Choice, maximumEqualFraction));
-            SearchResult result = ExactSolver.Solve(problem.WithDiversity([.. problem.Diversity, .. cuts]), options);
+            SearchResult result = solve(problem.WithDiversity([.. problem.Diversity, .. cuts]), options);
             if (!result.HasSolution)
             {
                 break;

@@ -15,9 +15,17 @@ public static class ExactSolver
     private const int Rounds = 3;
 
     /// <summary>Finds the best solution, or proves that there is none.</summary>
+    /// <param name="problem">The problem.</param>
+    /// <param name="options">When to stop, and with which program to solve.</param>
+    /// <exception cref="DllNotFoundException">The options ask for CBC, and it is not installed.</exception>
     public static SearchResult Solve(SearchProblem problem, SearchOptions? options = null)
     {
         options ??= new SearchOptions();
+        if (options.Engine == SearchEngine.Cbc)
+        {
+            return CbcSolver.Solve(problem, options);
+        }
+
         var clock = Stopwatch.StartNew();
         var incumbent = new Incumbent(problem, options.GapTolerance);
         ReducedProblem reduced = ReducedProblem.Create(problem);
@@ -25,7 +33,7 @@ public static class ExactSolver
         simplex.StartFromScores();
         if (!simplex.Solve(double.PositiveInfinity))
         {
-            return Result(problem, incumbent, double.PositiveInfinity, double.PositiveInfinity, [], 0, clock, false);
+            return SearchResult.Of(problem, incumbent, double.PositiveInfinity, double.PositiveInfinity, [], 0, clock.Elapsed, false);
         }
 
         double rootBound = simplex.Bound;
@@ -47,39 +55,7 @@ public static class ExactSolver
         }
 
         lower = Math.Max(lower, rootBound);
-        return Result(problem, incumbent, lower + offset, rootBound + offset, prices, nodes, clock, !isComplete);
-    }
-
-    private static SearchResult Result(
-        SearchProblem problem,
-        Incumbent incumbent,
-        double lowerBound,
-        double rootBound,
-        double[] prices,
-        long nodes,
-        Stopwatch clock,
-        bool isStopped)
-    {
-        double score = incumbent.Exists ? problem.ScoreOf(incumbent.Choice) : double.PositiveInfinity;
-        double bound = incumbent.Exists ? Math.Min(lowerBound, score) : lowerBound;
-        SearchStatus status = (incumbent.Exists, isStopped) switch
-        {
-            (true, false) => SearchStatus.Optimal,
-            (true, true) => SearchStatus.Feasible,
-            (false, false) => SearchStatus.Infeasible,
-            (false, true) => SearchStatus.Unknown,
-        };
-        return new SearchResult
-        {
-            Status = status,
-            Choice = incumbent.Choice,
-            Score = score,
-            LowerBound = bound,
-            RootBound = rootBound,
-            ShadowPrices = prices,
-            Nodes = nodes,
-            Elapsed = clock.Elapsed,
-        };
+        return SearchResult.Of(problem, incumbent, lower + offset, rootBound + offset, prices, nodes, clock.Elapsed, !isComplete);
     }
 
     private static bool HasEveryLayer(ReducedProblem core)
@@ -162,7 +138,8 @@ public static class ExactSolver
         return dropped;
     }
 
-    private static double[] ShadowPrices(ReducedProblem problem, double[] multiplier)
+    /// <summary>A price for every resource, in score per unit of cost, from the multipliers of its rows.</summary>
+    internal static double[] ShadowPrices(ReducedProblem problem, double[] multiplier)
     {
         var prices = new double[problem.Source.Resources.Count];
         for (int row = 0; row < multiplier.Length; row++)

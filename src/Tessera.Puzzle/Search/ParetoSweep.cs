@@ -27,16 +27,18 @@ public static class ParetoSweep
     public static IReadOnlyList<ParetoRow> Run(
         IReadOnlyList<double> values,
         Func<double, SearchProblem> problemAt,
-        SearchOptions? options = null)
+        SearchOptions? options = null,
+        Func<SearchProblem, SearchOptions, SearchResult>? solve = null)
     {
         options ??= new SearchOptions();
+        solve ??= ExactSolver.Solve;
         var rows = new List<ParetoRow>();
         foreach (double value in values)
         {
             SearchProblem problem = problemAt(value);
             int[]? start = rows.Where(row => row.Result.HasSolution).Select(row => row.Result.Choice)
                 .Where(choice => problem.IsFeasible(choice)).MinBy(choice => problem.ScoreOf(choice));
-            rows.Add(new ParetoRow(value, ExactSolver.Solve(problem, options with { Start = start ?? options.Start })));
+            rows.Add(new ParetoRow(value, solve(problem, options with { Start = start ?? options.Start })));
         }
 
         return rows;

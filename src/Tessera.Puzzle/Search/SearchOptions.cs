@@ -12,6 +12,9 @@ public sealed record SearchOptions
     /// <summary>Most nodes to expand; unlike the time limit it stops every run at the same place.</summary>
     public long NodeLimit { get; init; } = long.MaxValue;
 
+    /// <summary>Which program solves.</summary>
+    public SearchEngine Engine { get; init; }
+
     /// <summary>A solution to start from, one choice index a layer; ignored where it is not feasible.</summary>
     public int[]? Start { get; init; }
 }

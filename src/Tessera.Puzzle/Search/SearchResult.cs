@@ -47,4 +47,37 @@ public sealed record SearchResult
             return difference <= 0 ? 0 : difference / Math.Max(Math.Abs(Score), Math.Abs(LowerBound));
         }
     }
+
+    /// <summary>What an incumbent and a bound prove.</summary>
+    /// <param name="problem">The problem, for the exact score.</param>
+    /// <param name="incumbent">The best solution found, if any.</param>
+    /// <param name="lowerBound">No solution scores below this.</param>
+    /// <param name="rootBound">The bound before branching.</param>
+    /// <param name="prices">Shadow prices.</param>
+    /// <param name="nodes">Nodes expanded.</param>
+    /// <param name="elapsed">Time taken.</param>
+    /// <param name="isStopped">Whether the search ended before its proof.</param>
+    internal static SearchResult Of(
+        SearchProblem problem, Incumbent incumbent, double lowerBound, double rootBound, double[] prices, long nodes, TimeSpan elapsed,
+        bool isStopped)
+    {
+        double score = incumbent.Exists ? problem.ScoreOf(incumbent.Choice) : double.PositiveInfinity;
+        return new SearchResult
+        {
+            Status = (incumbent.Exists, isStopped) switch
+            {
+                (true, false) => SearchStatus.Optimal,
+                (true, true) => SearchStatus.Feasible,
+                (false, false) => SearchStatus.Infeasible,
+                (false, true) => SearchStatus.Unknown,
+            },
+            Choice = incumbent.Choice,
+            Score = score,
+            LowerBound = incumbent.Exists ? Math.Min(lowerBound, score) : lowerBound,
+            RootBound = rootBound,
+            ShadowPrices = prices,
+            Nodes = nodes,
+            Elapsed = elapsed,
+        };
+    }
 }

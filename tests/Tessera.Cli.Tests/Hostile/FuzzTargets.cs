@@ -12,6 +12,8 @@ using Tessera.Models.Templates;
 using Tessera.Models.Tests.Safetensors;
 using Tessera.Models.Tests.Tokenizers;
 using Tessera.Models.Tokenizers;
+using Tessera.Puzzle.Search;
+using Tessera.Puzzle.Tables;
 using Tessera.TestSupport;
 
 namespace Tessera.Cli.Tests.Hostile;
@@ -51,7 +53,7 @@ internal static class FuzzTargets
     {
         "gguf" => [Gguf(files), GgufPieces()],
         "safetensors" => [Safetensors(), Index()],
-        "config" => [Configuration()],
+        "config" => [Configuration(), Tables()],
         "tokenizer" => [TokenizerFile(), SentencePieces(), ScoredTokens(), Ranks()],
         "templates" => [Template(), TokenizerConfiguration()],
         "rows" => [TextRows(), ChatRows(), Strings(), Ids(), TemplateCases()],
@@ -168,6 +170,24 @@ internal static class FuzzTargets
             Assert.True(double.IsFinite(model.FlopsPerToken(model.MaxPositions)));
         },
         ConfigurationFields, [ByteMutator.Apply, JsonMutator.Apply, JsonMutator.Apply]);
+
+    private static FuzzTarget Tables()
+    {
+        string page = File.ReadAllText(Path.Combine(SharedData.RepositoryRoot, "docs", "search.md"));
+        int start = page.IndexOf("```json", StringComparison.Ordinal) + "```json".Length;
+        byte[] example = Encoding.UTF8.GetBytes(page[start..page.IndexOf("```", start, StringComparison.Ordinal)]);
+        return new FuzzTarget(
+            "search tables", "tables.json", [example],
+            path =>
+            {
+                SearchTables tables = SearchTablesReader.Read(path);
+                var problem = new TableProblem(tables, [tables.Loads[0]], VariantFilter.None);
+                Assert.True(double.IsFinite(problem.Parent(tables.Loads[0]).MemoryBytes + problem.Parent(tables.Loads[0]).RunSeconds));
+                Assert.True(double.IsFinite(ExactSolver.Solve(problem.Build([], tables.Margin)).Score));
+            },
+            ["the file", "version", "model", "score", "shape", "base", "mixers", "feed_forwards", "loads", "layers", "targets", "pin", "exclude", "margin", "unknown"],
+            [ByteMutator.Apply, JsonMutator.Apply, JsonMutator.Apply]);
+    }
 
     private static FuzzTarget TokenizerFile()
     {

@@ -18,6 +18,18 @@ public class TargetTests
     [InlineData("decode <= 2ms", TargetQuantity.Decode, 0.002, false)]
     [InlineData("throughput>=900", TargetQuantity.Throughput, 900, false)]
     [InlineData("throughput>=2x", TargetQuantity.Throughput, 2, true)]
+    [InlineData("kv<=10GiB", TargetQuantity.KvCache, 10737418240.0, false)]
+    [InlineData("kv<=50%", TargetQuantity.KvCache, 0.5, true)]
+    [InlineData("ttft<=500ms", TargetQuantity.Prefill, 0.5, false)]
+    [InlineData("latency<=5s", TargetQuantity.Latency, 5, false)]
+    [InlineData("Latency>=2x", TargetQuantity.Latency, 2, true)]
+    [InlineData("generation-throughput>=2x", TargetQuantity.Throughput, 2, true)]
+    [InlineData("total-throughput>=4700", TargetQuantity.TotalThroughput, 4700, false)]
+    [InlineData("attention-layers<=20", TargetQuantity.AttentionLayers, 20, false)]
+    [InlineData("ffn-layers>=75%", TargetQuantity.FeedForwardLayers, 0.75, true)]
+    [InlineData("layers<=60", TargetQuantity.Layers, 60, false)]
+    [InlineData("count(attention:none)<=0", TargetQuantity.Variants, 0, false)]
+    [InlineData("count(kv2 ffn128@0-3) >= 2", TargetQuantity.Variants, 2, false)]
     public void Targets_are_read_in_human_units(string text, TargetQuantity quantity, double value, bool isRelative)
     {
         var target = Target.Parse(text);
@@ -25,8 +37,39 @@ public class TargetTests
         Assert.Equal(value, target.Value, 1e-9 * value);
     }
 
+    [Fact]
+    public void A_target_may_hold_in_one_scenario_and_counts_keep_their_side()
+    {
+        var chat = Target.Parse("throughput@chat>=900");
+        Assert.Equal(("chat", false), (chat.Scenario, chat.IsMaximum));
+        Assert.True(chat.HoldsIn("chat"));
+        Assert.False(chat.HoldsIn("code"));
+        Assert.True(Target.Parse("memory<=1GiB").HoldsIn("code"));
+        Assert.True(Target.Parse("attention-layers<=3").IsMaximum);
+        Assert.False(Target.Parse("attention-layers>=3").IsMaximum);
+        Assert.Equal("attention:none@0-3", Target.Parse("count(attention:none@0-3)<=2").Selector!.Text);
+    }
+
+    [Theory]
+    [InlineData("decode>=1.5x", 20.337, "decode>=20.33x")]
+    [InlineData("memory<=60%", 0.41237, "memory<=41.24%")]
+    [InlineData("memory@chat<=40GiB", 42949672960.0, "memory@chat<=40GiB")]
+    [InlineData("ttft<=500ms", 0.0123456, "ttft<=12.35ms")]
+    [InlineData("throughput>=900", 123.456, "throughput>=123.4")]
+    [InlineData("attention-layers<=3", 4, "attention-layers<=4")]
+    public void Another_value_is_written_on_the_side_that_still_meets_it(string target, double value, string expected) =>
+        Assert.Equal(expected, Target.Parse(target).WithValue(value));
+
     [Theory]
     [InlineData("speed>=2x")]
+    [InlineData("throughput@>=900")]
+    [InlineData("parameters@chat<=50%")]
+    [InlineData("kv>=1GiB")]
+    [InlineData("latency<=2x")]
+    [InlineData("attention-layers<=2.5")]
+    [InlineData("count(attention)<=2")]
+    [InlineData("count(attention:none@x)<=2")]
+    [InlineData("count()<=2")]
     [InlineData("memory")]
     [InlineData("memory<=")]
     [InlineData("memory>=1GiB")]
