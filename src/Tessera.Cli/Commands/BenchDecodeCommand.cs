@@ -169,7 +169,7 @@ internal static class BenchDecodeCommand
         return new BenchResult(
             name, shape, storage.Label(), device.Threads, KernelBench.Quantile(pairs.Select(pair => pair.Rate), 0.5), "tokens/s",
             KernelBench.Quantile(pairs.Select(pair => pair.Ceiling), 0.5), KernelBench.Quantile(ratios, 0.5), pairs.Count,
-            (KernelBench.Quantile(ratios, 0.75) - KernelBench.Quantile(ratios, 0.25)) / 2);
+            KernelBench.HalfRange(ratios));
     }
 
     private static void PrintSteps(List<BenchResult> rows, Device device)

@@ -88,8 +88,7 @@ public static unsafe partial class AdamW
     private static void Step(CpuDevice cpu, in AdamWTensor tensor, in AdamWSettings settings, double scale)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(tensor.Count);
-        double correction1 = 1.0 - Math.Pow(settings.Beta1, settings.Step);
-        double correction2 = 1.0 - Math.Pow(settings.Beta2, settings.Step);
+        var numbers = AdamWNumbers.Of(settings);
         var arguments = new Arguments
         {
             Parameter = tensor.Parameter.Floats,
@@ -98,13 +97,13 @@ public static unsafe partial class AdamW
             Second = tensor.SecondMoment.Floats,
             Count = tensor.Count,
             GradientScale = (float)scale,
-            OneMinusBeta1 = (float)(1.0 - settings.Beta1),
-            Beta2 = (float)settings.Beta2,
-            OneMinusBeta2 = (float)(1.0 - settings.Beta2),
-            Decay = (float)(settings.LearningRate * (tensor.Decays ? settings.WeightDecay : 0)),
-            StepSize = (float)(settings.LearningRate / correction1),
-            RootScale = (float)(1.0 / Math.Sqrt(correction2)),
-            Epsilon = (float)settings.Epsilon,
+            OneMinusBeta1 = numbers.OneMinusBeta1,
+            Beta2 = numbers.Beta2,
+            OneMinusBeta2 = numbers.OneMinusBeta2,
+            Decay = tensor.Decays ? numbers.Decay : 0,
+            StepSize = numbers.StepSize,
+            RootScale = numbers.RootScale,
+            Epsilon = numbers.Epsilon,
         };
         RowLaunch.Run(cpu, &Body, &arguments, tensor.Count);
         if (tensor.Working.Exists)

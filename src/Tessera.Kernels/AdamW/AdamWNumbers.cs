@@ -1,6 +1,6 @@
 namespace Tessera.Kernels;
 
-/// <summary>The numbers of a step as the card's kernel reads them, computed in double once a step; the layout is that of <c>AdamW.cu</c>.</summary>
+/// <summary>The numbers of a step, computed in double; a card's kernel reads them in this layout, that of <c>AdamW.cu</c>.</summary>
 internal struct AdamWNumbers
 {
     public ulong Seed;

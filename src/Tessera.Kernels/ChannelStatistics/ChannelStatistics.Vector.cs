@@ -10,7 +10,7 @@ public static unsafe partial class ChannelStatistics
     private const int Group = 8;
 
     // Rows of a power of two lie in the same sets of the caches, where eight lines and those asked for must find room together: the
-    // latter are 1 KiB ahead, in other sets; at the end of the rows they are the beginning of the next eight, see Linear.Ahead.
+    // latter are 1 KiB ahead, in other sets; at the end of the rows they are the beginning of the next eight, see VectorMath.AheadInRow.
     private const int GroupAhead = 256;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -139,7 +139,7 @@ public static unsafe partial class ChannelStatistics
         for (; i <= end - 16; i += 16)
         {
             float* row = rows + i;
-            long ahead = GroupAhead + (i + GroupAhead < end ? 0 : gap);
+            long ahead = VectorMath.AheadInRow(i, GroupAhead, end, gap);
             Vector512<double> low = Vector512.Load(sums + i), high = Vector512.Load(sums + i + 8);
             (low, high) = AddSquares(row, ahead, low, high);
             (low, high) = AddSquares(row + stride, ahead, low, high);

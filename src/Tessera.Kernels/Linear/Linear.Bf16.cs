@@ -33,7 +33,7 @@ public static unsafe partial class Linear
         var upper = Vector512.Create(0xFFFF_0000u);
         for (int i = 0; i < length; i += 32)
         {
-            long ahead = Ahead(i, PrefetchAhead, length, gap);
+            long ahead = i + VectorMath.AheadInRow(i, PrefetchAhead, length, gap);
             VectorMath.Prefetch(w + ahead);
             VectorMath.Prefetch(w1 + ahead);
             VectorMath.Prefetch(w2 + ahead);
@@ -145,7 +145,7 @@ public static unsafe partial class Linear
         var upper = Vector512.Create(0xFFFF_0000u);
         for (int i = 0; i < length; i += 32)
         {
-            long ahead = Ahead(i, FarAheadBf16, length, gap);
+            long ahead = i + VectorMath.AheadInRow(i, FarAheadBf16, length, gap);
             VectorMath.Prefetch(w + ahead);
             VectorMath.Prefetch(w1 + ahead);
             VectorMath.Prefetch(w2 + ahead);
@@ -219,7 +219,7 @@ public static unsafe partial class Linear
         for (int i = 0; i < length; i += 32)
         {
             // Worth a fifth of the time on weights larger than the caches.
-            long ahead = Ahead(i, FarAheadBf16, length, gap);
+            long ahead = i + VectorMath.AheadInRow(i, FarAheadBf16, length, gap);
             VectorMath.Prefetch(w + ahead);
             VectorMath.Prefetch(w1 + ahead);
             VectorMath.Prefetch(w2 + ahead);

@@ -165,7 +165,8 @@ public static class KernelBench
         return clock.Seconds(start, clock.Mark()) / repeats;
     }
 
-    private static double HalfRange(List<double> values) => (Quantile(values, 0.75) - Quantile(values, 0.25)) / 2;
+    /// <summary>Half the interquartile range of measured values.</summary>
+    public static double HalfRange(IReadOnlyCollection<double> values) => (Quantile(values, 0.75) - Quantile(values, 0.25)) / 2;
 
     /// <summary>A quantile of measured values, interpolated between the two next to it.</summary>
     public static double Quantile(IEnumerable<double> values, double quantile)

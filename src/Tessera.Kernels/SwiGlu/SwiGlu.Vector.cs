@@ -36,7 +36,7 @@ public static unsafe partial class SwiGlu
         int i = 0;
         for (; i <= width - 32; i += 32)
         {
-            long ahead = i + VectorMath.AheadInRow(i, width, width);
+            long ahead = i + VectorMath.AheadInRow(i, VectorMath.FloatsAhead, width, width);
             VectorMath.PrefetchOnce(gate + ahead);
             VectorMath.PrefetchOnce(gate + ahead + 16);
             VectorMath.PrefetchOnce(up + ahead);
@@ -65,7 +65,7 @@ public static unsafe partial class SwiGlu
         int i = 0;
         for (; i <= width - 16; i += 16)
         {
-            long ahead = i + VectorMath.AheadInRow(i, width, width);
+            long ahead = i + VectorMath.AheadInRow(i, VectorMath.FloatsAhead, width, width);
             VectorMath.PrefetchOnce(gateUp + ahead);
             VectorMath.PrefetchOnce(gateUp + width + ahead);
             VectorMath.PrefetchOnce(gradH + i + VectorMath.FloatsAhead);

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Tessera.Devices;
+using Tessera.Kernels.Measurement;
 using Tessera.Models;
 using Tessera.Models.Blocks;
 using Tessera.Models.Configuration;
@@ -160,8 +161,8 @@ public sealed class CostMeter(Device device, ModelConfiguration model, ServingSc
             }
         }
 
-        public double Prefill(double share) => Quantile.Of(_times.Select(time => time.PrefillSeconds), share);
+        public double Prefill(double share) => KernelBench.Quantile(_times.Select(time => time.PrefillSeconds), share);
 
-        public double Decode(double share) => Quantile.Of(_times.Select(time => time.DecodeSeconds), share);
+        public double Decode(double share) => KernelBench.Quantile(_times.Select(time => time.DecodeSeconds), share);
     }
 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Tessera.Devices;
+using Tessera.Kernels.Measurement;
 using Tessera.Models;
 using Tessera.Models.Checkpoints;
 using Tessera.Puzzle.Calibration;
@@ -79,8 +80,8 @@ internal sealed class FusionStage(
             Runs = [.. runs.Select(run => run.ToString())],
             Before = Side("before", before, samples[0], record),
             After = Side("after", after, samples[1], record),
-            DecodeSpeedUp = Quantile.Of(ratios, 0.5),
-            DecodeSpeedUpSpread = Quantile.Spread(ratios),
+            DecodeSpeedUp = KernelBench.Quantile(ratios, 0.5),
+            DecodeSpeedUpSpread = KernelBench.HalfRange(ratios),
             Rounds = ratios.Length,
         };
     }

@@ -132,7 +132,7 @@ public sealed class TrainingBench : IDisposable
         double value = KernelBench.Quantile(rates, 0.5);
         return new BenchResult(
             "train", shape, _precision, _device.Threads, value / 1e9, "GFLOP/s", KernelBench.Quantile(ceilings, 0.5) / 1e9,
-            KernelBench.Quantile(ratios, 0.5), steps, (KernelBench.Quantile(ratios, 0.75) - KernelBench.Quantile(ratios, 0.25)) / 2)
+            KernelBench.Quantile(ratios, 0.5), steps, KernelBench.HalfRange(ratios))
         {
             Details = Describe(value, probe.Published(BenchCeiling.FusedMultiplyAdd)),
         };
