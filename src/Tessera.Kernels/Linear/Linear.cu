@@ -5,6 +5,7 @@
 // variant: -DX_TYPE=1 -DW_TYPE=0 -DY_TYPE=1 -DTOKENS=4 -DPACK=1
 #include "element.cuh"
 #include "tensor.cuh"
+#include "succession.cuh"
 
 typedef ElementOf<X_TYPE>::type X;
 typedef ElementOf<W_TYPE>::type W;
@@ -31,6 +32,7 @@ struct Arguments {
 // WARPS warps take pieces of 32 columns in turn. Which column stands at which place of the instruction's sum does not matter as long as
 // both operands agree, so a lane loads 8 neighbours at once: the first four serve one instruction, the others the next.
 extern "C" __global__ void __launch_bounds__(32 * WARPS) linear_few_tensor(const __grid_constant__ Arguments a) {
+    admit_next();
     __shared__ float partial[WARPS][8 * TOKEN_TILES][17];
     int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, group = lane >> 2, quarter = lane & 3;
     int first_output = blockIdx.x * 16;
@@ -38,6 +40,17 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) linear_few_tensor(const
     // Rows behind the last repeat it; nothing is stored for them.
     const W *upper = a.w + min(first_output + group, a.outputs - 1) * a.w_stride;
     const W *lower = a.w + min(first_output + group + 8, a.outputs - 1) * a.w_stride;
+
+    // The tokens may not be there yet; the first weights come nearer meanwhile.
+#pragma unroll
+    for (int i = 0; i < AHEAD; i++) {
+        int column = (warp + i * WARPS) * 32 + 8 * quarter;
+        if (column < a.inputs) {
+            ask_for(upper + column);
+            ask_for(lower + column);
+        }
+    }
+    await_previous();
     float sums[TOKEN_TILES][4] = {};
     uint4 nothing = make_uint4(0, 0, 0, 0);
     for (int first = 32 * warp; first < a.inputs; first += AHEAD * 32 * WARPS) {
@@ -107,9 +120,14 @@ __device__ __forceinline__ void load_neighbours(const bf16 *source, float (&valu
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS) linear_few(const __grid_constant__ Arguments a) {
+    admit_next();
     __shared__ float partial[SHARES][TOKENS][4 * OUTPUTS];
     int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, share = warp % SHARES, place = warp / SHARES * OUTPUTS;
     int first_output = blockIdx.x * 4 * OUTPUTS;
+    for (int o = 0; o < OUTPUTS && PACK * (32 * share + lane) < a.inputs; o++) {
+        ask_for(a.w + min(first_output + place + o, a.outputs - 1) * a.w_stride + PACK * (32 * share + lane));
+    }
+    await_previous();
     float sums[OUTPUTS][TOKENS] = {};
     const int ahead = TOKENS <= 2 ? 4 : TOKENS <= 4 ? 2 : 1;
 #pragma unroll ahead
