@@ -1,7 +1,7 @@
 // Kernels that start before the one before them in the stream has ended (programmatic dependent launch, sm_90 and newer): their blocks are
-// there when the last of its blocks leaves, and may ask for weights meanwhile. A kernel that is declared with StartsEarly calls both
-// functions in every thread before anything else, so that whatever ends has waited for all that came before; nothing that another
-// kernel writes may be read or written before. Requests to the second-level cache are no reads.
+// there when the last of its blocks leaves, and may ask for weights meanwhile. Every thread of a kernel that is declared with StartsEarly
+// calls await_previous before it reads or writes anything that another kernel writes, and before it ends: so whatever has ended has
+// waited for all that came before. Requests to the second-level cache are no reads.
 // Source: PTX ISA, "griddepcontrol"; CUDA programming guide, "Programmatic Dependent Launch".
 #pragma once
 

@@ -27,12 +27,13 @@ struct Arguments {
 #ifdef TOKEN_TILES
 
 #define AHEAD 4
+// Blocks that an H100 holds at once.
+#define FIRST_BLOCKS (132 * 64 / WARPS)
 
 // bf16 tokens and weight with 16-byte aligned rows of a multiple of 8: a block's 16 outputs meet 8 or 16 tokens on the tensor cores. Its
 // WARPS warps take pieces of 32 columns in turn. Which column stands at which place of the instruction's sum does not matter as long as
 // both operands agree, so a lane loads 8 neighbours at once: the first four serve one instruction, the others the next.
 extern "C" __global__ void __launch_bounds__(32 * WARPS) linear_few_tensor(const __grid_constant__ Arguments a) {
-    admit_next();
     __shared__ float partial[WARPS][8 * TOKEN_TILES][17];
     int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, group = lane >> 2, quarter = lane & 3;
     int first_output = blockIdx.x * 16;
@@ -41,14 +42,12 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) linear_few_tensor(const
     const W *upper = a.w + min(first_output + group, a.outputs - 1) * a.w_stride;
     const W *lower = a.w + min(first_output + group + 8, a.outputs - 1) * a.w_stride;
 
-    // The tokens may not be there yet; the first weights come nearer meanwhile.
-#pragma unroll
-    for (int i = 0; i < AHEAD; i++) {
-        int column = (warp + i * WARPS) * 32 + 8 * quarter;
-        if (column < a.inputs) {
-            ask_for(upper + column);
-            ask_for(lower + column);
-        }
+    // The tokens may not be there yet; the first weights come nearer meanwhile. More of them, or those of blocks that come later, would
+    // only be asked for twice.
+    int ahead = 32 * warp + 8 * quarter;
+    if (blockIdx.x < FIRST_BLOCKS && ahead < a.inputs) {
+        ask_for(upper + ahead);
+        ask_for(lower + ahead);
     }
     await_previous();
     float sums[TOKEN_TILES][4] = {};
@@ -76,6 +75,8 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) linear_few_tensor(const
         }
     }
 
+    // Not before: blocks of the next product that come while this one's still leave crowd the multiprocessors that are free first.
+    admit_next();
 #pragma unroll
     for (int tile = 0; tile < TOKEN_TILES; tile++) {
         int token = 8 * tile + 2 * quarter;
@@ -120,13 +121,9 @@ __device__ __forceinline__ void load_neighbours(const bf16 *source, float (&valu
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS) linear_few(const __grid_constant__ Arguments a) {
-    admit_next();
     __shared__ float partial[SHARES][TOKENS][4 * OUTPUTS];
     int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, share = warp % SHARES, place = warp / SHARES * OUTPUTS;
     int first_output = blockIdx.x * 4 * OUTPUTS;
-    for (int o = 0; o < OUTPUTS && PACK * (32 * share + lane) < a.inputs; o++) {
-        ask_for(a.w + min(first_output + place + o, a.outputs - 1) * a.w_stride + PACK * (32 * share + lane));
-    }
     await_previous();
     float sums[OUTPUTS][TOKENS] = {};
     const int ahead = TOKENS <= 2 ? 4 : TOKENS <= 4 ? 2 : 1;
@@ -154,6 +151,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) linear_few(const __grid_co
         }
     }
 
+    admit_next();
 #pragma unroll
     for (int o = 0; o < OUTPUTS; o++) {
 #pragma unroll

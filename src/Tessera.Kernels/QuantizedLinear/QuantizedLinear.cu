@@ -62,7 +62,6 @@ extern "C" __global__ void __launch_bounds__(256) quantized_round(const __grid_c
 typedef ElementOf<Y_TYPE>::type Y;
 
 #define SLOTS 16
-#define LINE 128 // Bytes of the second-level cache.
 
 struct ProductArguments {
     const unsigned char *weight;
@@ -87,14 +86,9 @@ __device__ __forceinline__ int dot(unsigned weights, int token, int sum) {
 // A block has one tile of 16 rows and TOKENS tokens. Sixteen groups are multiplied at a time, one a thread and row; then a thread for
 // every element adds their products in order.
 extern "C" __global__ void __launch_bounds__(256) quantized_product(const __grid_constant__ ProductArguments a) {
-    admit_next();
     __shared__ float products[2][SLOTS][TOKENS * TILE_ROWS];
     int row = threadIdx.x % TILE_ROWS, slot = threadIdx.x / TILE_ROWS, token0 = blockIdx.y * TOKENS;
     const unsigned char *tile = a.weight + (long)blockIdx.x * a.groups * RECORD_BYTES(W_BITS);
-    // The tokens may not be there yet; the first weights come nearer meanwhile.
-    if ((long)threadIdx.x * LINE < (long)a.groups * RECORD_BYTES(W_BITS)) {
-        ask_for(tile + threadIdx.x * LINE);
-    }
     await_previous();
     float sum = 0.0f;
     int turn = 0;
@@ -137,6 +131,7 @@ extern "C" __global__ void __launch_bounds__(256) quantized_product(const __grid
         }
     }
 
+    admit_next();
     int token = token0 + slot, output = blockIdx.x * TILE_ROWS + row;
     if (slot < TOKENS && token < a.tokens && output < a.outputs) {
         Y *y = a.y + token * a.stride + output;
