@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics;
 namespace Tessera.Kernels;
 
 /// <content>
-/// How a loop stores. Each way has a loop of its own instead of two tests at every vector: one to four hundredths of a copy's speed
+/// How a loop stores. Each way has a loop of its own instead of two tests at every vector: one to three hundredths of a copy's speed
 /// in the backward, within the scatter of the machine in the forward of a sum.
 /// </content>
 public static unsafe partial class RmsNorm
