@@ -78,6 +78,15 @@ public sealed unsafe partial class Parameter
         }
     }
 
+    /// <summary>Where the gradient lies, whether or not it has been cleared; 0 while frozen.</summary>
+    internal nint GradientAddress => _gradient.Address;
+
+    /// <summary>Whether nothing was added to the gradient since <see cref="ClearGradient"/>.</summary>
+    public bool IsGradientClear => _clearsLater;
+
+    /// <summary>Says that recorded work has assigned the gradient: it was clear and holds values now.</summary>
+    public void MarkGradientAssigned() => _clearsLater = false;
+
     /// <summary>True while the tape computes a gradient for it.</summary>
     public bool IsTrainable => _gradient.Exists;
 
