@@ -11,13 +11,9 @@
 #include "attention_gradients.cuh"
 
 constexpr int Keys = 128;
-constexpr int Stages = 2;
-#ifndef SUMS
-#define SUMS 2
-#endif
-#ifndef LATE
-#define LATE 1
-#endif
+constexpr int Stages = 2; // Of rows, of scores and of sums.
+constexpr int Writers = Stages; // Warps, each with room for one tile of sums.
+
 constexpr int Threads = 384;
 constexpr int Depth = PANEL_WIDTH / 16;
 constexpr int Width = PANEL_WIDTH / 8;
@@ -27,30 +23,16 @@ constexpr int ScoreBytes = Rows / 64 * PANEL_BYTES(Keys);
 constexpr int SumBytes = Rows * PANEL_WIDTH * 4;
 
 struct Barriers {
-    Barrier own_full, rows_full[Stages], rows_empty[Stages], grads_full[Stages], grads_empty[Stages], sums_full[SUMS], sums_empty[SUMS];
+    Barrier own_full, rows_full[Stages], rows_empty[Stages], grads_full[Stages], grads_empty[Stages], sums_full[Writers], sums_empty[Writers];
 };
 
-// Which keys, and which tiles of rows see them.
+// Which keys, and which tiles of rows see them. It lies in shared memory: registers are scarce where products are summed.
 struct Work {
     Segment segment;
     int kv_head, first_key, first_tile, last_tile, tile_rows, rows, window;
+    unsigned group_reciprocal; // 2^16 / G, rounded down, + 1: exact for rows of a tile.
 
-    __device__ __forceinline__ bool find(const PipelinedBackwardArguments &given) {
-        const BackwardArguments &a = given.call;
-        const int kv_heads = a.heads / a.group;
-        int2 found;
-        if (!find_tile_by_warp(a.segments, a.segment_count, 1, 1, Keys, false, blockIdx.x / kv_heads, found)) {
-            return false;
-        }
-        segment = a.segments[found.x];
-        kv_head = blockIdx.x % kv_heads, first_key = found.y * Keys;
-        tile_rows = (int)given.tile_rows, rows = segment.query_count * a.group, window = window_of(a.window);
-        const int queries = tile_rows / a.group;
-        first_tile = first_key / queries;
-        last_tile = (min(segment.query_count, first_key + Keys - 1 + window) - 1) / queries;
-        return true;
-    }
-    // Whole tiles only: rows of a tile that belong to the segment.
+    // Rows of a tile that belong to the segment.
     __device__ __forceinline__ int rows_of(int tile) const { return min(tile_rows, rows - tile * tile_rows); }
 };
 
@@ -75,7 +57,7 @@ __device__ __forceinline__ void ask(
                 }
             }
         } else {
-            copy_rows<Keys>(tile, segment.key_count - work.first_key, barriers.own_full, [&](int row) {
+            copy_rows<Keys, 32>(tile, segment.key_count - work.first_key, barriers.own_full, [&](int row) {
                 return (const bf16 *)base + (segment.key_start + work.first_key + row) * a.key_value_stride + work.kv_head * HEAD_DIM;
             });
         }
@@ -96,7 +78,7 @@ __device__ __forceinline__ void ask(
             const PackedHeads<const bf16> heads = {
                 (const bf16 *)base + segment.query_start * stride + (long)work.kv_head * a.group * HEAD_DIM, stride, a.group_reciprocal,
                 a.group};
-            copy_rows<Rows>(tile, count, full, [&](int row) { return heads.row(first_row + row); });
+            copy_rows<Rows, 32>(tile, count, full, [&](int row) { return heads.row(first_row + row); });
         }
     };
     load_own(own, given.keys, a.keys);
@@ -112,6 +94,7 @@ __device__ __forceinline__ void ask(
             copy_async<4>(statistics + (stage * 2 + 1) * Rows + row, a.delta + at, present);
         }
         barriers.rows_full[stage].arrive_with_copies();
+        __syncwarp();
         load_rows(row_stages + stage * TileBytes, given.queries, a.queries, a.query_stride, tile, barriers.rows_full[stage]);
         if (tile == work.last_tile) {
             load_own(own + OwnBytes, given.values, a.values);
@@ -122,41 +105,42 @@ __device__ __forceinline__ void ask(
     }
 }
 
-// One thread adds what the block found of dQ, tile by tile.
-__device__ __forceinline__ void add_up(const PipelinedBackwardArguments &given, const Work &work, const unsigned char *sum_stages, Barriers &barriers) {
+// One thread of each writing warp adds what the block found of dQ, every other tile.
+__device__ __forceinline__ void add_up(
+    const PipelinedBackwardArguments &given, const Work &work, int writer, const unsigned char *sum_stages, Barriers &barriers) {
     const BackwardArguments &a = given.call;
     const int tile_queries = work.tile_rows / a.group;
     const long plane = (long)work.kv_head * a.tokens + work.segment.query_start;
-    Ring<SUMS> ring;
-    for (int tile = work.last_tile; tile >= work.first_tile; tile--) {
-        const unsigned char *sums = sum_stages + ring.stage * SumBytes;
+    const unsigned char *sums = sum_stages + writer * SumBytes;
+    int parity = 0;
+    for (int tile = work.last_tile - writer; tile >= work.first_tile; tile -= Writers) {
         const int query = tile * tile_queries, bytes = work.rows_of(tile) * PANEL_WIDTH * 4;
         float *destination = given.sums + (plane + query) * a.group * PANEL_WIDTH;
-        barriers.sums_full[ring.stage].wait(ring.parity);
+        barriers.sums_full[writer].wait(parity);
         if (ORDERED) {
-            int *counter = given.turns + plane + query;
+            int *turn = given.turns + plane + query;
             const int before = work.first_key / Keys - first_visible(query, work.window) / Keys;
             if (before == 0) {
                 store_bulk(destination, sums, bytes);
             } else {
-                while (level_of(counter) != before) {
+                while (level_of(turn) != before) {
                 }
                 order_with_copies();
                 add_bulk(destination, sums, bytes);
             }
             end_bulk();
             wait_bulk_reads();
-            barriers.sums_empty[ring.stage].arrive();
+            barriers.sums_empty[writer].arrive();
             wait_bulk();
             order_with_copies();
-            raise(counter);
+            raise(turn);
         } else {
             add_bulk(destination, sums, bytes);
             end_bulk();
             wait_bulk_reads();
-            barriers.sums_empty[ring.stage].arrive();
+            barriers.sums_empty[writer].arrive();
         }
-        ring.advance();
+        parity ^= 1;
     }
     wait_bulk();
 }
@@ -169,11 +153,9 @@ __device__ __forceinline__ void multiply(
     const int warp_key = work.first_key + warp * 16;
     const float to_powers = a.scale * LOG2_E;
     const bool leads = lane == 0;
-    float grad_keys[Width][4] = {}, grad_values[Width][4] = {}, p[Rows / 8][4], ds[Rows / 8][4], dq[8][4] = {};
+    float grad_keys[Width][4] = {}, grad_values[Width][4] = {}, p[Rows / 8][4], ds[Rows / 8][4], dq[8][4];
     FragmentA p_a[Rows / 16], ds_a[Rows / 16];
     Ring<Stages> ring;
-    Ring<SUMS> sum_ring;
-    int parity = 0;
     const auto score = [&](int stage) {
         const unsigned char *row_tile = row_stages + stage * TileBytes;
 #pragma unroll
@@ -184,8 +166,8 @@ __device__ __forceinline__ void multiply(
     };
 
     const auto put_sums = [&]() {
-        unsigned char *sums = sum_stages + sum_ring.stage * SumBytes;
-        barriers.sums_empty[sum_ring.stage].wait(sum_ring.parity ^ 1);
+        unsigned char *sums = sum_stages + ring.stage * SumBytes;
+        barriers.sums_empty[ring.stage].wait(ring.parity ^ 1);
     #pragma unroll
         for (int h = 0; h < 2; h++) {
             const int r = (Rows == 64 ? 0 : group * 64) + (warp & 3) * 16 + h * 8 + (lane >> 2);
@@ -199,9 +181,8 @@ __device__ __forceinline__ void multiply(
         show_to_tensor_cores();
         __syncwarp();
         if (leads) {
-            barriers.sums_full[sum_ring.stage].arrive();
+            barriers.sums_full[ring.stage].arrive();
         }
-        sum_ring.advance();
     };
 
     // Rows behind a tile's last are never copied; their scores are hidden, but must be numbers.
@@ -212,21 +193,22 @@ __device__ __forceinline__ void multiply(
     show_to_tensor_cores();
     meet(1, 256);
     barriers.own_full.wait(0);
+    show_to_tensor_cores();
 #pragma unroll 1
     for (int tile = work.last_tile; tile >= work.first_tile; tile--) {
         const int stage = ring.stage, row = tile * work.tile_rows, count = work.rows_of(tile);
         const unsigned char *row_tile = row_stages + stage * TileBytes, *grad_tile = grad_stages + stage * TileBytes;
-        unsigned char *score_tile = score_stages + parity * ScoreBytes;
+        unsigned char *score_tile = score_stages + stage * ScoreBytes;
+        const bool whole = count == work.tile_rows;
         barriers.rows_full[stage].wait(ring.parity);
-        begin_products();
-        hold(dq);
-        score(stage);
-        if (LATE && tile != work.last_tile) {
-            put_sums();
+        if (!whole) {
+            show_to_tensor_cores();
         }
+        begin_products();
+        score(stage);
         barriers.grads_full[stage].wait(ring.parity);
-        if (LATE) {
-            begin_products();
+        if (!whole) {
+            show_to_tensor_cores();
         }
 #pragma unroll
         for (int k = 0; k < Depth; k++) {
@@ -247,16 +229,16 @@ __device__ __forceinline__ void multiply(
             }
         }
         if (edge) {
+            const unsigned reciprocal = work.group_reciprocal;
+            const int ahead = warp_key + (lane >> 2) - first;
 #pragma unroll
             for (int n = 0; n < Rows / 8; n++) {
 #pragma unroll
                 for (int c = 0; c < 2; c++) {
-                    const int r = n * 8 + (lane & 3) * 2 + c, position = query_of(row + r, a.group_reciprocal);
-#pragma unroll
-                    for (int h = 0; h < 2; h++) {
-                        const int key = warp_key + (lane >> 2) + h * 8;
-                        p[n][2 * h + c] = r < count && key <= position && key > position - work.window ? p[n][2 * h + c] : 0.0f;
-                    }
+                    const int r = n * 8 + (lane & 3) * 2 + c;
+                    const int from = r < count ? (int)((unsigned)r * reciprocal >> 16) - ahead : -1; // From the first key to the query.
+                    p[n][c] = from >= 0 && from < work.window ? p[n][c] : 0.0f;
+                    p[n][2 + c] = from >= 8 && from - 8 < work.window ? p[n][2 + c] : 0.0f;
                 }
             }
         }
@@ -307,19 +289,13 @@ __device__ __forceinline__ void multiply(
         if (leads) {
             barriers.grads_empty[stage].arrive();
         }
-        if (!LATE) {
-            put_sums();
-        }
+        put_sums();
         wait_products<0>();
         hold(grad_keys);
         if (leads) {
             barriers.rows_empty[stage].arrive();
         }
         ring.advance();
-        parity ^= 1;
-    }
-    if (LATE) {
-        put_sums();
     }
     meet(1, 256); // Nobody reads keys or values any more.
 
@@ -336,21 +312,31 @@ __device__ __forceinline__ void multiply(
 extern "C" __global__ void __launch_bounds__(Threads, 1) attention_backward_pipelined(const __grid_constant__ PipelinedBackwardArguments a) {
     extern __shared__ __align__(1024) unsigned char room[];
     unsigned char *own = room, *row_stages = own + 2 * OwnBytes, *grad_stages = row_stages + Stages * TileBytes;
-    unsigned char *score_stages = grad_stages + Stages * TileBytes, *sum_stages = score_stages + 2 * ScoreBytes;
-    float *statistics = reinterpret_cast<float *>(sum_stages + SUMS * SumBytes);
+    unsigned char *score_stages = grad_stages + Stages * TileBytes, *sum_stages = score_stages + Stages * ScoreBytes;
+    float *statistics = reinterpret_cast<float *>(sum_stages + Writers * SumBytes);
     Barriers &barriers = *reinterpret_cast<Barriers *>(statistics + Stages * 2 * Rows);
-    Work work;
-    if (!work.find(a)) {
+    Work &work = *reinterpret_cast<Work *>(&barriers + 1);
+    const int kv_heads = a.call.heads / a.call.group;
+    int2 found;
+    if (!find_tile<Threads>(a.call.segments, a.call.segment_count, 1, 1, Keys, false, found, blockIdx.x / kv_heads)) {
         return;
     }
     if (threadIdx.x == 0) {
+        const Segment segment = a.call.segments[found.x];
+        const int tile_rows = (int)a.tile_rows, queries = tile_rows / a.call.group, first_key = found.y * Keys;
+        const int window = window_of(a.call.window);
+        work.segment = segment;
+        work.kv_head = blockIdx.x % kv_heads, work.first_key = first_key, work.first_tile = first_key / queries;
+        work.last_tile = (min(segment.query_count, first_key + Keys - 1 + window) - 1) / queries;
+        work.tile_rows = tile_rows, work.rows = segment.query_count * a.call.group, work.window = window;
+        work.group_reciprocal = 65536 / a.call.group + 1;
         barriers.own_full.start(2);
-        for (int i = 0; i < SUMS; i++) {
+        for (int i = 0; i < Writers; i++) {
             barriers.sums_full[i].start(8);
             barriers.sums_empty[i].start(1);
         }
         for (int i = 0; i < Stages; i++) {
-            barriers.rows_full[i].start(33);
+            barriers.rows_full[i].start(1);
             barriers.rows_empty[i].start(8);
             barriers.grads_full[i].start(1);
             barriers.grads_empty[i].start(8);
@@ -362,8 +348,8 @@ extern "C" __global__ void __launch_bounds__(Threads, 1) attention_backward_pipe
         shrink_to<40>();
         if (threadIdx.x < 32) {
             ask(a, work, own, row_stages, grad_stages, statistics, barriers);
-        } else if (threadIdx.x == 32) {
-            add_up(a, work, sum_stages, barriers);
+        } else if (threadIdx.x % 32 == 0 && threadIdx.x <= 32 * Writers) {
+            add_up(a, work, threadIdx.x / 32 - 1, sum_stages, barriers);
         }
     } else {
         grow_to<232>();

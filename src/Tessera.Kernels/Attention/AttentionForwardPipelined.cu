@@ -21,6 +21,10 @@ constexpr int Rows = 64 * WARPGROUPS;
 constexpr int Keys = KEYS;
 constexpr int Stages = STAGES;
 constexpr int Threads = 128 + 128 * WARPGROUPS;
+#ifndef ASKERS
+#define ASKERS 128
+#endif
+constexpr int Askers = ASKERS;
 constexpr int Depth = PANEL_WIDTH / 16;
 constexpr int Width = PANEL_WIDTH / 8;
 constexpr int QueryBytes = Panels * PANEL_BYTES(Rows);
@@ -39,34 +43,38 @@ __device__ int next_tile, blocks_left;
 
 struct Barriers {
     Barrier queries_full, queries_empty, keys_full[Stages], keys_empty[Stages], values_full[Stages], values_empty[Stages];
-    int2 place; // Segment, and tile · K + key-value head; a negative segment ends the work.
+    int following[2]; // Indices of tiles; the one of a round is read before that of the round after the next is written.
+    int2 place;       // Segment, and tile · K + key-value head; a negative segment ends the work.
 };
 
+// By a warpgroup: its first thread asks for whole tiles, and all of them for the rows of a sequence's last.
 __device__ __forceinline__ void ask(const PipelinedForwardArguments &given, unsigned char *queries, unsigned char *keys, unsigned char *values, Barriers &barriers) {
     const ForwardArguments &a = given.call;
-    const int lane = threadIdx.x & 31, kv_heads = a.heads / a.group, tile_rows = (int)given.tile_rows, tile_queries = tile_rows / a.group;
+    const int kv_heads = a.heads / a.group, tile_rows = (int)given.tile_rows, tile_queries = tile_rows / a.group;
     const int window = window_of(a.window);
-    if (lane == 0) {
+    const bool leads = threadIdx.x == 0;
+    if (leads) {
         fetch_map(given.queries);
         fetch_map(given.keys);
         fetch_map(given.values);
     }
     Ring<Stages> key_ring, value_ring;
+    TileSearch search;
     int index = blockIdx.x;
     for (int round = 0;; round++) {
         int2 found;
-        const bool more = find_tile_by_warp(a.segments, a.segment_count, a.least_queries, a.group, tile_rows, true, index / kv_heads, found);
+        const bool more = search.find(a.segments, a.segment_count, a.least_queries, a.group, tile_rows, true, index / kv_heads, found);
         const int kv_head = index % kv_heads;
-        if (lane == 0 && more) {
-            index = gridDim.x + atomicAdd(&next_tile, 1); // Comes while the tile is asked for.
+        int following = 0;
+        if (leads && more) {
+            following = gridDim.x + atomicAdd(&next_tile, 1); // Comes while the tile is asked for.
         }
-        barriers.queries_empty.wait((round & 1) ^ 1);
-        if (lane == 0) {
+        if (leads) {
+            barriers.queries_empty.wait((round & 1) ^ 1);
             barriers.place = more ? make_int2(found.x, found.y * kv_heads + kv_head) : make_int2(-1, 0);
         }
-        __syncwarp();
         if (!more) {
-            if (lane == 0) {
+            if (leads) {
                 barriers.queries_full.arrive();
                 if (atomicAdd(&blocks_left, 1) == (int)gridDim.x - 1) {
                     next_tile = 0;
@@ -80,7 +88,7 @@ __device__ __forceinline__ void ask(const PipelinedForwardArguments &given, unsi
         const int prefix = segment.key_count - segment.query_count, end = prefix + last_query + 1;
         const int begin = first_visible(prefix + first_query, window) / Keys * Keys;
         const int tiles = (end - begin + Keys - 1) / Keys;
-        if (lane == 0) {
+        if (leads) {
             barriers.queries_full.arrive_and_expect(Panels * tile_rows * 128);
 #pragma unroll
             for (int panel = 0; panel < Panels; panel++) {
@@ -89,39 +97,56 @@ __device__ __forceinline__ void ask(const PipelinedForwardArguments &given, unsi
                     barriers.queries_full);
             }
         }
-        const auto load = [&](unsigned char *ring, const TensorMap &map, const void *base, int tile, Barrier &full) {
-            const int position = begin + tile * Keys;
+        const auto load = [&](unsigned char *tile, const TensorMap &map, const void *base, int position, Barrier &full, const Barrier &empty, int parity) {
             if (position + Keys <= segment.key_count) {
-                if (lane == 0) {
+                if (ASKERS == 32) {
+                    empty.wait(parity);
+                }
+                if (leads) {
+                    if (ASKERS != 32) {
+                        empty.wait(parity);
+                    }
                     full.arrive_and_expect(TileBytes);
 #pragma unroll
                     for (int half = 0; half < Keys; half += PAGE_POSITIONS) {
                         const int row = (int)row_of(segment, position + half);
 #pragma unroll
                         for (int panel = 0; panel < Panels; panel++) {
-                            copy_box(ring + panel * PANEL_BYTES(Keys) + half * 128, map, panel * 64, kv_head, row, full);
+                            copy_box(tile + panel * PANEL_BYTES(Keys) + half * 128, map, panel * 64, kv_head, row, full);
                         }
                     }
                 }
             } else {
-                copy_rows<Keys>(ring, segment.key_count - position, full, [&](int row) {
+                if (leads) {
+                    empty.wait(parity); // The others have not seen the phases before.
+                }
+                meet_askers<Askers>();
+                copy_rows<Keys, Askers>(tile, segment.key_count - position, full, [&](int row) {
                     return (const bf16 *)base + row_of(segment, position + row) * a.key_value_stride + kv_head * HEAD_DIM;
                 });
             }
         };
         for (int tile = 0; tile <= tiles; tile++) {
             if (tile < tiles) {
-                barriers.keys_empty[key_ring.stage].wait(key_ring.parity ^ 1);
-                load(keys + key_ring.stage * TileBytes, given.keys, a.keys, tile, barriers.keys_full[key_ring.stage]);
+                const int stage = key_ring.stage;
+                load(
+                    keys + stage * TileBytes, given.keys, a.keys, begin + tile * Keys, barriers.keys_full[stage], barriers.keys_empty[stage],
+                    key_ring.parity ^ 1);
                 key_ring.advance();
             }
             if (tile > 0) {
-                barriers.values_empty[value_ring.stage].wait(value_ring.parity ^ 1);
-                load(values + value_ring.stage * TileBytes, given.values, a.values, tile - 1, barriers.values_full[value_ring.stage]);
+                const int stage = value_ring.stage;
+                load(
+                    values + stage * TileBytes, given.values, a.values, begin + (tile - 1) * Keys, barriers.values_full[stage],
+                    barriers.values_empty[stage], value_ring.parity ^ 1);
                 value_ring.advance();
             }
         }
-        index = __shfl_sync(0xffffffffu, index, 0);
+        if (leads) {
+            barriers.following[round & 1] = following;
+        }
+        meet_askers<Askers>();
+        index = barriers.following[round & 1];
     }
 }
 
@@ -151,6 +176,7 @@ __device__ __forceinline__ void answer(
         const int end = prefix + query_of(last_row, a.group_reciprocal) + 1;
         const int begin = first_visible(prefix + query_of(first_row, a.group_reciprocal), window) / Keys * Keys;
         const int tiles = (end - begin + Keys - 1) / Keys;
+        const bool ragged = begin + tiles * Keys > segment.key_count; // Threads have written the last tile.
         const int warp_row = first_row + warp * 16;
         const int warp_first = prefix + query_of(warp_row, a.group_reciprocal);
         const int warp_last = prefix + query_of(min(warp_row + 15, last_row), a.group_reciprocal);
@@ -236,6 +262,9 @@ __device__ __forceinline__ void answer(
         };
 
         barriers.keys_full[key_ring.stage].wait(key_ring.parity);
+        if (tiles == 1 && ragged) {
+            show_to_tensor_cores();
+        }
         begin_products();
         score();
         wait_products<0>();
@@ -253,6 +282,9 @@ __device__ __forceinline__ void answer(
 #pragma unroll 1
         for (int tile = 1; tile < tiles; tile++) {
             barriers.keys_full[key_ring.stage].wait(key_ring.parity);
+            if (tile == tiles - 1 && ragged) {
+                show_to_tensor_cores();
+            }
             if (TURNS) {
                 meet(own_turn, 256);
             }
@@ -285,6 +317,9 @@ __device__ __forceinline__ void answer(
             pass_on();
         }
         barriers.values_full[value_ring.stage].wait(value_ring.parity);
+        if (ragged) {
+            show_to_tensor_cores();
+        }
         hold(sums);
         begin_products();
         add_values(true);
@@ -333,7 +368,7 @@ extern "C" __global__ void __launch_bounds__(Threads, 1) attention_forward_pipel
     __syncthreads();
     if (threadIdx.x < 128) {
         shrink_to<WARPGROUPS == 3 ? 32 : 24>();
-        if (threadIdx.x < 32) {
+        if (threadIdx.x < Askers) {
             ask(a, queries, keys, values, barriers);
         }
     } else {

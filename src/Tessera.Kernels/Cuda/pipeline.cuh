@@ -21,9 +21,9 @@ struct Barrier {
     __device__ __forceinline__ void arrive_and_expect(int bytes) {
         asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(address()), "r"(bytes) : "memory");
     }
-    // Arrives once this thread's copies (cp.async) up to now are there.
+    // The phase does not end before this thread's copies (cp.async) up to now are there; another arrival must be outstanding.
     __device__ __forceinline__ void arrive_with_copies() {
-        asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(address()) : "memory");
+        asm volatile("cp.async.mbarrier.arrive.shared::cta.b64 [%0];" ::"r"(address()) : "memory");
     }
     __device__ __forceinline__ bool has_passed(int parity) const {
         int passed;
