@@ -1,12 +1,12 @@
 // Gradients of queries, keys and values, bf16, on the tensor cores of sm_90a, with roles. A block owns 128 keys of one key-value head,
 // 64 a warpgroup, and walks over the rows that see them, from the last: Sᵀ = K·Qᵀ, dPᵀ = V·dOᵀ, dV += Pᵀ·dO, dK += dSᵀ·Q with Pᵀ and
-// dSᵀ passed on in registers, and dQ = dS·K with dS passed on in shared memory. One warp asks for rows through tensor maps, another
-// adds a tile's dQ to what other blocks found, in f32 and in global memory: with ORDERED in the order of keys, each block waiting for the one before, so
-// that the bits are always the same; otherwise whoever comes first.
-// Formulas: Dao et al. 2022, section B.2; schedule: Shah et al. 2024, section B.1. Defines: HEAD_DIM, VECTOR_BYTES (16), ORDERED.
-// variant: -DHEAD_DIM=64 -DVECTOR_BYTES=16 -DORDERED=1
-// variant: -DHEAD_DIM=128 -DVECTOR_BYTES=16 -DORDERED=1
-// variant: -DHEAD_DIM=128 -DVECTOR_BYTES=16 -DORDERED=0
+// dSᵀ passed on in registers, and dQ = dS·K with dS passed on in shared memory. One warp asks for rows through tensor maps. Two more add
+// tiles of dQ to what other blocks found, in f32 and in global memory, every block after the one with the keys before: no two orders of
+// a sum, so the bits are always the same. Blocks with the first keys begin, and all walk in one direction, so that nobody waits long.
+// Formulas: Dao et al. 2022, section B.2; schedule: Shah et al. 2024, section B.1. Defines: HEAD_DIM, VECTOR_BYTES (16).
+// variant: -DHEAD_DIM=64 -DVECTOR_BYTES=16
+// variant: -DHEAD_DIM=96 -DVECTOR_BYTES=16
+// variant: -DHEAD_DIM=128 -DVECTOR_BYTES=16
 #include "attention_roles.cuh"
 #include "attention_gradients.cuh"
 
@@ -32,14 +32,35 @@ struct Work {
     int kv_head, first_key, first_tile, last_tile, tile_rows, rows, window;
     unsigned group_reciprocal; // 2^16 / G, rounded down, + 1: exact for rows of a tile.
 
+    // By a warp; no rows where there are fewer tiles of keys than blocks.
+    __device__ __forceinline__ void find(const AttentionPipelinedBackwardArguments &given) {
+        const AttentionBackwardArguments &a = given.call;
+        const int kv_heads = a.heads / a.group;
+        TileSearch search;
+        int2 found;
+        const bool is_there = search.find(a.segments, a.segment_count, 1, 1, Keys, false, blockIdx.x / kv_heads, found);
+        if ((threadIdx.x & 31) != 0) {
+            return;
+        }
+        rows = 0;
+        if (is_there) {
+            segment = a.segments[found.x];
+            kv_head = blockIdx.x % kv_heads, first_key = found.y * Keys;
+            tile_rows = (int)given.tile_rows, rows = segment.query_count * a.group, window = window_of(a.window);
+            group_reciprocal = 65536 / a.group + 1;
+            const int queries = tile_rows / a.group;
+            first_tile = first_key / queries;
+            last_tile = (min(segment.query_count, first_key + Keys - 1 + window) - 1) / queries;
+        }
+    }
     // Rows of a tile that belong to the segment.
     __device__ __forceinline__ int rows_of(int tile) const { return min(tile_rows, rows - tile * tile_rows); }
 };
 
 __device__ __forceinline__ void ask(
-    const PipelinedBackwardArguments &given, const Work &work, unsigned char *own, unsigned char *row_stages, unsigned char *grad_stages,
+    const AttentionPipelinedBackwardArguments &given, const Work &work, unsigned char *own, unsigned char *row_stages, unsigned char *grad_stages,
     float *statistics, Barriers &barriers) {
-    const BackwardArguments &a = given.call;
+    const AttentionBackwardArguments &a = given.call;
     const Segment &segment = work.segment;
     const int lane = threadIdx.x & 31;
     const auto load_own = [&](unsigned char *tile, const TensorMap &map, const void *base) {
@@ -57,7 +78,7 @@ __device__ __forceinline__ void ask(
                 }
             }
         } else {
-            copy_rows<Keys, 32>(tile, segment.key_count - work.first_key, barriers.own_full, [&](int row) {
+            copy_rows<Keys>(tile, segment.key_count - work.first_key, barriers.own_full, [&](int row) {
                 return (const bf16 *)base + (segment.key_start + work.first_key + row) * a.key_value_stride + work.kv_head * HEAD_DIM;
             });
         }
@@ -78,7 +99,7 @@ __device__ __forceinline__ void ask(
             const PackedHeads<const bf16> heads = {
                 (const bf16 *)base + segment.query_start * stride + (long)work.kv_head * a.group * HEAD_DIM, stride, a.group_reciprocal,
                 a.group};
-            copy_rows<Rows, 32>(tile, count, full, [&](int row) { return heads.row(first_row + row); });
+            copy_rows<Rows>(tile, count, full, [&](int row) { return heads.row(first_row + row); });
         }
     };
     load_own(own, given.keys, a.keys);
@@ -105,10 +126,10 @@ __device__ __forceinline__ void ask(
     }
 }
 
-// One thread of each writing warp adds what the block found of dQ, every other tile.
+// By one thread of a writing warp: adds what the block found of dQ, every other tile.
 __device__ __forceinline__ void add_up(
-    const PipelinedBackwardArguments &given, const Work &work, int writer, const unsigned char *sum_stages, Barriers &barriers) {
-    const BackwardArguments &a = given.call;
+    const AttentionPipelinedBackwardArguments &given, const Work &work, int writer, const unsigned char *sum_stages, Barriers &barriers) {
+    const AttentionBackwardArguments &a = given.call;
     const int tile_queries = work.tile_rows / a.group;
     const long plane = (long)work.kv_head * a.tokens + work.segment.query_start;
     const unsigned char *sums = sum_stages + writer * SumBytes;
@@ -117,38 +138,30 @@ __device__ __forceinline__ void add_up(
         const int query = tile * tile_queries, bytes = work.rows_of(tile) * PANEL_WIDTH * 4;
         float *destination = given.sums + (plane + query) * a.group * PANEL_WIDTH;
         barriers.sums_full[writer].wait(parity);
-        if (ORDERED) {
-            int *turn = given.turns + plane + query;
-            const int before = work.first_key / Keys - first_visible(query, work.window) / Keys;
-            if (before == 0) {
-                store_bulk(destination, sums, bytes);
-            } else {
-                while (level_of(turn) != before) {
-                }
-                order_with_copies();
-                add_bulk(destination, sums, bytes);
-            }
-            end_bulk();
-            wait_bulk_reads();
-            barriers.sums_empty[writer].arrive();
-            wait_bulk();
-            order_with_copies();
-            raise(turn);
+        int *turn = given.turns + plane + query;
+        const int before = work.first_key / Keys - first_visible(query, work.window) / Keys;
+        if (before == 0) {
+            store_bulk(destination, sums, bytes);
         } else {
+            while (level_of(turn) != before) {
+            }
+            order_with_copies();
             add_bulk(destination, sums, bytes);
-            end_bulk();
-            wait_bulk_reads();
-            barriers.sums_empty[writer].arrive();
         }
+        end_bulk();
+        wait_bulk_reads();
+        barriers.sums_empty[writer].arrive();
+        wait_bulk();
+        order_with_copies();
+        raise(turn);
         parity ^= 1;
     }
-    wait_bulk();
 }
 
 __device__ __forceinline__ void multiply(
-    const PipelinedBackwardArguments &given, const Work &work, unsigned char *own, unsigned char *row_stages, unsigned char *grad_stages,
+    const AttentionPipelinedBackwardArguments &given, const Work &work, unsigned char *own, unsigned char *row_stages, unsigned char *grad_stages,
     unsigned char *score_stages, unsigned char *sum_stages, const float *statistics, Barriers &barriers) {
-    const BackwardArguments &a = given.call;
+    const AttentionBackwardArguments &a = given.call;
     const int lane = threadIdx.x & 31, group = (threadIdx.x >> 7) - 1, warp = (threadIdx.x >> 5) - 4;
     const int warp_key = work.first_key + warp * 16;
     const float to_powers = a.scale * LOG2_E;
@@ -230,6 +243,7 @@ __device__ __forceinline__ void multiply(
         }
         if (edge) {
             const unsigned reciprocal = work.group_reciprocal;
+            const int window = work.window;
             const int ahead = warp_key + (lane >> 2) - first;
 #pragma unroll
             for (int n = 0; n < Rows / 8; n++) {
@@ -237,8 +251,8 @@ __device__ __forceinline__ void multiply(
                 for (int c = 0; c < 2; c++) {
                     const int r = n * 8 + (lane & 3) * 2 + c;
                     const int from = r < count ? (int)((unsigned)r * reciprocal >> 16) - ahead : -1; // From the first key to the query.
-                    p[n][c] = from >= 0 && from < work.window ? p[n][c] : 0.0f;
-                    p[n][2 + c] = from >= 8 && from - 8 < work.window ? p[n][2 + c] : 0.0f;
+                    hide_unless<0>(p[n][c], from >= 0 && from < window);
+                    hide_unless<0>(p[n][2 + c], from >= 8 && from - 8 < window);
                 }
             }
         }
@@ -260,7 +274,7 @@ __device__ __forceinline__ void multiply(
         for (int k = 0; k < Rows / 16; k++) {
             ds_a[k] = as_a(ds[2 * k], ds[2 * k + 1]);
             store_matrices(
-                ds_a[k].r, score_tile + panel_offset<Keys>(warp * 16 + (lane & 8) + (lane & 7), 2 * k + (lane >> 4)));
+                ds_a[k].r, score_tile + panel_offset<Keys>(warp * 16 + (lane & 15), 2 * k + (lane >> 4)));
         }
         show_to_tensor_cores();
         hold(grad_values);
@@ -309,27 +323,17 @@ __device__ __forceinline__ void multiply(
     store_panels(result, grad_values, 1.0f, 1.0f, [&](int r) { return row_of_key(values_target, r); });
 }
 
-extern "C" __global__ void __launch_bounds__(Threads, 1) attention_backward_pipelined(const __grid_constant__ PipelinedBackwardArguments a) {
+extern "C" __global__ void __launch_bounds__(Threads, 1) attention_backward_pipelined(const __grid_constant__ AttentionPipelinedBackwardArguments a) {
     extern __shared__ __align__(1024) unsigned char room[];
     unsigned char *own = room, *row_stages = own + 2 * OwnBytes, *grad_stages = row_stages + Stages * TileBytes;
     unsigned char *score_stages = grad_stages + Stages * TileBytes, *sum_stages = score_stages + Stages * ScoreBytes;
     float *statistics = reinterpret_cast<float *>(sum_stages + Writers * SumBytes);
     Barriers &barriers = *reinterpret_cast<Barriers *>(statistics + Stages * 2 * Rows);
     Work &work = *reinterpret_cast<Work *>(&barriers + 1);
-    const int kv_heads = a.call.heads / a.call.group;
-    int2 found;
-    if (!find_tile<Threads>(a.call.segments, a.call.segment_count, 1, 1, Keys, false, found, blockIdx.x / kv_heads)) {
-        return;
+    if (threadIdx.x < 32) {
+        work.find(a);
     }
     if (threadIdx.x == 0) {
-        const Segment segment = a.call.segments[found.x];
-        const int tile_rows = (int)a.tile_rows, queries = tile_rows / a.call.group, first_key = found.y * Keys;
-        const int window = window_of(a.call.window);
-        work.segment = segment;
-        work.kv_head = blockIdx.x % kv_heads, work.first_key = first_key, work.first_tile = first_key / queries;
-        work.last_tile = (min(segment.query_count, first_key + Keys - 1 + window) - 1) / queries;
-        work.tile_rows = tile_rows, work.rows = segment.query_count * a.call.group, work.window = window;
-        work.group_reciprocal = 65536 / a.call.group + 1;
         barriers.own_full.start(2);
         for (int i = 0; i < Writers; i++) {
             barriers.sums_full[i].start(8);
@@ -344,6 +348,9 @@ extern "C" __global__ void __launch_bounds__(Threads, 1) attention_backward_pipe
         show_barriers();
     }
     __syncthreads();
+    if (work.rows == 0) {
+        return;
+    }
     if (threadIdx.x < 128) {
         shrink_to<40>();
         if (threadIdx.x < 32) {

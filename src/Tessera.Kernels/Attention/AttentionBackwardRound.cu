@@ -7,8 +7,8 @@
 constexpr int Threads = 256;
 constexpr int Blocks = PANEL_WIDTH / 8;
 
-extern "C" __global__ void __launch_bounds__(Threads) attention_backward_round(const __grid_constant__ PipelinedBackwardArguments given) {
-    const BackwardArguments &a = given.call;
+extern "C" __global__ void __launch_bounds__(Threads) attention_backward_round(const __grid_constant__ AttentionPipelinedBackwardArguments given) {
+    const AttentionBackwardArguments &a = given.call;
     const int kv_heads = a.heads / a.group, kv_head = blockIdx.x % kv_heads, tile_rows = (int)given.tile_rows;
     int2 found;
     if (!find_tile<Threads>(a.segments, a.segment_count, 1, a.group, tile_rows, false, found, blockIdx.x / kv_heads)) {

@@ -8,33 +8,20 @@
 // variant: -DHEAD_DIM=128 -DVECTOR_BYTES=16 -DWARPGROUPS=2
 #include "attention_roles.cuh"
 
-#ifndef KEYS
-#define KEYS 128
-#endif
-#ifndef STAGES
-#define STAGES 2
-#endif
-#ifndef TURNS
-#define TURNS 1
-#endif
 constexpr int Rows = 64 * WARPGROUPS;
-constexpr int Keys = KEYS;
-constexpr int Stages = STAGES;
+constexpr int Keys = 128;
+constexpr int Stages = 2;
 constexpr int Threads = 128 + 128 * WARPGROUPS;
-#ifndef ASKERS
-#define ASKERS 128
-#endif
-constexpr int Askers = ASKERS;
 constexpr int Depth = PANEL_WIDTH / 16;
 constexpr int Width = PANEL_WIDTH / 8;
 constexpr int QueryBytes = Panels * PANEL_BYTES(Rows);
 constexpr int TileBytes = Panels * PANEL_BYTES(Keys);
 static_assert(PANEL_WIDTH <= 128, "a product is at most 128 wide");
 
-// PipelinedForwardArguments in C#.
-struct PipelinedForwardArguments {
+// AttentionPipelinedForwardArguments in C#.
+struct AttentionPipelinedForwardArguments {
     TensorMap queries, keys, values;
-    ForwardArguments call;
+    AttentionForwardArguments call;
     long tile_rows; // Rows of a tile: Rows or below, a multiple of the group.
 };
 
@@ -43,16 +30,16 @@ __device__ int next_tile, blocks_left;
 
 struct Barriers {
     Barrier queries_full, queries_empty, keys_full[Stages], keys_empty[Stages], values_full[Stages], values_empty[Stages];
-    int following[2]; // Indices of tiles; the one of a round is read before that of the round after the next is written.
-    int2 place;       // Segment, and tile · K + key-value head; a negative segment ends the work.
+    int2 place; // Segment, and tile · K + key-value head; a negative segment ends the work.
 };
 
-// By a warpgroup: its first thread asks for whole tiles, and all of them for the rows of a sequence's last.
-__device__ __forceinline__ void ask(const PipelinedForwardArguments &given, unsigned char *queries, unsigned char *keys, unsigned char *values, Barriers &barriers) {
-    const ForwardArguments &a = given.call;
+// By one warp. All its lanes wait, so that they stay together; the first asks for whole tiles.
+__device__ __forceinline__ void ask(
+    const AttentionPipelinedForwardArguments &given, unsigned char *queries, unsigned char *keys, unsigned char *values, Barriers &barriers) {
+    const AttentionForwardArguments &a = given.call;
     const int kv_heads = a.heads / a.group, tile_rows = (int)given.tile_rows, tile_queries = tile_rows / a.group;
     const int window = window_of(a.window);
-    const bool leads = threadIdx.x == 0;
+    const bool leads = (threadIdx.x & 31) == 0;
     if (leads) {
         fetch_map(given.queries);
         fetch_map(given.keys);
@@ -65,14 +52,14 @@ __device__ __forceinline__ void ask(const PipelinedForwardArguments &given, unsi
         int2 found;
         const bool more = search.find(a.segments, a.segment_count, a.least_queries, a.group, tile_rows, true, index / kv_heads, found);
         const int kv_head = index % kv_heads;
-        int following = 0;
         if (leads && more) {
-            following = gridDim.x + atomicAdd(&next_tile, 1); // Comes while the tile is asked for.
+            index = gridDim.x + atomicAdd(&next_tile, 1); // Comes while the tile is asked for.
         }
+        barriers.queries_empty.wait((round & 1) ^ 1);
         if (leads) {
-            barriers.queries_empty.wait((round & 1) ^ 1);
             barriers.place = more ? make_int2(found.x, found.y * kv_heads + kv_head) : make_int2(-1, 0);
         }
+        __syncwarp();
         if (!more) {
             if (leads) {
                 barriers.queries_full.arrive();
@@ -97,62 +84,46 @@ __device__ __forceinline__ void ask(const PipelinedForwardArguments &given, unsi
                     barriers.queries_full);
             }
         }
-        const auto load = [&](unsigned char *tile, const TensorMap &map, const void *base, int position, Barrier &full, const Barrier &empty, int parity) {
+        const auto load = [&](unsigned char *target, const TensorMap &map, const void *base, int tile, Barrier &full) {
+            const int position = begin + tile * Keys;
             if (position + Keys <= segment.key_count) {
-                if (ASKERS == 32) {
-                    empty.wait(parity);
-                }
                 if (leads) {
-                    if (ASKERS != 32) {
-                        empty.wait(parity);
-                    }
                     full.arrive_and_expect(TileBytes);
 #pragma unroll
                     for (int half = 0; half < Keys; half += PAGE_POSITIONS) {
                         const int row = (int)row_of(segment, position + half);
 #pragma unroll
                         for (int panel = 0; panel < Panels; panel++) {
-                            copy_box(tile + panel * PANEL_BYTES(Keys) + half * 128, map, panel * 64, kv_head, row, full);
+                            copy_box(target + panel * PANEL_BYTES(Keys) + half * 128, map, panel * 64, kv_head, row, full);
                         }
                     }
                 }
             } else {
-                if (leads) {
-                    empty.wait(parity); // The others have not seen the phases before.
-                }
-                meet_askers<Askers>();
-                copy_rows<Keys, Askers>(tile, segment.key_count - position, full, [&](int row) {
+                copy_rows<Keys>(target, segment.key_count - position, full, [&](int row) {
                     return (const bf16 *)base + row_of(segment, position + row) * a.key_value_stride + kv_head * HEAD_DIM;
                 });
             }
         };
         for (int tile = 0; tile <= tiles; tile++) {
             if (tile < tiles) {
-                const int stage = key_ring.stage;
-                load(
-                    keys + stage * TileBytes, given.keys, a.keys, begin + tile * Keys, barriers.keys_full[stage], barriers.keys_empty[stage],
-                    key_ring.parity ^ 1);
+                barriers.keys_empty[key_ring.stage].wait(key_ring.parity ^ 1);
+                load(keys + key_ring.stage * TileBytes, given.keys, a.keys, tile, barriers.keys_full[key_ring.stage]);
                 key_ring.advance();
             }
             if (tile > 0) {
-                const int stage = value_ring.stage;
-                load(
-                    values + stage * TileBytes, given.values, a.values, begin + (tile - 1) * Keys, barriers.values_full[stage],
-                    barriers.values_empty[stage], value_ring.parity ^ 1);
+                barriers.values_empty[value_ring.stage].wait(value_ring.parity ^ 1);
+                load(values + value_ring.stage * TileBytes, given.values, a.values, tile - 1, barriers.values_full[value_ring.stage]);
                 value_ring.advance();
             }
         }
-        if (leads) {
-            barriers.following[round & 1] = following;
-        }
-        meet_askers<Askers>();
-        index = barriers.following[round & 1];
+        index = __shfl_sync(0xffffffffu, index, 0);
     }
 }
 
-__device__ __forceinline__ void answer(
-    const PipelinedForwardArguments &given, unsigned char *queries, unsigned char *keys, unsigned char *values, bf16 *results, Barriers &barriers) {
-    const ForwardArguments &a = given.call;
+__device__ __forceinline__ void multiply(
+    const AttentionPipelinedForwardArguments &given, unsigned char *queries, unsigned char *keys, unsigned char *values, bf16 *results,
+    Barriers &barriers) {
+    const AttentionForwardArguments &a = given.call;
     const int lane = threadIdx.x & 31, group = (threadIdx.x >> 7) - 1, warp = (threadIdx.x >> 5) - 4;
     const int kv_heads = a.heads / a.group, tile_rows = (int)given.tile_rows, window = window_of(a.window);
     const float to_powers = a.scale * LOG2_E;
@@ -161,7 +132,7 @@ __device__ __forceinline__ void answer(
     float scores[Keys / 8][4], sums[Width][4];
     FragmentA p[Keys / 16];
     Ring<Stages> key_ring, value_ring;
-    if (TURNS && group == WARPGROUPS - 1) {
+    if (group == WARPGROUPS - 1) {
         pass(1, 256); // The first warpgroup begins.
     }
     for (int round = 0;; round++) {
@@ -190,11 +161,11 @@ __device__ __forceinline__ void answer(
             }
             end_products();
         };
-        const auto add_values = [&](bool add) {
+        const auto add_values = [&]() {
             const unsigned char *tile = values + value_ring.stage * TileBytes;
 #pragma unroll
             for (int k = 0; k < Keys / 16; k++) {
-                multiply_registers(sums, p[k], by_rows<Keys>(tile, 0, k), add || k > 0);
+                multiply_registers(sums, p[k], by_rows<Keys>(tile, 0, k), true);
             }
             end_products();
         };
@@ -225,7 +196,7 @@ __device__ __forceinline__ void answer(
                     for (int n = 0; n < Keys / 8; n++) {
 #pragma unroll
                         for (int c = 0; c < 2; c++) {
-                            scores[n][2 * h + c] = n * 8 + c <= upper && n * 8 + c > lower ? scores[n][2 * h + c] : -INFINITY;
+                            hide_unless<0xff800000u>(scores[n][2 * h + c], n * 8 + c <= upper && n * 8 + c > lower); // Minus infinity.
                         }
                     }
                 }
@@ -285,18 +256,14 @@ __device__ __forceinline__ void answer(
             if (tile == tiles - 1 && ragged) {
                 show_to_tensor_cores();
             }
-            if (TURNS) {
-                meet(own_turn, 256);
-            }
+            meet(own_turn, 256);
             hold(scores);
             hold(sums);
             begin_products();
             score();
             barriers.values_full[value_ring.stage].wait(value_ring.parity);
-            add_values(true);
-            if (TURNS) {
-                pass(next_turn, 256);
-            }
+            add_values();
+            pass(next_turn, 256);
             wait_products<1>();
             hold(scores);
             used_keys(tile);
@@ -322,7 +289,7 @@ __device__ __forceinline__ void answer(
         }
         hold(sums);
         begin_products();
-        add_values(true);
+        add_values();
         wait_products<0>();
         hold(sums);
         used_values();
@@ -349,7 +316,7 @@ __device__ __forceinline__ void answer(
     }
 }
 
-extern "C" __global__ void __launch_bounds__(Threads, 1) attention_forward_pipelined(const __grid_constant__ PipelinedForwardArguments a) {
+extern "C" __global__ void __launch_bounds__(Threads, 1) attention_forward_pipelined(const __grid_constant__ AttentionPipelinedForwardArguments a) {
     extern __shared__ __align__(1024) unsigned char room[];
     unsigned char *queries = room, *keys = queries + QueryBytes, *values = keys + Stages * TileBytes;
     bf16 *results = reinterpret_cast<bf16 *>(values + Stages * TileBytes);
@@ -368,11 +335,11 @@ extern "C" __global__ void __launch_bounds__(Threads, 1) attention_forward_pipel
     __syncthreads();
     if (threadIdx.x < 128) {
         shrink_to<WARPGROUPS == 3 ? 32 : 24>();
-        if (threadIdx.x < Askers) {
+        if (threadIdx.x < 32) {
             ask(a, queries, keys, values, barriers);
         }
     } else {
         grow_to<WARPGROUPS == 3 ? 160 : 240>();
-        answer(a, queries, keys, values, results, barriers);
+        multiply(a, queries, keys, values, results, barriers);
     }
 }

@@ -17,8 +17,8 @@
 #define INFINITY __int_as_float(0x7f800000)
 #endif
 
-// ForwardArguments in C#.
-struct ForwardArguments {
+// AttentionForwardArguments in C#.
+struct AttentionForwardArguments {
     const void *queries, *keys, *values;
     const Segment *segments;
     void *output;
@@ -31,8 +31,8 @@ struct ForwardArguments {
     float scale;
 };
 
-// BackwardArguments in C#.
-struct BackwardArguments {
+// AttentionBackwardArguments in C#.
+struct AttentionBackwardArguments {
     const void *queries, *keys, *values;
     const Segment *segments;
     const void *output, *grad_output;

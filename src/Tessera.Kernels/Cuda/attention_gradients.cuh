@@ -3,10 +3,10 @@
 #include "attention_panels.cuh"
 #include "pipeline.cuh"
 
-// PipelinedBackwardArguments in C#.
-struct PipelinedBackwardArguments {
+// AttentionPipelinedBackwardArguments in C#.
+struct AttentionPipelinedBackwardArguments {
     TensorMap queries, grads, keys, values;
-    BackwardArguments call;
+    AttentionBackwardArguments call;
     float *sums;    // [K, tokens · G, PANEL_WIDTH]: dQ before it is scaled and rounded
     int *turns;     // [K, tokens]: how many blocks have added to the tile that begins with this query
     long tile_rows; // Rows of a tile: Rows or below, a multiple of the group.

@@ -38,30 +38,24 @@ struct TileSearch {
     }
 };
 
-// Copies of a warp, or of a whole warpgroup.
-template <int Threads> __device__ __forceinline__ void meet_askers() {
-    if constexpr (Threads == 32) {
-        __syncwarp();
-    } else {
-        meet(15, Threads);
-    }
-}
-
-// Threads 0 to Threads - 1 ask for a tile of Rows rows: row r < count lies at `row_at(r)`, the others are zeros. The barrier gets one
-// arrival, and its phase ends when everything is there. Who waits for it shows the rows to the tensor cores.
-template <int Rows, int Threads, class RowAt>
-__device__ __forceinline__ void copy_rows(unsigned char *tile, int count, Barrier &barrier, RowAt row_at) {
-    constexpr int step = Threads / Chunks;
-    static_assert(Threads % Chunks == 0 && Rows % step == 0, "whole steps");
-    const int chunk = (int)threadIdx.x % Chunks;
+// A warp asks for a tile of Rows rows: row r < count lies at `row_at(r)`, the others are zeros. The barrier gets one arrival, and its
+// phase ends when everything is there. Who waits for it shows the rows to the tensor cores.
+template <int Rows, class RowAt> __device__ __forceinline__ void copy_rows(unsigned char *tile, int count, Barrier &barrier, RowAt row_at) {
+    constexpr int step = 32 / Chunks;
+    const int lane = threadIdx.x & 31, chunk = lane % Chunks;
 #pragma unroll 2
-    for (int row = (int)threadIdx.x / Chunks; row < Rows; row += step) {
+    for (int row = lane / Chunks; row < Rows; row += step) {
         const bool present = row < count && chunk * 8 < HEAD_DIM;
         copy_async<16>(tile + panel_offset<Rows>(row, chunk), row_at(present ? row : 0) + (present ? chunk * 8 : 0), present);
     }
     barrier.arrive_with_copies();
-    meet_askers<Threads>();
-    if (threadIdx.x == 0) {
+    __syncwarp();
+    if (lane == 0) {
         barrier.arrive();
     }
+}
+
+// These bits where not visible, in place: a choice between two registers takes a third, and there is none.
+template <unsigned Bits> __device__ __forceinline__ void hide_unless(float &x, bool visible) {
+    asm volatile("{.reg .pred p; setp.eq.b32 p, %1, 0; @p mov.b32 %0, %2;}" : "+f"(x) : "r"((int)visible), "n"(Bits));
 }
