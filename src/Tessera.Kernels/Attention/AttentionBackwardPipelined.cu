@@ -1,8 +1,8 @@
 // Gradients of queries, keys and values, bf16, on the tensor cores of sm_90a, with roles. A block owns 128 keys of one key-value head,
 // 64 a warpgroup, and walks over the rows that see them, from the last: Sᵀ = K·Qᵀ, dPᵀ = V·dOᵀ, dV += Pᵀ·dO, dK += dSᵀ·Q with Pᵀ and
 // dSᵀ passed on in registers, and dQ = dS·K with dS passed on in shared memory. One warp asks for rows through tensor maps. Two more add
-// tiles of dQ to what other blocks found, in f32 and in global memory, every block after the one with the keys before: no two orders of
-// a sum, so the bits are always the same. Blocks with the first keys begin, and all walk in one direction, so that nobody waits long.
+// tiles of dQ to what other blocks found, in f32 and in global memory, every block after the one with the keys before: a sum has one
+// order, so the bits are always the same. Blocks with the first keys begin, and all walk in one direction, so that nobody waits long.
 // Formulas: Dao et al. 2022, section B.2; schedule: Shah et al. 2024, section B.1. Defines: HEAD_DIM, VECTOR_BYTES (16).
 // variant: -DHEAD_DIM=64 -DVECTOR_BYTES=16
 // variant: -DHEAD_DIM=96 -DVECTOR_BYTES=16
@@ -26,34 +26,27 @@ struct Barriers {
     Barrier own_full, rows_full[Stages], rows_empty[Stages], grads_full[Stages], grads_empty[Stages], sums_full[Writers], sums_empty[Writers];
 };
 
-// Which keys, and which tiles of rows see them. It lies in shared memory: registers are scarce where products are summed.
+// Which keys, and which tiles of rows see them.
 struct Work {
     Segment segment;
     int kv_head, first_key, first_tile, last_tile, tile_rows, rows, window;
-    unsigned group_reciprocal; // 2^16 / G, rounded down, + 1: exact for rows of a tile.
 
-    // By a warp; no rows where there are fewer tiles of keys than blocks.
-    __device__ __forceinline__ void find(const AttentionPipelinedBackwardArguments &given) {
+    __device__ __forceinline__ bool find(const AttentionPipelinedBackwardArguments &given) {
         const AttentionBackwardArguments &a = given.call;
         const int kv_heads = a.heads / a.group;
-        TileSearch search;
         int2 found;
-        const bool is_there = search.find(a.segments, a.segment_count, 1, 1, Keys, false, blockIdx.x / kv_heads, found);
-        if ((threadIdx.x & 31) != 0) {
-            return;
+        if (!find_tile_by_warp(a.segments, a.segment_count, 1, 1, Keys, false, blockIdx.x / kv_heads, found)) {
+            return false;
         }
-        rows = 0;
-        if (is_there) {
-            segment = a.segments[found.x];
-            kv_head = blockIdx.x % kv_heads, first_key = found.y * Keys;
-            tile_rows = (int)given.tile_rows, rows = segment.query_count * a.group, window = window_of(a.window);
-            group_reciprocal = 65536 / a.group + 1;
-            const int queries = tile_rows / a.group;
-            first_tile = first_key / queries;
-            last_tile = (min(segment.query_count, first_key + Keys - 1 + window) - 1) / queries;
-        }
+        segment = a.segments[found.x];
+        kv_head = blockIdx.x % kv_heads, first_key = found.y * Keys;
+        tile_rows = (int)given.tile_rows, rows = segment.query_count * a.group, window = window_of(a.window);
+        const int queries = tile_rows / a.group;
+        first_tile = first_key / queries;
+        last_tile = (min(segment.query_count, first_key + Keys - 1 + window) - 1) / queries;
+        return true;
     }
-    // Rows of a tile that belong to the segment.
+    // Whole tiles only: rows of a tile that belong to the segment.
     __device__ __forceinline__ int rows_of(int tile) const { return min(tile_rows, rows - tile * tile_rows); }
 };
 
@@ -78,7 +71,7 @@ __device__ __forceinline__ void ask(
                 }
             }
         } else {
-            copy_rows<Keys>(tile, segment.key_count - work.first_key, barriers.own_full, [&](int row) {
+            ask_for_rows<Keys>(tile, segment.key_count - work.first_key, barriers.own_full, [&](int row) {
                 return (const bf16 *)base + (segment.key_start + work.first_key + row) * a.key_value_stride + work.kv_head * HEAD_DIM;
             });
         }
@@ -99,7 +92,7 @@ __device__ __forceinline__ void ask(
             const PackedHeads<const bf16> heads = {
                 (const bf16 *)base + segment.query_start * stride + (long)work.kv_head * a.group * HEAD_DIM, stride, a.group_reciprocal,
                 a.group};
-            copy_rows<Rows>(tile, count, full, [&](int row) { return heads.row(first_row + row); });
+            ask_for_rows<Rows>(tile, count, full, [&](int row) { return heads.row(first_row + row); });
         }
     };
     load_own(own, given.keys, a.keys);
@@ -156,6 +149,7 @@ __device__ __forceinline__ void add_up(
         raise(turn);
         parity ^= 1;
     }
+    wait_bulk();
 }
 
 __device__ __forceinline__ void multiply(
@@ -165,6 +159,7 @@ __device__ __forceinline__ void multiply(
     const int lane = threadIdx.x & 31, group = (threadIdx.x >> 7) - 1, warp = (threadIdx.x >> 5) - 4;
     const int warp_key = work.first_key + warp * 16;
     const float to_powers = a.scale * LOG2_E;
+    const unsigned reciprocal = 65536 / a.group + 1; // Exact for rows of a tile.
     const bool leads = lane == 0;
     float grad_keys[Width][4] = {}, grad_values[Width][4] = {}, p[Rows / 8][4], ds[Rows / 8][4], dq[8][4];
     FragmentA p_a[Rows / 16], ds_a[Rows / 16];
@@ -181,11 +176,11 @@ __device__ __forceinline__ void multiply(
     const auto put_sums = [&]() {
         unsigned char *sums = sum_stages + ring.stage * SumBytes;
         barriers.sums_empty[ring.stage].wait(ring.parity ^ 1);
-    #pragma unroll
+#pragma unroll
         for (int h = 0; h < 2; h++) {
             const int r = (Rows == 64 ? 0 : group * 64) + (warp & 3) * 16 + h * 8 + (lane >> 2);
             float *line = reinterpret_cast<float *>(sums) + r * PANEL_WIDTH + (lane & 3) * 2;
-    #pragma unroll
+#pragma unroll
             for (int n = 0; n < 8; n++) {
                 *reinterpret_cast<float2 *>(line + sum_block(r, (Rows == 64 ? group * 8 : 0) + n) * 8) =
                     make_float2(dq[n][2 * h], dq[n][2 * h + 1]);
@@ -242,8 +237,6 @@ __device__ __forceinline__ void multiply(
             }
         }
         if (edge) {
-            const unsigned reciprocal = work.group_reciprocal;
-            const int window = work.window;
             const int ahead = warp_key + (lane >> 2) - first;
 #pragma unroll
             for (int n = 0; n < Rows / 8; n++) {
@@ -251,8 +244,8 @@ __device__ __forceinline__ void multiply(
                 for (int c = 0; c < 2; c++) {
                     const int r = n * 8 + (lane & 3) * 2 + c;
                     const int from = r < count ? (int)((unsigned)r * reciprocal >> 16) - ahead : -1; // From the first key to the query.
-                    hide_unless<0>(p[n][c], from >= 0 && from < window);
-                    hide_unless<0>(p[n][2 + c], from >= 8 && from - 8 < window);
+                    p[n][c] = from >= 0 && from < work.window ? p[n][c] : 0.0f;
+                    p[n][2 + c] = from >= 8 && from - 8 < work.window ? p[n][2 + c] : 0.0f;
                 }
             }
         }
@@ -274,7 +267,7 @@ __device__ __forceinline__ void multiply(
         for (int k = 0; k < Rows / 16; k++) {
             ds_a[k] = as_a(ds[2 * k], ds[2 * k + 1]);
             store_matrices(
-                ds_a[k].r, score_tile + panel_offset<Keys>(warp * 16 + (lane & 15), 2 * k + (lane >> 4)));
+                ds_a[k].r, score_tile + panel_offset<Keys>(warp * 16 + (lane & 8) + (lane & 7), 2 * k + (lane >> 4)));
         }
         show_to_tensor_cores();
         hold(grad_values);
@@ -329,9 +322,9 @@ extern "C" __global__ void __launch_bounds__(Threads, 1) attention_backward_pipe
     unsigned char *score_stages = grad_stages + Stages * TileBytes, *sum_stages = score_stages + Stages * ScoreBytes;
     float *statistics = reinterpret_cast<float *>(sum_stages + Writers * SumBytes);
     Barriers &barriers = *reinterpret_cast<Barriers *>(statistics + Stages * 2 * Rows);
-    Work &work = *reinterpret_cast<Work *>(&barriers + 1);
-    if (threadIdx.x < 32) {
-        work.find(a);
+    Work work;
+    if (!work.find(a)) {
+        return;
     }
     if (threadIdx.x == 0) {
         barriers.own_full.start(2);
@@ -348,9 +341,6 @@ extern "C" __global__ void __launch_bounds__(Threads, 1) attention_backward_pipe
         show_barriers();
     }
     __syncthreads();
-    if (work.rows == 0) {
-        return;
-    }
     if (threadIdx.x < 128) {
         shrink_to<40>();
         if (threadIdx.x < 32) {

@@ -37,31 +37,29 @@ struct Barriers {
 __device__ __forceinline__ void ask(
     const AttentionPipelinedForwardArguments &given, unsigned char *queries, unsigned char *keys, unsigned char *values, Barriers &barriers) {
     const AttentionForwardArguments &a = given.call;
-    const int kv_heads = a.heads / a.group, tile_rows = (int)given.tile_rows, tile_queries = tile_rows / a.group;
+    const int lane = threadIdx.x & 31, kv_heads = a.heads / a.group, tile_rows = (int)given.tile_rows, tile_queries = tile_rows / a.group;
     const int window = window_of(a.window);
-    const bool leads = (threadIdx.x & 31) == 0;
-    if (leads) {
+    if (lane == 0) {
         fetch_map(given.queries);
         fetch_map(given.keys);
         fetch_map(given.values);
     }
     Ring<Stages> key_ring, value_ring;
-    TileSearch search;
     int index = blockIdx.x;
     for (int round = 0;; round++) {
         int2 found;
-        const bool more = search.find(a.segments, a.segment_count, a.least_queries, a.group, tile_rows, true, index / kv_heads, found);
+        const bool more = find_tile_by_warp(a.segments, a.segment_count, a.least_queries, a.group, tile_rows, true, index / kv_heads, found);
         const int kv_head = index % kv_heads;
-        if (leads && more) {
+        if (lane == 0 && more) {
             index = gridDim.x + atomicAdd(&next_tile, 1); // Comes while the tile is asked for.
         }
         barriers.queries_empty.wait((round & 1) ^ 1);
-        if (leads) {
+        if (lane == 0) {
             barriers.place = more ? make_int2(found.x, found.y * kv_heads + kv_head) : make_int2(-1, 0);
         }
         __syncwarp();
         if (!more) {
-            if (leads) {
+            if (lane == 0) {
                 barriers.queries_full.arrive();
                 if (atomicAdd(&blocks_left, 1) == (int)gridDim.x - 1) {
                     next_tile = 0;
@@ -75,7 +73,7 @@ __device__ __forceinline__ void ask(
         const int prefix = segment.key_count - segment.query_count, end = prefix + last_query + 1;
         const int begin = first_visible(prefix + first_query, window) / Keys * Keys;
         const int tiles = (end - begin + Keys - 1) / Keys;
-        if (leads) {
+        if (lane == 0) {
             barriers.queries_full.arrive_and_expect(Panels * tile_rows * 128);
 #pragma unroll
             for (int panel = 0; panel < Panels; panel++) {
@@ -84,22 +82,22 @@ __device__ __forceinline__ void ask(
                     barriers.queries_full);
             }
         }
-        const auto load = [&](unsigned char *target, const TensorMap &map, const void *base, int tile, Barrier &full) {
+        const auto load = [&](unsigned char *ring, const TensorMap &map, const void *base, int tile, Barrier &full) {
             const int position = begin + tile * Keys;
             if (position + Keys <= segment.key_count) {
-                if (leads) {
+                if (lane == 0) {
                     full.arrive_and_expect(TileBytes);
 #pragma unroll
                     for (int half = 0; half < Keys; half += PAGE_POSITIONS) {
                         const int row = (int)row_of(segment, position + half);
 #pragma unroll
                         for (int panel = 0; panel < Panels; panel++) {
-                            copy_box(target + panel * PANEL_BYTES(Keys) + half * 128, map, panel * 64, kv_head, row, full);
+                            copy_box(ring + panel * PANEL_BYTES(Keys) + half * 128, map, panel * 64, kv_head, row, full);
                         }
                     }
                 }
             } else {
-                copy_rows<Keys>(target, segment.key_count - position, full, [&](int row) {
+                put_rows<Keys>(ring, segment.key_count - position, full, [&](int row) {
                     return (const bf16 *)base + row_of(segment, position + row) * a.key_value_stride + kv_head * HEAD_DIM;
                 });
             }
@@ -147,7 +145,6 @@ __device__ __forceinline__ void multiply(
         const int end = prefix + query_of(last_row, a.group_reciprocal) + 1;
         const int begin = first_visible(prefix + query_of(first_row, a.group_reciprocal), window) / Keys * Keys;
         const int tiles = (end - begin + Keys - 1) / Keys;
-        const bool ragged = begin + tiles * Keys > segment.key_count; // Threads have written the last tile.
         const int warp_row = first_row + warp * 16;
         const int warp_first = prefix + query_of(warp_row, a.group_reciprocal);
         const int warp_last = prefix + query_of(min(warp_row + 15, last_row), a.group_reciprocal);
@@ -196,7 +193,7 @@ __device__ __forceinline__ void multiply(
                     for (int n = 0; n < Keys / 8; n++) {
 #pragma unroll
                         for (int c = 0; c < 2; c++) {
-                            hide_unless<0xff800000u>(scores[n][2 * h + c], n * 8 + c <= upper && n * 8 + c > lower); // Minus infinity.
+                            scores[n][2 * h + c] = n * 8 + c <= upper && n * 8 + c > lower ? scores[n][2 * h + c] : -INFINITY;
                         }
                     }
                 }
@@ -233,9 +230,6 @@ __device__ __forceinline__ void multiply(
         };
 
         barriers.keys_full[key_ring.stage].wait(key_ring.parity);
-        if (tiles == 1 && ragged) {
-            show_to_tensor_cores();
-        }
         begin_products();
         score();
         wait_products<0>();
@@ -253,9 +247,6 @@ __device__ __forceinline__ void multiply(
 #pragma unroll 1
         for (int tile = 1; tile < tiles; tile++) {
             barriers.keys_full[key_ring.stage].wait(key_ring.parity);
-            if (tile == tiles - 1 && ragged) {
-                show_to_tensor_cores();
-            }
             meet(own_turn, 256);
             hold(scores);
             hold(sums);
@@ -284,9 +275,6 @@ __device__ __forceinline__ void multiply(
             pass_on();
         }
         barriers.values_full[value_ring.stage].wait(value_ring.parity);
-        if (ragged) {
-            show_to_tensor_cores();
-        }
         hold(sums);
         begin_products();
         add_values();
