@@ -55,6 +55,12 @@ public static unsafe partial class Attention
     {
         int headDim = shape.HeadDim, panels = CudaPanels(headDim), padded = CudaPadded(headDim);
         var variant = new KernelVariant(headDim, 2 * alignment);
+        if (CudaPipelines(cuda, shape, alignment))
+        {
+            BackwardPipelined(cuda, shape, bounds, arguments);
+            return true;
+        }
+
         if (alignment == 8 && panels <= 128 && CudaHasPanels(cuda, headDim))
         {
             // 128 keys or rows with two operands each; stages of 64 with two operands, and for rows two numbers each.
