@@ -3,8 +3,9 @@ using Tessera.Devices;
 namespace Tessera.Kernels;
 
 /// <content>
-/// The backward on a card: D for every row, then one kernel that owns keys and walks over rows, and one that owns rows and walks over
-/// keys. Scores are computed twice, and no sum has more than one owner, so the bits are always the same.
+/// The backward on a card: D for every row, then on Hopper one kernel (<see cref="BackwardPipelined"/>), elsewhere one that owns keys
+/// and walks over rows, and one that owns rows and walks over keys: scores are computed twice, and no sum has more than one owner.
+/// Either way every sum has one order, so the bits are always the same.
 /// </content>
 public static unsafe partial class Attention
 {
