@@ -60,6 +60,12 @@ public static unsafe partial class Attention
     {
         int headDim = shape.HeadDim, padded = CudaPadded(headDim), panels = CudaPanels(headDim);
         bool halves = call.QueryType == DType.BF16 && call.KeyValueType == DType.BF16;
+        if (halves && CudaPipelinesForward(cuda, shape, call))
+        {
+            ForwardPipelined(cuda, shape, call.Bounds, arguments);
+            return;
+        }
+
         if (halves && call.Alignment == 8 && CudaHasPanels(cuda, headDim))
         {
             const int Rows = 128;

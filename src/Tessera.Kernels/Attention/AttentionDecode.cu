@@ -14,7 +14,7 @@ constexpr int Keys = PAGE_POSITIONS;
 constexpr int Depth = PADDED / 16;
 constexpr int SumStride = PADDED + 4;
 
-extern "C" __global__ void __launch_bounds__(Threads) attention_decode(const __grid_constant__ ForwardArguments a) {
+extern "C" __global__ void __launch_bounds__(Threads) attention_decode(const __grid_constant__ AttentionForwardArguments a) {
     follow_previous();
     extern __shared__ __align__(16) unsigned char room[];
     bf16 *queries = reinterpret_cast<bf16 *>(room), *tiles = queries + Heads * TILE_STRIDE; // Keys, then values; twice.
