@@ -27,7 +27,6 @@ public sealed class ShardBuilder(ICorpus corpus, Tokenizer tokenizer, ShardSetti
     /// <summary>Name of the record of finished shards; it is removed when the index is written.</summary>
     public const string ProgressName = "progress.jsonl";
 
-    private const int MostDocuments = 4096;
     private const int MostBytes = 4 << 20;
 
     // A shard of very short documents is closed early, so that its offsets stay small in memory.
@@ -48,6 +47,9 @@ public sealed class ShardBuilder(ICorpus corpus, Tokenizer tokenizer, ShardSetti
     private TokenShardWriter? _train;
     private TokenShardWriter? _validation;
     private long _empty;
+
+    /// <summary>Most documents gathered at a time; speed and memory depend on it, the files do not.</summary>
+    public int BatchDocuments { get; init; } = 4096;
 
     /// <summary>Called with documents, bytes and tokens that this process has encoded.</summary>
     public Action<long, long, long>? OnProgress { get; init; }
@@ -210,7 +212,7 @@ public sealed class ShardBuilder(ICorpus corpus, Tokenizer tokenizer, ShardSetti
         {
             batch.Add(document);
             batchBytes += document.Bytes.Length;
-            if (batch.Count == MostDocuments || batchBytes >= MostBytes)
+            if (batch.Count >= BatchDocuments || batchBytes >= MostBytes)
             {
                 Encode();
             }
