@@ -30,7 +30,7 @@ public sealed class KillTests : IDisposable
         var random = new Random(1);
         foreach (string name in (string[])["web.jsonl", "prose.txt"])
         {
-            var texts = Enumerable.Range(0, 20_000).Select(_ => string.Join(' ', Enumerable.Range(0, random.Next(1, 80)).Select(_ => random.Next(1000))));
+            var texts = Enumerable.Range(0, 40_000).Select(_ => string.Join(' ', Enumerable.Range(0, random.Next(1, 80)).Select(_ => random.Next(1000))));
             bool rows = name.EndsWith(".jsonl", StringComparison.Ordinal);
             File.WriteAllText(
                 Path.Combine(_folder, name), string.Concat(texts.Select(text => rows ? $"{{\"text\": \"{text}\"}}\n" : text + "<|endoftext|>")));
@@ -42,7 +42,7 @@ public sealed class KillTests : IDisposable
             "--shard-tokens", "100K", "--threads", "2",
         ];
         var alone = Complete([.. tokenize, "--out", Path.Combine(_folder, "shards")]);
-        KillAtRandomMoments([.. tokenize, "--out", Path.Combine(_folder, "shards-killed")], alone, 6);
+        KillAtRandomMoments([.. tokenize, "--out", Path.Combine(_folder, "shards-killed")], alone, 22);
         string[] names = [.. Directory.GetFiles(Path.Combine(_folder, "shards")).Select(path => Path.GetFileName(path)!)];
         Assert.True(names.Length > 20, $"{names.Length} files");
         Assert.Equal(names.Order(), Directory.GetFiles(Path.Combine(_folder, "shards-killed")).Select(path => Path.GetFileName(path)!).Order());
@@ -59,7 +59,7 @@ public sealed class KillTests : IDisposable
             "--validation-tokens", "512", "--validate-every", "30", "--checkpoint-every", "3", "--threads", "2", "--schedule", "wsd", "--decay", "0.3",
         ];
         alone = Complete([.. train, "--out", Path.Combine(_folder, "alone")]);
-        KillAtRandomMoments([.. train, "--out", Path.Combine(_folder, "killed")], alone, 7);
+        KillAtRandomMoments([.. train, "--out", Path.Combine(_folder, "killed")], alone, 18);
         AssertSameFiles("alone", "killed", "model.safetensors", "config.json", "checkpoint.safetensors", "metrics.jsonl");
     }
 

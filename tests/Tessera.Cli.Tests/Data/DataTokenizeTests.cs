@@ -201,6 +201,21 @@ public sealed class DataTokenizeTests(TinyModel files) : IDisposable
         CliRun.Refused(["data", "inspect", output, "--tokenizer", _folder.At("other")], "out: tokenizer");
     }
 
+    [Fact]
+    public void The_bench_holds_batches_against_a_copy_of_the_same_bytes()
+    {
+        _folder.Mixed();
+        CliRun.Good("data", "tokenize", _folder.At("in"), "--tokenizer", files.At("tokenizer"), "--out", _folder.At("out"));
+        var results = CliRun.Good("bench", "data", _folder.At("out"), "--seconds", "0", "--json").Json().EnumerateArray().ToList();
+        Assert.Equal(["data in order", "data packed"], results.Select(result => result.GetProperty("name").GetString()));
+        Assert.All(results, result =>
+        {
+            Assert.Equal("MB/s", result.GetProperty("unit").GetString());
+            Assert.True(result.GetProperty("value").GetDouble() > 0 && result.GetProperty("ceiling").GetDouble() > 0);
+            Assert.Equal(3, result.GetProperty("runs").GetInt32());
+        });
+    }
+
     public void Dispose() => _folder.Dispose();
 
     /// <summary>A corpus whose disk goes away after some documents.</summary>

@@ -30,6 +30,8 @@ public sealed class TokenShardTests : IDisposable
             Assert.Equal(documents[i], found);
         }
 
+        Assert.Equal(documents[3][17], bytes == 2 ? BitConverter.ToUInt16(shard.Stored(34 + 17, 1)) : BitConverter.ToInt32(shard.Stored(34 + 17, 1)));
+        Assert.Throws<ArgumentOutOfRangeException>(() => shard.Stored(shard.Header.Tokens, 1).Length);
         shard.Verify();
         Assert.Throws<ArgumentOutOfRangeException>(() => shard.Range(documents.Length));
         Assert.Throws<ArgumentOutOfRangeException>(() => shard.Read(shard.Header.Tokens - 1, new int[2]));

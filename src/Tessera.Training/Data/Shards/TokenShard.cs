@@ -75,6 +75,17 @@ public sealed unsafe class TokenShard : IDisposable
         }
     }
 
+    /// <summary>Tokens as they are stored, where they are mapped; valid until the shard is disposed. Their ids are not checked.</summary>
+    public ReadOnlySpan<byte> Stored(long start, int count)
+    {
+        if (start < 0 || count < 0 || start > Header.Tokens - count)
+        {
+            throw new ArgumentOutOfRangeException(nameof(start), start, $"the shard has {Header.Tokens} tokens");
+        }
+
+        return new ReadOnlySpan<byte>(_tokens + (Header.TokenBytes * start), checked(Header.TokenBytes * count));
+    }
+
     /// <summary>Reads all bytes: the checksum, every id, and that documents begin and end as the header says.</summary>
     /// <exception cref="InvalidDataException">Something does not hold; one sentence with file and field.</exception>
     public void Verify()
