@@ -184,6 +184,26 @@ public sealed class BlendTests(TinyModel files) : IDisposable
         Assert.NotEqual(before, First());
     }
 
+    [Fact]
+    public void A_recipe_tokenises_and_trains_on_what_came_out_once()
+    {
+        _folder.Mixed();
+        string recipe = _folder.Write("recipe.yaml", $$"""
+            name: data
+            stages:
+              - {name: tokens, run: data tokenize, arguments: "{{_folder.At("in")}}", options: {tokenizer: "{{files.At("tokenizer")}}", validation-share: 0.1} }
+              - name: base
+                run: train
+                arguments: {{files.Plain}}
+                options: {data: "${stages.tokens}", steps: 2, batch-tokens: 256, max-length: 48, warmup: 0, validation-tokens: 256, threads: 2}
+            """);
+        CliRun.Good("run", recipe, "--out", _folder.At("runs"));
+        string model = Directory.GetFiles(_folder.At("runs"), "model.safetensors", SearchOption.AllDirectories).Single();
+        var written = File.GetLastWriteTimeUtc(model);
+        CliRun.Good("run", recipe, "--out", _folder.At("runs"));
+        Assert.Equal(written, File.GetLastWriteTimeUtc(model));
+    }
+
     [Theory]
     [InlineData("constant", ScheduleShape.Constant, null)]
     [InlineData("cosine", ScheduleShape.Cosine, null)]
