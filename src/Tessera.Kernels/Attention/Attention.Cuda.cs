@@ -31,10 +31,10 @@ public static unsafe partial class Attention
         "AttentionPlainForward.cu", "attention_plain_forward", "HEAD_DIM", "ELEMENTS", "QUERY_TYPE", "KEY_VALUE_TYPE", "ROWS", "SPLITS");
 
     private static readonly CudaKernel<AttentionForwardArguments> CudaDecode =
-        new("AttentionDecode.cu", "attention_decode", "HEAD_DIM", "VECTOR_BYTES");
+        new("AttentionDecode.cu", "attention_decode", "HEAD_DIM", "VECTOR_BYTES") { StartsEarly = true };
 
     private static readonly CudaKernel<AttentionForwardArguments> CudaCombine =
-        new("AttentionCombine.cu", "attention_combine", "HEAD_DIM", "QUERY_TYPE");
+        new("AttentionCombine.cu", "attention_combine", "HEAD_DIM", "QUERY_TYPE") { StartsEarly = true };
 
     private static void ForwardCuda(CudaDevice cuda, in AttentionShape shape, in CudaForwardCall call)
     {
@@ -104,7 +104,8 @@ public static unsafe partial class Attention
         }
 
         bool halves = call.QueryType == DType.BF16 && call.KeyValueType == DType.BF16;
-        int bytes = (CudaDecodeHeads + 128) * (padded + 8) * 2;
+        // Two tiles each of keys and values: the next come while these are used.
+        int bytes = (CudaDecodeHeads + (4 * AttentionSegment.PagePositions)) * (padded + 8) * 2;
         bool onTensorCores = halves && call.Alignment > 1 && padded <= 256 && CudaFits(cuda, bytes);
         if (!onTensorCores)
         {
