@@ -14,7 +14,7 @@ internal sealed record TrainingData(IDocumentSource Documents, IReadOnlyList<Pac
     private const ulong ValidationSeed = 0x7A11D;
 
     /// <summary>What the documents are read from, or null.</summary>
-    private IDisposable? Files { get; init; }
+    private OpenBlend? Files { get; init; }
 
     /// <summary>A blend, each source without what of it is held out.</summary>
     public static TrainingData FromBlend(BlendPlan plan, ModelConfiguration model, Tokenizer tokenizer, ulong seed, TrainingShape shape)
