@@ -172,7 +172,7 @@ public sealed class DecodeGraphCudaTests
 
     internal static Decoder Load(CudaDevice card, DType type)
     {
-        using var source = SmallModel.Create(FamilyModels.Configurations[Family] with { MaxPositions = 600 }, type: type.IsGrouped() ? DType.F32 : type);
+        using var source = SmallModel.Create(FamilyModels.Configurations[Family] with { MaxPositions = 600 }, type: type.HasScales() ? DType.F32 : type);
         return CardModel.Copy(card, source, type);
     }
 
