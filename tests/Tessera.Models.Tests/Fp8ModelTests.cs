@@ -47,7 +47,9 @@ public sealed unsafe class Fp8ModelTests : IDisposable
         ModelFolder.Save(_folder.FullPath, made, stored);
         using var converted = ModelFolder.Convert(made, DType.FP8);
         using var loaded = ModelFolder.Load(_folder.FullPath, DType.FP8, onDevice ? _device : null);
-        foreach (var (expected, actual) in converted.Parameters.Zip(loaded.Parameters))
+
+        // Gains are stored in the type of the file.
+        foreach (var (expected, actual) in converted.Parameters.Zip(loaded.Parameters).Where(pair => pair.First.Decays))
         {
             Assert.Equal(SmallModel.Bytes(expected), SmallModel.Bytes(actual));
         }
@@ -86,6 +88,6 @@ public sealed unsafe class Fp8ModelTests : IDisposable
         using var rounded = ModelFolder.Convert(model, DType.FP8);
         Assert.Throws<NotSupportedException>(() => SmallModel.Logits(_device, rounded, SmallModel.Ids(3, Vocabulary)));
         Assert.Throws<InvalidOperationException>(() => rounded.Head.Read(0, 1, (_, _) => { }));
-        Assert.Throws<InvalidOperationException>(() => rounded.Head.Floats);
+        Assert.Throws<InvalidOperationException>(() => (nint)rounded.Head.Floats);
     }
 }
