@@ -104,8 +104,7 @@ public static unsafe partial class Attention
         }
 
         bool halves = call.QueryType == DType.BF16 && call.KeyValueType == DType.BF16;
-        // Two tiles each of keys and values: the next come while these are used.
-        int bytes = (CudaDecodeHeads + (4 * AttentionSegment.PagePositions)) * (padded + 8) * 2;
+        int bytes = (CudaDecodeHeads + 128) * (padded + 8) * 2;
         bool onTensorCores = halves && call.Alignment > 1 && padded <= 256 && CudaFits(cuda, bytes);
         if (!onTensorCores)
         {
