@@ -50,7 +50,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) fp8_store(const __grid_con
             largest = max(largest, __float_as_uint(values[i]) & 0x7fffffffu);
         }
     }
-    largest = __reduce_max_sync(0xffffffffu, largest);
+    for (int offset = 16; offset > 0; offset >>= 1) {
+        largest = max(largest, __shfl_xor_sync(0xffffffffu, largest, offset));
+    }
     if (threadIdx.x % 32 == 0) {
         magnitudes[threadIdx.x / 32] = largest;
     }
