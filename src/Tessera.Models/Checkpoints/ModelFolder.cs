@@ -40,8 +40,8 @@ public static class ModelFolder
     /// <summary>Loads configuration and weights.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="type">
-    /// Storage of matrices in memory; null keeps the checkpoint's own. int8 and int4 round portion by portion; with int4, token
-    /// table and head are int8.
+    /// Storage of matrices in memory; null keeps the checkpoint's own. int8, int4 and fp8 round portion by portion; with int4,
+    /// token table and head are int8, with fp8 the table, and a head tied to it, is bf16.
     /// </param>
     /// <param name="target">Whose memory takes the weights; null for the processor's.</param>
     /// <exception cref="InvalidDataException">A file is missing, damaged, or does not hold what the configuration says.</exception>
@@ -67,7 +67,7 @@ public static class ModelFolder
                 .Select(slice => (Name: StoredName(checkpoint, configuration, slice.Name), Slice: slice))
                 .OrderBy(pair => checkpoint.Position(pair.Name)))
             {
-                Fill(device, checkpoint, name, slice);
+                Fill(device, target, checkpoint, name, slice);
             }
 
             return model;
@@ -164,11 +164,11 @@ public static class ModelFolder
             ? WeightMap.Head
             : name;
 
-    private static void Fill(Device device, SafetensorsCheckpoint checkpoint, string name, WeightSlice slice)
+    private static void Fill(Device device, Device? target, SafetensorsCheckpoint checkpoint, string name, WeightSlice slice)
     {
-        if (slice.Parameter.Type.IsGrouped())
+        if (slice.Parameter.Type.HasScales())
         {
-            FillGrouped(device, checkpoint, name, slice);
+            FillRounded(device, slice.Parameter.Type == DType.FP8 && target is not null ? target : device, checkpoint, name, slice);
             return;
         }
 
@@ -178,12 +178,12 @@ public static class ModelFolder
     }
 
     /// <summary>Rounds a stored matrix into its rows of a parameter, in portions.</summary>
-    private static unsafe void FillGrouped(Device device, SafetensorsCheckpoint checkpoint, string name, WeightSlice slice)
+    private static unsafe void FillRounded(Device device, Device rounding, SafetensorsCheckpoint checkpoint, string name, WeightSlice slice)
     {
         try
         {
-            GroupedRows.Fill(
-                device, slice.Parameter, slice.RowStart, slice.Rows,
+            RoundedRows.Fill(
+                rounding, slice.Parameter, slice.RowStart, slice.Rows,
                 (row, rows, target) => checkpoint.CopyRows(device, name, row, rows, target, slice.Shape));
         }
         catch (InvalidDataException exception) when (!exception.Message.StartsWith(checkpoint.Source, StringComparison.Ordinal))

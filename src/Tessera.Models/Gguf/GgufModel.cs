@@ -52,7 +52,7 @@ public static unsafe class GgufModel
             foreach (var (slice, tensor) in pairs.OrderBy(pair => pair.Tensor.Offset))
             {
                 file.WillNeed(tensor);
-                Fill(device, scratch, file, slice, tensor, GgufNames.IsReordered(architecture, slice.Name) ? configuration.HeadDim : 1);
+                Fill(device, target, scratch, file, slice, tensor, GgufNames.IsReordered(architecture, slice.Name) ? configuration.HeadDim : 1);
                 file.Release(tensor);
             }
 
@@ -130,11 +130,12 @@ public static unsafe class GgufModel
         return left;
     }
 
-    private static void Fill(CpuDevice device, Arena scratch, GgufFile file, WeightSlice slice, GgufTensor tensor, int reordered)
+    private static void Fill(
+        CpuDevice device, Device? target, Arena scratch, GgufFile file, WeightSlice slice, GgufTensor tensor, int reordered)
     {
-        if (slice.Parameter.Type.IsGrouped())
+        if (slice.Parameter.Type.HasScales())
         {
-            GgufGroupedRows.Fill(device, file, slice, tensor, reordered);
+            GgufRoundedRows.Fill(device, slice.Parameter.Type == DType.FP8 && target is not null ? target : device, file, slice, tensor, reordered);
             return;
         }
 
