@@ -12,6 +12,7 @@ namespace Tessera.Puzzle;
     WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, UseStringEnumConverter = true,
     RespectNullableAnnotations = true)]
 [JsonSerializable(typeof(CostTable))]
+[JsonSerializable(typeof(CostSet))]
 [JsonSerializable(typeof(VariantQuality))]
 [JsonSerializable(typeof(Estimate))]
 [JsonSerializable(typeof(CompressionResult))]

@@ -38,7 +38,7 @@ internal static class CompressCommand
         var pipeline = new CompressionPipeline(
             device, inputs, settings, output, string.Join(' ', Environment.GetCommandLineArgs().Skip(1)))
         {
-            GivenCosts = costs is null ? null : CostTableFile.Read(costs),
+            GivenCosts = costs is null ? null : CostTableFile.ReadSet(costs).Find(settings.Scenario, costs),
         };
         var outcome = pipeline.Run();
         foreach (var missed in outcome.Targets.Where(target => !target.IsMet))

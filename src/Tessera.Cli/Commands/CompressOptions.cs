@@ -98,26 +98,30 @@ internal sealed class CompressOptions(int healSteps = 160)
         [.. Scenario, .. Limits.All, .. Data, .. Healing, Output, Costs, BlockSteps, BlockRate, Margin, Fuse, .. Fusion.Limits];
 
     /// <summary>The scenario the options describe, on a device that is open.</summary>
-    public ServingScenario ToScenario(ParseResult result, Device device, ModelConfiguration model)
+    public ServingScenario ToScenario(ParseResult result, Device device, ModelConfiguration model) =>
+        ToScenario(result, device, null, model, null);
+
+    /// <summary>The scenario that a load, or else the options describe, on a device that is open or on a machine that is not here.</summary>
+    public ServingScenario ToScenario(ParseResult result, Device? device, Hardware? hardware, ModelConfiguration model, NamedLoad? load)
     {
         var scenario = new ServingScenario(
-            OptionChecks.AtLeast(result, Batch, 1), OptionChecks.AtLeast(result, InputLength, 1),
-            OptionChecks.AtLeast(result, OutputLength, 1), SharedOptions.ParseDataType(result.GetValue(DataType)!),
+            load?.Batch ?? OptionChecks.AtLeast(result, Batch, 1), load?.InputLength ?? OptionChecks.AtLeast(result, InputLength, 1),
+            load?.OutputLength ?? OptionChecks.AtLeast(result, OutputLength, 1), SharedOptions.ParseDataType(result.GetValue(DataType)!),
             device is CpuDevice processor ? processor.Workers.Count : 0)
         {
-            Card = (device as CudaDevice)?.Card.Name,
+            Card = (device as CudaDevice)?.Card.Name ?? (device is null ? hardware?.Label : null),
             QueuedPrompts = OptionChecks.AtLeast(result, QueuedPrompts, 0),
         };
         if ((long)scenario.InputLength + scenario.OutputLength > model.MaxPositions)
         {
             throw new ArgumentException(
-                $"--input-length {scenario.InputLength} and --output-length {scenario.OutputLength}: the model takes at most "
+                $"{(load is null ? "--input-length" : "--load: prompts of")} {scenario.InputLength} and {(load is null ? "--output-length" : "outputs of")} {scenario.OutputLength}: the model takes at most "
                 + $"{model.MaxPositions} positions");
         }
 
         return (long)scenario.Batch * scenario.InputLength <= MostScenarioTokens
             ? scenario
-            : throw new ArgumentException($"--batch {scenario.Batch}: expected at most {MostScenarioTokens} prompt tokens in all");
+            : throw new ArgumentException($"{(load is null ? "--batch" : "--load: batch")} {scenario.Batch}: expected at most {MostScenarioTokens} prompt tokens in all");
     }
 
     /// <summary>Everything that decides the compression.</summary>
