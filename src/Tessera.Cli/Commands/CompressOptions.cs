@@ -125,9 +125,12 @@ internal sealed class CompressOptions(int healSteps = 160)
     }
 
     /// <summary>Everything that decides the compression.</summary>
-    public CompressionSettings ToSettings(ParseResult result, Device device, ModelConfiguration model)
+    public CompressionSettings ToSettings(ParseResult result, Device device, ModelConfiguration model) =>
+        ToSettings(result, ToScenario(result, device, model), model);
+
+    /// <summary>Everything that decides the compression, in a scenario.</summary>
+    public CompressionSettings ToSettings(ParseResult result, ServingScenario scenario, ModelConfiguration model)
     {
-        var scenario = ToScenario(result, device, model);
         var healing = ToHealing(result, model, scenario);
         bool fuses = result.GetValue(Fuse);
         Fusion.EnsureUnused(result, fuses, Fuse);

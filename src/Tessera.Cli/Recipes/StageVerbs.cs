@@ -12,7 +12,7 @@ internal static class StageVerbs
     public const string Output = "--out";
 
     /// <summary>Verbs with <c>--out</c> that are no stages: measure writes a file there, the others are recipes themselves.</summary>
-    private static readonly string[] Excluded = ["measure", "run", "quickstart"];
+    private static readonly string[] Excluded = ["measure", "run", "plan", "quickstart"];
 
     /// <summary>Verbs that do not go on from what a killed run left; their folder is emptied before they start again.</summary>
     private static readonly string[] StartAfresh = ["init", "export", "tokenizer train"];
