@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Tessera.Cli.Plans;
 using Tessera.Cli.Recipes;
+using Tessera.Models.Configuration;
 using Tessera.Puzzle.Costs;
 
 namespace Tessera.Cli.Commands;
@@ -36,19 +37,20 @@ internal static class PlanCommand
         verb.Command.Add(machine);
         verb.Command.SetAction(result =>
         {
-            string name = result.GetValue(machine)!;
-            using var device = Open(name, verb.DeviceName(result), verb.Threads(result));
-            var hardware = HardwareOf(name, machine.Name, device);
-            EstimatedStage stage;
+            ModelConfiguration shape;
             try
             {
-                stage = new EstimatedStage("compress", "compress", verb.Stages(result, PlannedModel.Shape(verb.Model(result)), device, hardware), null);
+                shape = PlannedModel.Shape(verb.Model(result));
             }
             catch (UnknownShapeException unknown)
             {
                 throw new InvalidDataException(unknown.Message);
             }
 
+            string name = result.GetValue(machine)!;
+            using var device = Open(name, verb.DeviceName(result), verb.Threads(result));
+            var hardware = HardwareOf(name, machine.Name, device);
+            var stage = new EstimatedStage("compress", "compress", verb.Stages(result, shape, device, hardware), null);
             Print(hardware, [stage], verb.IsJson(result));
         });
         return verb.Command;
