@@ -39,7 +39,8 @@ internal static class MeasureCommand
         var hardware = options.ToHardware(result, device);
         var measured = options.ToScenarios(result, device, hardware, shape).Select(load => (hardware is null
             ? CostMeasurement.Run(device!, shape, load.Scenario, options.Rounds(result))
-            : PredictedCosts.Create(shape, load.Scenario, hardware)) with { Name = load.Name }).ToList();
+            : PredictedCosts.Create(shape, load.Scenario, hardware)) with
+        { Name = load.Name }).ToList();
         var fresh = new CostSet { Loads = measured };
         if (tables is not null)
         {

@@ -117,5 +117,6 @@ public sealed class CostSetTests : IDisposable
     }
 
     private static CostTable Table(string name, int batch, int input) => PredictedCosts.Create(
-        Model, new ServingScenario(batch, input, 64, DType.BF16, 0) { Card = Hardware.Named[0].Label }, Hardware.Named[0]) with { Name = name };
+        Model, new ServingScenario(batch, input, 64, DType.BF16, 0) { Card = Hardware.Named[0].Label }, Hardware.Named[0]) with
+    { Name = name };
 }
