@@ -271,7 +271,7 @@ public sealed class GgufModelTests : IDisposable
             ("layer 0 has biases in its feed-forward beside norms of query and key heads", [new(normed, new SwiGluConfiguration(32) { HasBias = true })]),
         ])
         {
-            using var refused = SmallModel.Create(Shape(layers));
+            using var refused = SmallModel.Create(Shape([.. layers]));
             Assert.Contains(sentence, Assert.Throws<NotSupportedException>(() => GgufExport.Write(path, refused, GgufTensorType.F32, "x")).Message, StringComparison.Ordinal);
         }
 
