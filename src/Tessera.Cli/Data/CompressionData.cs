@@ -3,7 +3,6 @@ using Tessera.Devices;
 using Tessera.Evaluation;
 using Tessera.Inference;
 using Tessera.Models;
-using Tessera.Models.Checkpoints;
 using Tessera.Models.Tokenizers;
 using Tessera.Puzzle.Compression;
 using Tessera.Runs;
@@ -71,7 +70,7 @@ internal static class CompressionData
             throw new ArgumentException("give either --text FILE… or --tasks all|NAMES to calibrate on");
         }
 
-        var parent = ModelFolder.Load(folder, DType.F32, device);
+        var parent = ParentModel.Open(folder, device);
         try
         {
             var streams = options.Tasks is null ? FromText(parent, tokenizer, options) : FromTasks(parent, tokenizer, options);
@@ -100,7 +99,7 @@ internal static class CompressionData
     /// <summary>Loads the parent alone, for what needs no data.</summary>
     public static CompressionInputs LoadWithoutData(Device device, string folder) => new()
     {
-        Parent = ModelFolder.Load(folder, DType.F32, device),
+        Parent = ParentModel.Open(folder, device),
         ParentFolder = folder,
         ParentHash = ModelHash.Of(folder),
         DataHash = "none",
@@ -118,7 +117,7 @@ internal static class CompressionData
             generator, tokenizer, source.BeginIds(tokenizer), source.StopIds(), problems);
     }
 
-    private static Streams FromTasks(Decoder parent, Tokenizer tokenizer, CompressionDataOptions options)
+    private static Streams FromTasks(ParentModel parent, Tokenizer tokenizer, CompressionDataOptions options)
     {
         DocumentRange Documents(ProblemSplit split, ulong seed) =>
             new(new TaskDocuments(tokenizer, Source(split, seed, options), parent.Configuration), long.MaxValue);
@@ -129,7 +128,7 @@ internal static class CompressionData
             Documents(ProblemSplit.Training, options.Seed + HealingStream).Source);
     }
 
-    private static Streams FromText(Decoder parent, Tokenizer tokenizer, CompressionDataOptions options)
+    private static Streams FromText(ParentModel parent, Tokenizer tokenizer, CompressionDataOptions options)
     {
         var split = TextSplit.Of(TextFiles.ReadDocuments(options.Text));
         TextSource Source(IReadOnlyList<string> texts, ulong seed) =>
