@@ -160,8 +160,10 @@ public sealed class CompressionPipeline(
     {
         using var steps = new CalibrationSteps(device, inputs.Calibration);
         using var states = new ParentStates(device, inputs.Parent.Parts, steps, jobs, forDistillation: true);
-        using var progress = Progress("library", "jobs", LibraryBuilder.JobCount(inputs.Parent.Configuration));
-        new LibraryBuilder(device, states, settings.BlockDistillation, jobs).Run(done => progress.Report(done));
+        int total = LibraryBuilder.JobCount(inputs.Parent.Configuration);
+        using var progress = Progress("library", "jobs", total);
+        int own = new LibraryBuilder(device, states, settings.BlockDistillation, jobs).Run(done => progress.Report(done));
+        SayShare("library", own, total, stage.IsComplete);
         stage.MarkComplete();
         return new BlockLibrary(device, inputs.Parent.Parts, jobs);
     }
@@ -172,10 +174,12 @@ public sealed class CompressionPipeline(
         using var jobs = OpenJobs(stage);
         using var steps = new CalibrationSteps(device, inputs.Scoring);
         using var states = new ParentStates(device, inputs.Parent.Parts, steps, jobs, forDistillation: false);
-        using var progress = Progress("scores", "jobs", ScoreTable.JobCount(table.Variants));
+        int total = ScoreTable.JobCount(table.Variants);
+        using var progress = Progress("scores", "jobs", total);
         var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, settings.Memory);
         var scores = ScoreTable.Compute(
             device, states, library, table.Variants, jobs, memory, done => progress.Report(done));
+        SayShare("scores", scores.OwnJobs, total, stage.IsComplete);
         stage.MarkComplete();
         return (scores, stage.Manifest.Hash);
     }
@@ -273,6 +277,15 @@ public sealed class CompressionPipeline(
     ];
 
     private static JobFolder OpenJobs(RunFolder stage) => JobFolder.Open(stage.PathOf("jobs"));
+
+    /// <summary>Says what this process did of a stage, where that is not all of it.</summary>
+    private static void SayShare(string stage, int own, int total, bool wasComplete)
+    {
+        if (own < total && !wasComplete)
+        {
+            Console.Error.WriteLine($"{stage}: {own} of {total} jobs were done by this process");
+        }
+    }
 
     private static CompressionResult? Read(string path) =>
         JsonSerializer.Deserialize(File.ReadAllText(path), PuzzleJson.Default.CompressionResult);

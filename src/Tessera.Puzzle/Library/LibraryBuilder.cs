@@ -28,14 +28,15 @@ public sealed class LibraryBuilder(Device device, ParentStates states, BlockDist
 
     /// <summary>Completes the library, then deletes the states it was made from.</summary>
     /// <param name="onDone">Called with the number of jobs that are done, whoever did them.</param>
+    /// <returns>How many of them this process did.</returns>
     /// <exception cref="DamagedJobException">An earlier job's files are damaged.</exception>
-    public void Run(Action<int> onDone)
+    public int Run(Action<int> onDone)
     {
         Directory.CreateDirectory(Path.Combine(_folder, "weights"));
         var halves = BlockLibrary.Halves(Shape).ToList();
         var orders = halves.Where(half => half.FeedForward is not null).Select(half => half.Layer).Distinct()
             .Select(layer => new Job(LibraryHalf.OrderJobOf(layer), ParentStates.JobsOfLayer(layer), () => Order(layer)));
-        new JobBoard(jobs).Run(
+        int own = new JobBoard(jobs).Run(
             [
                 .. states.Plan, .. orders,
                 .. halves.Select(half => new Job(
@@ -46,6 +47,7 @@ public sealed class LibraryBuilder(Device device, ParentStates states, BlockDist
             onDone);
         WriteIndex(halves);
         states.Delete();
+        return own;
     }
 
     /// <summary>Number of jobs that <see cref="Run"/> counts.</summary>

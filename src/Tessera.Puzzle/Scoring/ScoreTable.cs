@@ -16,6 +16,9 @@ public sealed class ScoreTable
     private const int VariantsPerJob = 8;
     private readonly Dictionary<(int Layer, string Label), Estimate> _scores = [];
 
+    /// <summary>Jobs that this process did.</summary>
+    public int OwnJobs { get; private set; }
+
     /// <summary>Number of jobs that <see cref="Compute"/> counts.</summary>
     public static int JobCount(IReadOnlyList<IReadOnlyList<BlockVariant>> variants) =>
         variants.Sum(layer => (layer.Count - 1 + VariantsPerJob - 1) / VariantsPerJob);
@@ -35,9 +38,10 @@ public sealed class ScoreTable
     {
         // The head is read once, and only by a process that has something to score.
         ReplaceOneScorer? scorer = null;
+        int own;
         try
         {
-            new JobBoard(jobs).Run(
+            own = new JobBoard(jobs).Run(
                 Plan(states, library, variants, () => scorer ??= new ReplaceOneScorer(device, states, memory)), onDone);
         }
         finally
@@ -48,6 +52,7 @@ public sealed class ScoreTable
         var table = Read(variants, jobs);
         table.Write(variants, Path.Combine(Path.GetDirectoryName(jobs.FullPath)!, "scores.jsonl"));
         states.Delete();
+        table.OwnJobs = own;
         return table;
     }
 

@@ -10,10 +10,11 @@ public sealed class JobBoard(JobFolder folder)
     /// </summary>
     /// <param name="plan">All jobs, each behind those that it needs.</param>
     /// <param name="onDone">Called with the number of wanted jobs that are done, whoever did them, whenever that is looked up.</param>
+    /// <returns>How many of the wanted jobs this call did itself.</returns>
     /// <exception cref="DamagedJobException">A job found that an earlier one's files are damaged.</exception>
-    public void Run(IReadOnlyList<Job> plan, Action<int> onDone)
+    public int Run(IReadOnlyList<Job> plan, Action<int> onDone)
     {
-        int wanted = plan.Count(job => job.IsWanted);
+        int wanted = plan.Count(job => job.IsWanted), own = 0;
         for (; ; )
         {
             var done = folder.Done();
@@ -21,10 +22,12 @@ public sealed class JobBoard(JobFolder folder)
             onDone(wanted - open);
             if (open == 0)
             {
-                return;
+                return own;
             }
 
-            if (!TryRunOne(Needed(plan, done), done))
+            var job = TryRunOne(Needed(plan, done), done);
+            own += job is { IsWanted: true } ? 1 : 0;
+            if (job is null)
             {
                 Thread.Sleep(folder.Poll);
             }
@@ -77,7 +80,8 @@ public sealed class JobBoard(JobFolder folder)
         return jobs;
     }
 
-    private bool TryRunOne(List<Job> jobs, HashSet<string> done)
+    /// <summary>Does the first job that can be begun and that nobody else is at; null where there is none.</summary>
+    private Job? TryRunOne(List<Job> jobs, HashSet<string> done)
     {
         foreach (var job in jobs.Where(job => job.Needs.All(done.Contains)))
         {
@@ -85,10 +89,10 @@ public sealed class JobBoard(JobFolder folder)
             if (lease is not null)
             {
                 lease.Complete(job.Run());
-                return true;
+                return job;
             }
         }
 
-        return false;
+        return null;
     }
 }
