@@ -37,6 +37,9 @@ public sealed class CompressionPipeline(
     /// <summary>Costs measured earlier, to be used instead of measuring.</summary>
     public CostTable? GivenCosts { get; init; }
 
+    /// <summary>Called by the process that goes on when library and scores are complete: whole models come next.</summary>
+    public Action? OnScored { get; init; }
+
     /// <summary>
     /// Runs every stage that is not complete yet. Any number of processes may run the same command on the same folder: they share the
     /// jobs of library and scores, one of them does what comes behind, and all return the same result.
@@ -92,6 +95,7 @@ public sealed class CompressionPipeline(
     /// <summary>Chooses, assembles, holds against the prediction, heals and reports: what one process does alone.</summary>
     private CompressionResult Finish(BlockLibrary library, ChoiceTable table, ScoreTable scores, StageHashes hashes)
     {
+        OnScored?.Invoke();
         WriteTables(table, scores);
         var (outcome, choiceHash) = Search(table, scores, hashes);
         var realisation = new Realisation(device, inputs, settings, library, table);
