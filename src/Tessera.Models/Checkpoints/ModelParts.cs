@@ -39,6 +39,9 @@ public abstract class ModelParts(ModelConfiguration configuration) : IDisposable
     /// <summary>Output matrix, [vocabulary, hidden]; the token table's numbers where they are tied.</summary>
     public abstract Parameter Head(Arena arena);
 
+    /// <summary>Whose token table, norm and head these are: this model's own, or another's that it shares.</summary>
+    public virtual ModelParts OwnerOfEnds => this;
+
     /// <summary>Both halves of a layer.</summary>
     public DecoderLayer Layer(int layer, Arena arena) => new(Mixer(layer, arena), FeedForward(layer, arena));
 

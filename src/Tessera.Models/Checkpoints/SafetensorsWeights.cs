@@ -60,6 +60,17 @@ internal sealed class SafetensorsWeights : IWeightSource
     public IEnumerable<WeightSlice> InFileOrder(IEnumerable<WeightSlice> slices) =>
         slices.OrderBy(slice => _checkpoint.Position(StoredName(slice.Name)));
 
+    /// <summary>Refuses tensors that are missing or of another shape; loading finds them on its way.</summary>
+    /// <exception cref="InvalidDataException">One sentence with the first such tensor.</exception>
+    public void Check()
+    {
+        using var shape = Decoder.Allocate(Configuration, Configuration.StorageType, PlanningMemory.Instance);
+        foreach (var slice in InFileOrder(WeightMap.Slices(shape)))
+        {
+            _checkpoint.Check(StoredName(slice.Name), slice.Shape);
+        }
+    }
+
     /// <inheritdoc />
     public void Dispose()
     {

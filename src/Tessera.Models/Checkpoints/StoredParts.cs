@@ -37,6 +37,7 @@ public sealed class StoredParts : ModelParts
         IWeightSource source = GgufModel.IsNamed(folder) ? GgufWeights.Open(folder) : SafetensorsWeights.Open(folder);
         try
         {
+            (source as SafetensorsWeights)?.Check();
             return new StoredParts(
                 source.Configuration, source, type ?? source.Configuration.StorageType, target?.Memory ?? HostMemory.Instance);
         }

@@ -126,6 +126,8 @@ public sealed class BlockLibrary(Device device, ModelParts parent, JobFolder job
     {
         public override Kernels.RopeTable Rope => parent.Rope;
 
+        public override ModelParts OwnerOfEnds => parent;
+
         public override SubBlock? Mixer(int layer, Arena arena) => library.Mixer(layer, Configuration.Layers[layer].Mixer, arena);
 
         public override SubBlock? FeedForward(int layer, Arena arena) =>

@@ -28,6 +28,12 @@ public sealed class ModelScorer(Device device, ModelParts parent, CalibrationSte
         {
             for (int m = 0; m < models.Length; m++)
             {
+                if (m > 0 && ReferenceEquals(models[m].OwnerOfEnds, parent))
+                {
+                    Copy(window, 0, m);
+                    continue;
+                }
+
                 weights.Reset();
                 Embed(window, m, models[m].Embedding(weights));
             }
@@ -60,14 +66,24 @@ public sealed class ModelScorer(Device device, ModelParts parent, CalibrationSte
         }
     }
 
+    private static void Copy(StreamWindow window, int from, int to)
+    {
+        for (int batch = window.First; batch < window.End; batch++)
+        {
+            window.Set(to, batch, window[from, batch]);
+        }
+    }
+
     private void Compare(StreamWindow window, ModelParts[] models, Arena weights, DivergenceSums[] sums)
     {
         float epsilon = (float)parent.Configuration.RmsNormEpsilon;
-        Parameter norm = models[0].FinalNorm(weights), head = models[0].Head(weights);
+        // The large one first: it finds the room of the token table.
+        Parameter head = models[0].Head(weights), norm = models[0].FinalNorm(weights);
         for (int m = 1; m < models.Length; m++)
         {
             var mark = weights.Mark();
-            Parameter childNorm = models[m].FinalNorm(weights), childHead = models[m].Head(weights);
+            bool shares = ReferenceEquals(models[m].OwnerOfEnds, parent);
+            Parameter childHead = shares ? head : models[m].Head(weights), childNorm = shares ? norm : models[m].FinalNorm(weights);
             for (int batch = window.First; batch < window.End; batch++)
             {
                 var executor = window.Fresh();

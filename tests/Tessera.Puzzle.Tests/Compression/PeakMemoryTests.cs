@@ -45,7 +45,7 @@ public sealed class PeakMemoryTests : IDisposable
         using var processor = new CpuDevice(2);
         long peak = 0;
         var scenario = new ServingScenario(1, 4, 2, DType.BF16, 2);
-        var costs = CostMeasurement.Run(processor, configuration, scenario, 1);
+        var costs = CostMeasurement.Run(processor, Shape(1), scenario, 1);
         var pipeline = new CompressionPipeline(
             device,
             new CompressionInputs
