@@ -10,7 +10,7 @@ namespace Tessera.Puzzle.Library;
 
 /// <summary>
 /// Blockwise local distillation of one layer's variants: input is always the parent's own hidden state, the target is the parent
-/// layer's whole output. One half is trained beside the parent's frozen other half (decoupled), or both together (coupled).
+/// layer's whole output. One half is trained, the other is the parent's and frozen (decoupled).
 /// </summary>
 /// <remarks>
 /// Loss: MSE(o_p, o_c) / MSE(o_p, 0) (Puzzle section 2.1). No gradient crosses layers, so every (layer, variant) is a job of
@@ -32,7 +32,7 @@ public sealed unsafe class BlockDistillation(
     };
 
     /// <summary>Trains a mixer variant in front of the parent's frozen feed-forward.</summary>
-    public BlockDistillationResult TrainMixer(SubBlock variant) => Train([variant], (executor, batch) =>
+    public BlockDistillationResult TrainMixer(SubBlock variant) => Train(variant, (executor, batch) =>
     {
         var middle = Half(executor, batch, variant, states.Read(executor.Arena, layer, batch));
         return Half(executor, batch, parent.FeedForward, middle);
@@ -40,24 +40,16 @@ public sealed unsafe class BlockDistillation(
 
     /// <summary>Trains a feed-forward variant behind the parent's frozen mixer, whose output was computed once for all.</summary>
     public BlockDistillationResult TrainFeedForward(SubBlock variant) => Train(
-        [variant], (executor, batch) => Half(executor, batch, variant, states.ReadMiddle(executor.Arena, layer, batch)));
-
-    /// <summary>Trains a mixer and a feed-forward variant together; either may be the parent's own, which then is a copy.</summary>
-    public BlockDistillationResult TrainPair(SubBlock? mixer, SubBlock? feedForward) => Train(
-        ((SubBlock?[])[mixer, feedForward]).OfType<SubBlock>(), (executor, batch) =>
-        {
-            var middle = Half(executor, batch, mixer, states.Read(executor.Arena, layer, batch));
-            return Half(executor, batch, feedForward, middle);
-        });
+        variant, (executor, batch) => Half(executor, batch, variant, states.ReadMiddle(executor.Arena, layer, batch)));
 
     private CalibrationSteps Batches => states.Steps;
 
     private Tensor Half(Executor executor, int batch, SubBlock? half, Tensor residual) =>
         LayerHalves.Half(executor, states.Parent.Configuration, Batches.Steps[batch], half, residual);
 
-    private BlockDistillationResult Train(IEnumerable<SubBlock> variants, Func<Executor, int, Tensor> forward)
+    private BlockDistillationResult Train(SubBlock variant, Func<Executor, int, Tensor> forward)
     {
-        Parameter[] parameters = [.. variants.SelectMany(variant => variant.Parameters)];
+        Parameter[] parameters = [.. variant.Parameters];
         var plan = Plan(parameters, forward);
         MemoryLimit.Check(device, plan, Defaults with { BatchTokens = Batches.LargestBatch, Recompute = RecomputeLevel.Full }, _ => plan);
         using var arena = device.CreateArena("activations");

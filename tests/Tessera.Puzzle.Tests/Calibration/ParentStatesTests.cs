@@ -76,6 +76,22 @@ public sealed unsafe class ParentStatesTests : IDisposable
     }
 
     [Fact]
+    public void A_cap_is_divided_and_one_that_holds_no_layer_is_refused()
+    {
+        using var small = new SmallParent();
+        using var steps = new CalibrationSteps(small.Device, [SmallParent.Batch(1)]);
+        long need = StreamingMemory.Need(small.Configuration, steps, DType.F32);
+
+        // Head 40 · 32, two layers of 4 · 32 · 32 + 3 · 32 · 48 and their norms, 64 tokens of 3 · 48 and eight times 32.
+        Assert.Equal(4 * ((40 * 32) + (2 * ((4 * 32 * 32) + (3 * 32 * 48) + 64)) + (64 * ((3 * 48) + (8 * 32)))), need);
+        var memory = StreamingMemory.Of(small.Device, small.Configuration, steps, need + 100_000);
+        Assert.Equal(new StreamingMemory(50_000, 50_000), memory);
+        Assert.Equal(0, StreamingMemory.Of(small.Device, small.Configuration, steps, null).CacheBytes);
+        var error = Assert.Throws<ArgumentException>(() => StreamingMemory.Of(small.Device, small.Configuration, steps, need - 1));
+        Assert.Contains("raise --memory", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_damaged_file_is_named_and_made_again()
     {
         using var small = new SmallParent();

@@ -264,6 +264,33 @@ public unsafe class VariantTests
         Assert.DoesNotContain(small.Model.Parameters, parameter => parameter.IsTrainable);
     }
 
+    [Fact]
+    public void Patience_ends_a_distillation_that_gets_no_better_and_keeps_the_best_weights()
+    {
+        using var small = new SmallParent();
+        using var states = small.States(3, 2);
+        (BlockDistillationResult Result, float[] Weights) Train(BlockDistillationSettings settings)
+        {
+            using var arena = new Arena("test");
+            var initializer = new VariantInitializer(
+                small.Device, new BlockFactory(small.Configuration, small.Model.Rope, arena, DType.F32));
+            var mixer = initializer.Mixer(small.Model.Layers[1].Mixer!, new LinearMixerConfiguration(), "mixer")!;
+            var result = new BlockDistillation(small.Device, states.States, 1, small.Model.Layers[1], settings).TrainMixer(mixer);
+            return (result, [.. mixer.Parameters.SelectMany(Values)]);
+        }
+
+        // A rate at which losses go up and down.
+        var whole = Train(new BlockDistillationSettings(400, 0.2));
+        var patient = Train(new BlockDistillationSettings(400, 0.2) { Patience = 3 });
+        var again = Train(new BlockDistillationSettings(400, 0.2) { Patience = 3 });
+        Assert.Equal(400, whole.Result.Steps);
+        Assert.InRange(patient.Result.Steps, 6, 399);
+        Assert.Equal(0, patient.Result.Steps % 2);
+        Assert.True(patient.Result.After < patient.Result.Before, $"{patient.Result.Before} to {patient.Result.After}");
+        Assert.Equal(patient.Result.Steps, again.Result.Steps);
+        Assert.Equal(patient.Weights, again.Weights);
+    }
+
     private static LayerConfiguration Everything(LayerConfiguration layer) => new(
         (AttentionConfiguration)layer.Mixer with { Window = 5, HasQkvBias = true, HasOutputBias = true, HasHeadNorms = true },
         (SwiGluConfiguration)layer.FeedForward with { HasBias = true });
