@@ -28,12 +28,7 @@ internal static unsafe partial class CudaDriver
     public static partial CudaStatus OccupancyMaxActiveBlocksPerMultiprocessor(
         out int blocks, nint function, int threads, nuint sharedBytes);
 
-    [LibraryImport(NativeLibraries.CudaDriver, EntryPoint = "cuLaunchKernel")]
-    public static partial CudaStatus LaunchKernel(
-        nint function, uint gridX, uint gridY, uint gridZ, uint blockX, uint blockY, uint blockZ, uint sharedBytes, nint stream,
-        void** parameters, void** extra);
-
-    /// <summary>As <see cref="LaunchKernel"/>, with attributes such as clusters; in drivers from 11.8 on.</summary>
+    /// <summary>Launches with attributes, such as when it may start; in drivers from 11.8 on.</summary>
     [LibraryImport(NativeLibraries.CudaDriver, EntryPoint = "cuLaunchKernelEx")]
     public static partial CudaStatus LaunchKernelEx(CudaLaunchConfig* config, nint function, void** parameters, void** extra);
 

@@ -112,7 +112,7 @@ public sealed class KernelTests
         var arguments = new Arguments { Target = target.Address, Count = 4, Value = 1 };
         var error = Assert.Throws<CudaException>(() => Fill.Launch(device, new KernelVariant(4), (3, 2), 4096, 0, arguments));
         Assert.StartsWith(
-            "cuLaunchKernel failed for kernel fill (FACTOR=4) with 3×2×1 blocks of 4096×1×1 threads and 0 shared bytes: CUDA_ERROR_INVALID_VALUE",
+            "cuLaunchKernelEx failed for kernel fill (FACTOR=4) with 3×2×1 blocks of 4096×1×1 threads and 0 shared bytes: CUDA_ERROR_INVALID_VALUE",
             error.Message, StringComparison.Ordinal);
         Assert.Contains("; cuda:0 has ", error.Message, StringComparison.Ordinal);
         Assert.Contains(

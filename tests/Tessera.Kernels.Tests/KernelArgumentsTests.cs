@@ -27,6 +27,23 @@ public partial class KernelArgumentsTests
         }
     }
 
+    /// <summary>A block that left without waiting would let later kernels begin before earlier ones have ended.</summary>
+    [Theory]
+    [MemberData(nameof(Kernels))]
+    public void Kernels_that_start_early_wait_before_a_block_can_end(string file, string entry)
+    {
+        string body = Regex.Match(Text(file), $@"\b{entry}\(\s*const __grid_constant__.*?(?=extern ""C""|\z)", RegexOptions.Singleline).Value;
+        int wait = body.IndexOf("follow_previous();", StringComparison.Ordinal);
+        wait = wait >= 0 ? wait : body.IndexOf("await_previous();", StringComparison.Ordinal);
+        bool startsEarly = All().First(kernel => (kernel.Source.File, kernel.Source.Entry) == (file, entry)).Source.StartsEarly;
+        Assert.Equal(startsEarly, wait >= 0);
+        Assert.Equal(startsEarly, body.Contains("follow_previous();", StringComparison.Ordinal) || body.Contains("admit_next();", StringComparison.Ordinal));
+        if (startsEarly)
+        {
+            Assert.DoesNotContain("return", body[..wait], StringComparison.Ordinal);
+        }
+    }
+
     [Fact]
     public void Kernels_are_found()
     {

@@ -35,13 +35,16 @@ public sealed unsafe class LargeOutputTests : IDisposable
             FloatRow, FloatRow, sizeof(float));
     }
 
-    [Fact]
-    public void Gradient_of_the_normalisation()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Gradient_of_the_normalisation(bool gainIsTrained)
     {
         float* x = Filled(Tokens), gradient = Filled(Tokens), gain = Filled(1), scales = Filled(Tokens / Width + 1);
+        float* gainGradient = gainIsTrained ? Filled(1) : null;
         AssertParts(
             (device, from, rows, y) => RmsNorm.Backward(
-                device, gradient + (from * Width), x + (from * Width), scales + from, gain, (float*)y[0], false, null, rows, Width),
+                device, gradient + (from * Width), x + (from * Width), scales + from, gain, (float*)y[0], false, gainGradient, rows, Width),
             FloatRow);
     }
 

@@ -31,9 +31,11 @@ internal static class InitCommand
             }
 
             var shape = ModelFolder.ReadConfiguration(result.GetValue(configuration)!);
-            using var model = Decoder.Allocate(shape, DType.F32);
-            ModelInitializer.Fill(model, result.GetValue(seed));
-            ModelFolder.Save(target, model, SharedOptions.ParseDataType(result.GetValue(type)!), result.GetValue(tokenizer));
+            DType storage = SharedOptions.ParseDataType(result.GetValue(type)!);
+            using var device = new CpuDevice();
+            using var model = Decoder.Allocate(shape, storage);
+            ModelInitializer.Fill(model, result.GetValue(seed), device);
+            ModelFolder.Save(target, model, storage, result.GetValue(tokenizer));
             Console.WriteLine($"{target}: {shape.ParameterCount:N0} parameters in {shape.Layers.Length} layers");
         });
         return command;

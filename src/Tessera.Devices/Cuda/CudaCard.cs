@@ -25,6 +25,9 @@ public sealed record CudaCard(
     /// </summary>
     public string Architecture => $"sm_{Major}{Minor}{(Major >= 9 ? "a" : string.Empty)}";
 
+    /// <summary>Whether a kernel can start before the one before it has ended (programmatic dependent launch).</summary>
+    public bool StartsKernelsEarly => Major >= 9;
+
     /// <summary>All cards of this machine, in the driver's order; none where there is a driver and no card.</summary>
     /// <exception cref="NotSupportedException">There is no driver, or it is too old; the message is one sentence.</exception>
     public static IReadOnlyList<CudaCard> All()

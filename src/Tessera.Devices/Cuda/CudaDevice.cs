@@ -35,11 +35,10 @@ public sealed class CudaDevice : Device
         Card = card;
         ActivationType = activationType;
         _context = isPlanning ? null : new CudaContext(card);
+        KernelCache cache = KernelCache.Default();
         try
         {
-            _kernels = _context is null
-                ? null
-                : new CudaKernels(_context, new KernelCompiler(card.Architecture, KernelCache.Default()));
+            _kernels = _context is null ? null : new CudaKernels(_context, new KernelCompiler(card.Architecture, cache));
             Stream = new CudaStream(_context);
             _memory = _context is null ? null : new CudaMemory(_context, Stream);
         }
@@ -52,7 +51,7 @@ public sealed class CudaDevice : Device
         }
 
         Memory = _memory ?? (DeviceMemory)PlanningMemory.Instance;
-        Products = new CudaProducts(this);
+        Products = new CudaProducts(this, cache);
         Scratch = CreateArena("kernel scratch");
     }
 

@@ -45,12 +45,24 @@ public sealed unsafe class CudaKernel<TArguments> : CudaKernelSource
         fixed (TArguments* first = &arguments)
         {
             void* parameter = first;
-            CudaStatus status = CudaDriver.LaunchKernel(
-                function.Handle, (uint)grid.X, (uint)grid.Y, (uint)grid.Z, (uint)threads.X, (uint)threads.Y, (uint)threads.Z,
-                (uint)sharedBytes, cuda.Stream.Handle, &parameter, null);
+            var early = new CudaLaunchAttribute { Id = CudaLaunchAttribute.ProgrammaticStreamSerialization, X = 1 };
+            var configuration = new CudaLaunchConfig
+            {
+                GridX = (uint)grid.X,
+                GridY = (uint)grid.Y,
+                GridZ = (uint)grid.Z,
+                BlockX = (uint)threads.X,
+                BlockY = (uint)threads.Y,
+                BlockZ = (uint)threads.Z,
+                SharedBytes = (uint)sharedBytes,
+                Stream = cuda.Stream.Handle,
+                Attributes = &early,
+                AttributeCount = StartsEarly && context.Card.StartsKernelsEarly ? 1u : 0u,
+            };
+            CudaStatus status = CudaDriver.LaunchKernelEx(&configuration, function.Handle, &parameter, null);
             if (status != CudaStatus.Success)
             {
-                context.Check(status, "cuLaunchKernel", Describe(variant, grid, threads, sharedBytes));
+                context.Check(status, "cuLaunchKernelEx", Describe(variant, grid, threads, sharedBytes));
             }
         }
 

@@ -25,6 +25,12 @@ public abstract class CudaKernelSource
     /// <summary>Names that a variant gives numbers to.</summary>
     public IReadOnlyList<string> Defines { get; }
 
+    /// <summary>
+    /// Whether its blocks may come to the multiprocessors while the kernel before it still runs: it awaits that one's end itself, as
+    /// <c>succession.cuh</c> says. Cards older than 9.0 start it afterwards.
+    /// </summary>
+    public bool StartsEarly { get; init; }
+
     /// <summary>Holds the source and the headers that it includes as resources.</summary>
     internal Assembly Assembly { get; }
 

@@ -7,13 +7,14 @@ namespace Tessera.Devices;
 /// </summary>
 /// <remarks>
 /// What the library is told about a product, and the algorithm that it proposes, are asked for once for every shape, layout and
-/// alignment and kept; a product after that allocates nothing. Sums of split products meet in f32. The first proposal is taken, not the fastest
-/// of several: a choice by timing could differ from run to run, and with it the bits.
-/// Determinism: the same bits for the same product on the same card and library version; rows of a result may differ in the last
-/// bits between products with different numbers of rows.
+/// alignment and kept; a product after that allocates nothing. Sums of split products meet in f32. Of large products several
+/// proposals are timed once; the choice is kept on disk, so that later runs take the same, see <see cref="ProductChoices"/>.
+/// TESSERA_CUDA_TUNE=0 takes the library's first proposal always.
+/// Determinism: the same bits for the same product on the same card and library version with the same kept choices; rows of a
+/// result may differ in the last bits between products with different numbers of rows.
 /// Source: cuBLAS documentation, "Using the cuBLASLt API".
 /// </remarks>
-public sealed unsafe class CudaProducts : IDisposable
+public sealed unsafe partial class CudaProducts : IDisposable
 {
     // cuBLASLt's 15: no algorithm for these types and layouts.
     private const int NotSupported = 15;
@@ -25,11 +26,17 @@ public sealed unsafe class CudaProducts : IDisposable
     private const int LargestAlignment = 16;
 
     private readonly CudaDevice _device;
+    private readonly KernelCache _cache;
     private readonly Dictionary<Key, Plan> _plans = [];
+    private ProductChoices? _choices;
     private nint _handle;
     private bool _disposed;
 
-    internal CudaProducts(CudaDevice device) => _device = device;
+    internal CudaProducts(CudaDevice device, KernelCache cache)
+    {
+        _device = device;
+        _cache = cache;
+    }
 
     /// <summary>Shapes that were planned so far.</summary>
     public int PlannedShapes => _plans.Count;
@@ -52,14 +59,10 @@ public sealed unsafe class CudaProducts : IDisposable
         }
 
         _device.Context.MakeCurrent();
-        var key = new Key(
-            product,
-            AlignmentOf(a, product.AStride, product.OperandType),
-            AlignmentOf(b, product.BStride, product.OperandType),
-            AlignmentOf(c, product.CStride, product.ResultType));
+        Key key = KeyOf(product, a, b, c);
         if (!_plans.TryGetValue(key, out Plan? plan))
         {
-            _plans.Add(key, plan = Find(key));
+            _plans.Add(key, plan = Find(key, a, b, c, accumulate));
         }
 
         if (plan.Description == 0)
@@ -67,11 +70,7 @@ public sealed unsafe class CudaProducts : IDisposable
             return false;
         }
 
-        float alpha = 1f, beta = accumulate ? 1f : 0f;
-        CublasLtAlgorithm algorithm = plan.Algorithm;
-        int status = CublasLt.Matmul(
-            _handle, plan.Description, &alpha, b, plan.First, a, plan.Second, &beta, c, plan.Result, c, plan.Result, &algorithm,
-            workspace, (nuint)CudaStream.WorkspaceBytes, _device.Stream.Handle);
+        int status = Launch(plan, plan.Algorithm, a, b, c, accumulate, workspace);
         if (status != 0)
         {
             CublasLt.Check(status, "cublasLtMatmul", product.ToString());
@@ -130,11 +129,21 @@ public sealed unsafe class CudaProducts : IDisposable
     private static void Set(nint preference, CublasLtPreferenceAttribute attribute, uint value) => CublasLt.Check(
         CublasLt.MatmulPreferenceSetAttribute(preference, attribute, &value, sizeof(uint)), "cublasLtMatmulPreferenceSetAttribute");
 
-    private Plan Find(in Key key)
+    private int Launch(Plan plan, CublasLtAlgorithm algorithm, nint a, nint b, nint c, bool accumulate, nint workspace)
+    {
+        float alpha = 1f, beta = accumulate ? 1f : 0f;
+        return CublasLt.Matmul(
+            _handle, plan.Description, &alpha, b, plan.First, a, plan.Second, &beta, c, plan.Result, c, plan.Result, &algorithm,
+            workspace, (nuint)CudaStream.WorkspaceBytes, _device.Stream.Handle);
+    }
+
+    private Plan Find(in Key key, nint a, nint b, nint c, bool accumulate)
     {
         if (_handle == 0)
         {
             CublasLt.Check(CublasLt.Create(out _handle), "cublasLtCreate");
+            CudaCard card = _device.Card;
+            _choices = new ProductChoices(_cache, $"products-{card.Architecture}-{card.Multiprocessors}-{CublasLt.GetVersion()}.txt");
         }
 
         // C [M, N] row by row is Cᵀ [N, M] column by column: op(B)ᵀ · op(A)ᵀ. So B comes first; and a stored matrix, read column by
@@ -147,15 +156,24 @@ public sealed unsafe class CudaProducts : IDisposable
         plan.First = Layout(p.OperandType, p.TransposeB, p.K, p.N, p.BStride);
         plan.Second = Layout(p.OperandType, p.TransposeA, p.M, p.K, p.AStride);
         plan.Result = Layout(p.ResultType, false, p.M, p.N, p.CStride);
-        if (!Propose(key, plan))
+        CublasLtAlgorithm[] proposals = Propose(key, plan);
+        if (proposals.Length == 0)
         {
             plan.Dispose();
+            return plan;
+        }
+
+        plan.Algorithm = proposals[0];
+        if (IsWorthTiming(p) && proposals.Length > 1)
+        {
+            plan.Algorithm = proposals[Choose(key, plan, proposals, a, b, c, accumulate)];
         }
 
         return plan;
     }
 
-    private bool Propose(in Key key, Plan plan)
+    /// <summary>What the library proposes, best first by its own reckoning; nothing where it has no algorithm.</summary>
+    private CublasLtAlgorithm[] Propose(in Key key, Plan plan)
     {
         CublasLt.Check(CublasLt.MatmulPreferenceCreate(out nint preference), "cublasLtMatmulPreferenceCreate");
         try
@@ -170,16 +188,26 @@ public sealed unsafe class CudaProducts : IDisposable
             Set(preference, CublasLtPreferenceAttribute.MinAlignmentB, (uint)key.AlignmentA);
             Set(preference, CublasLtPreferenceAttribute.MinAlignmentC, (uint)key.AlignmentC);
             Set(preference, CublasLtPreferenceAttribute.MinAlignmentD, (uint)key.AlignmentC);
-            CublasLtHeuristic proposal;
+            CublasLtHeuristic* results = stackalloc CublasLtHeuristic[Proposals];
             int status = CublasLt.MatmulAlgoGetHeuristic(
-                _handle, plan.Description, plan.First, plan.Second, plan.Result, plan.Result, preference, 1, &proposal, out int found);
-            if (status != NotSupported)
+                _handle, plan.Description, plan.First, plan.Second, plan.Result, plan.Result, preference,
+                IsWorthTiming(key.Product) ? Proposals : 1, results, out int found);
+            if (status == NotSupported)
             {
-                CublasLt.Check(status, "cublasLtMatmulAlgoGetHeuristic", key.Product.ToString());
+                return [];
             }
 
-            plan.Algorithm = proposal.Algorithm;
-            return status == 0 && found > 0 && proposal.State == 0;
+            CublasLt.Check(status, "cublasLtMatmulAlgoGetHeuristic", key.Product.ToString());
+            var proposals = new List<CublasLtAlgorithm>();
+            for (int i = 0; i < found; i++)
+            {
+                if (results[i].State == 0)
+                {
+                    proposals.Add(results[i].Algorithm);
+                }
+            }
+
+            return [.. proposals];
         }
         finally
         {

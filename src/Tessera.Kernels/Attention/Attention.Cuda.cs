@@ -31,10 +31,10 @@ public static unsafe partial class Attention
         "AttentionPlainForward.cu", "attention_plain_forward", "HEAD_DIM", "ELEMENTS", "QUERY_TYPE", "KEY_VALUE_TYPE", "ROWS", "SPLITS");
 
     private static readonly CudaKernel<AttentionForwardArguments> CudaDecode =
-        new("AttentionDecode.cu", "attention_decode", "HEAD_DIM", "VECTOR_BYTES");
+        new("AttentionDecode.cu", "attention_decode", "HEAD_DIM", "VECTOR_BYTES") { StartsEarly = true };
 
     private static readonly CudaKernel<AttentionForwardArguments> CudaCombine =
-        new("AttentionCombine.cu", "attention_combine", "HEAD_DIM", "QUERY_TYPE");
+        new("AttentionCombine.cu", "attention_combine", "HEAD_DIM", "QUERY_TYPE") { StartsEarly = true };
 
     private static void ForwardCuda(CudaDevice cuda, in AttentionShape shape, in CudaForwardCall call)
     {

@@ -3,6 +3,7 @@
 // variant: -DHEAD_DIM=128 -DQUERY_TYPE=1
 // variant: -DHEAD_DIM=10 -DQUERY_TYPE=0
 #include "attention.cuh"
+#include "succession.cuh"
 
 typedef ElementOf<QUERY_TYPE>::type Element;
 constexpr int Lanes = 32; // Columns at a time.
@@ -10,6 +11,7 @@ constexpr int Runs = 8;
 constexpr int Columns = (HEAD_DIM + Lanes - 1) / Lanes;
 
 extern "C" __global__ void __launch_bounds__(Lanes *Runs) attention_combine(const __grid_constant__ ForwardArguments a) {
+    follow_previous();
     __shared__ float run_sums[Runs][Columns * Lanes], run_totals[Runs], room[32];
     const Segment segment = a.segments[a.first_segment + blockIdx.y];
     if (segment.query_count != 1) {

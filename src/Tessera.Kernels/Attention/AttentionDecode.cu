@@ -5,15 +5,18 @@
 // variant: -DHEAD_DIM=256 -DVECTOR_BYTES=16
 // variant: -DHEAD_DIM=10 -DVECTOR_BYTES=4
 #include "attention_tiles.cuh"
+#include "succession.cuh"
 
 constexpr int Threads = 128;
 constexpr int Warps = Threads / 32;
 constexpr int Heads = 16;
 constexpr int Keys = PAGE_POSITIONS;
+static_assert(Threads == 2 * Keys, "a thread for every key and value");
 constexpr int Depth = PADDED / 16;
 constexpr int SumStride = PADDED + 4;
 
 extern "C" __global__ void __launch_bounds__(Threads) attention_decode(const __grid_constant__ ForwardArguments a) {
+    follow_previous();
     extern __shared__ __align__(16) unsigned char room[];
     bf16 *queries = reinterpret_cast<bf16 *>(room), *keys = queries + Heads * TILE_STRIDE, *values = keys + Keys * TILE_STRIDE;
     __shared__ float warp_maximum[Warps][Heads], warp_total[Warps][Heads];
@@ -32,6 +35,15 @@ extern "C" __global__ void __launch_bounds__(Threads) attention_decode(const __g
     const long head_offset = ((long)kv_head * a.group + first_head) * HEAD_DIM;
 
     load_rows<Heads, Threads>(queries, (const bf16 *)a.queries + segment.query_start * a.query_stride + head_offset, HEAD_DIM, heads);
+    // A block meets its tiles one after the other: those behind the first come nearer meanwhile.
+    for (int tile = split.begin + Keys; tile < split.end; tile += Keys) {
+        const int row = min(tile + (int)threadIdx.x % Keys, segment.key_count - 1);
+        const bf16 *line = (const bf16 *)(threadIdx.x < Keys ? a.keys : a.values) + row_of(segment, row) * a.key_value_stride + kv_head * HEAD_DIM;
+#pragma unroll
+        for (int column = 0; column < HEAD_DIM; column += 64) {
+            ask_for(line + column);
+        }
+    }
     float sums[2 * Depth][4] = {};
     float maximum[2] = {-INFINITY, -INFINITY}, total[2] = {0.0f, 0.0f};
     const float to_powers = a.scale * LOG2_E;

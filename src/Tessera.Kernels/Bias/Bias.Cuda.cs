@@ -4,7 +4,7 @@ namespace Tessera.Kernels;
 
 public static unsafe partial class Bias
 {
-    private static readonly CudaKernel<CudaArguments> ForwardKernel = new("Bias.cu", "bias_forward", "Y", "BIAS", "PACK");
+    private static readonly CudaKernel<CudaArguments> ForwardKernel = new("Bias.cu", "bias_forward", "Y", "BIAS", "PACK") { StartsEarly = true };
 
     private static void ForwardCuda(CudaDevice cuda, Elements y, Elements bias, int tokens, int width)
     {

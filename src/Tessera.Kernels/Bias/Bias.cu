@@ -3,6 +3,7 @@
 // variant: -DY=1 -DBIAS=0 -DPACK=8
 // variant: -DY=1 -DBIAS=1 -DPACK=8
 #include "rows.cuh"
+#include "succession.cuh"
 
 struct Arguments {
     ElementOf<Y>::type *y;
@@ -13,6 +14,7 @@ struct Arguments {
 
 // A thread keeps its columns' bias and walks down the rows.
 extern "C" __global__ void __launch_bounds__(128) bias_forward(const __grid_constant__ Arguments a) {
+    follow_previous();
     long column = ((long)blockIdx.x * 128 + threadIdx.x) * PACK;
     if (column >= a.width) {
         return;

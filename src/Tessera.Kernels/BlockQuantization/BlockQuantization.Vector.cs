@@ -15,6 +15,9 @@ public static unsafe partial class BlockQuantization
     private const int LargestGroupBytes = Group * (sizeof(ushort) + BlockSize);
     private const int LineBytes = 64;
 
+    // Places of a share that are written in turns.
+    private const int Streams = 4;
+
     // The largest float below a half: added with a number's own sign before the fraction is cut it rounds halves away from zero,
     // where a half itself would lift the float before a half as well.
     private const float BelowHalf = 0.49999997f;
@@ -204,53 +207,94 @@ public static unsafe partial class BlockQuantization
         Vector512.ConditionalSelect(Vector512.Equals(scale, default), default, Vector512<float>.One / scale).Store(inverses);
     }
 
+    /// <summary>
+    /// Widens blocks. Past the caches four places of the share are written by turns: on two cores of a Zen 5 server pure writes
+    /// reach 0.71 of a copy's speed so, and 0.66 in one place after the other.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void WidenEightBits(byte* source, float* target, long blocks, bool pastCaches)
     {
         const int Bytes = sizeof(ushort) + BlockSize;
-        for (; blocks > 0; blocks--, source += Bytes, target += BlockSize)
+        long part = pastCaches ? blocks / Streams : 0;
+        long bytes = part * Bytes, floats = part * BlockSize;
+        for (long i = 0; i < part; i++, source += Bytes, target += BlockSize)
         {
-            AskAhead(source);
-            float scale = Scale(source);
-            sbyte* integers = (sbyte*)(source + sizeof(ushort));
-            if (Vector128.IsHardwareAccelerated)
-            {
-                Vector512<float> factor = Vector512.Create(scale);
-                VectorMath.Store(Vector512.ConvertToSingle(Integers(integers)) * factor, target, pastCaches);
-                VectorMath.Store(Vector512.ConvertToSingle(Integers(integers + HalfBlock)) * factor, target + HalfBlock, pastCaches);
-                continue;
-            }
+            WidenEightBits(source, target, pastCaches);
+            WidenEightBits(source + bytes, target + floats, pastCaches);
+            WidenEightBits(source + (2 * bytes), target + (2 * floats), pastCaches);
+            WidenEightBits(source + (3 * bytes), target + (3 * floats), pastCaches);
+        }
 
-            for (int j = 0; j < BlockSize; j++)
-            {
-                target[j] = integers[j] * scale;
-            }
+        source += (Streams - 1) * bytes;
+        target += (Streams - 1) * floats;
+        for (long i = Streams * part; i < blocks; i++, source += Bytes, target += BlockSize)
+        {
+            WidenEightBits(source, target, pastCaches);
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void WidenEightBits(byte* source, float* target, bool pastCaches)
+    {
+        AskAhead(source);
+        float scale = Scale(source);
+        sbyte* integers = (sbyte*)(source + sizeof(ushort));
+        if (Vector128.IsHardwareAccelerated)
+        {
+            Vector512<float> factor = Vector512.Create(scale);
+            VectorMath.Store(Vector512.ConvertToSingle(Integers(integers)) * factor, target, pastCaches);
+            VectorMath.Store(Vector512.ConvertToSingle(Integers(integers + HalfBlock)) * factor, target + HalfBlock, pastCaches);
+            return;
+        }
+
+        for (int j = 0; j < BlockSize; j++)
+        {
+            target[j] = integers[j] * scale;
+        }
+    }
+
+    /// <inheritdoc cref="WidenEightBits(byte*, float*, long, bool)" />
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void WidenFourBits(byte* source, float* target, long blocks, bool pastCaches)
     {
         const int Bytes = sizeof(ushort) + HalfBlock;
-        for (; blocks > 0; blocks--, source += Bytes, target += BlockSize)
+        long part = pastCaches ? blocks / Streams : 0;
+        long bytes = part * Bytes, floats = part * BlockSize;
+        for (long i = 0; i < part; i++, source += Bytes, target += BlockSize)
         {
-            AskAhead(source);
-            float scale = Scale(source);
-            byte* pairs = source + sizeof(ushort);
-            if (Vector128.IsHardwareAccelerated)
-            {
-                Vector512<float> factor = Vector512.Create(scale);
-                Vector512<int> both = Integers((sbyte*)pairs), mask = Vector512.Create(0xF), zero = Vector512.Create(FourBitZero);
-                VectorMath.Store(Vector512.ConvertToSingle((both & mask) - zero) * factor, target, pastCaches);
-                VectorMath.Store(Vector512.ConvertToSingle(((both >>> 4) & mask) - zero) * factor, target + HalfBlock, pastCaches);
-                continue;
-            }
+            WidenFourBits(source, target, pastCaches);
+            WidenFourBits(source + bytes, target + floats, pastCaches);
+            WidenFourBits(source + (2 * bytes), target + (2 * floats), pastCaches);
+            WidenFourBits(source + (3 * bytes), target + (3 * floats), pastCaches);
+        }
 
-            for (int j = 0; j < HalfBlock; j++)
-            {
-                target[j] = ((pairs[j] & 0xF) - FourBitZero) * scale;
-                target[j + HalfBlock] = ((pairs[j] >> 4) - FourBitZero) * scale;
-            }
+        source += (Streams - 1) * bytes;
+        target += (Streams - 1) * floats;
+        for (long i = Streams * part; i < blocks; i++, source += Bytes, target += BlockSize)
+        {
+            WidenFourBits(source, target, pastCaches);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void WidenFourBits(byte* source, float* target, bool pastCaches)
+    {
+        AskAhead(source);
+        float scale = Scale(source);
+        byte* pairs = source + sizeof(ushort);
+        if (Vector128.IsHardwareAccelerated)
+        {
+            Vector512<float> factor = Vector512.Create(scale);
+            Vector512<int> both = Integers((sbyte*)pairs), mask = Vector512.Create(0xF), zero = Vector512.Create(FourBitZero);
+            VectorMath.Store(Vector512.ConvertToSingle((both & mask) - zero) * factor, target, pastCaches);
+            VectorMath.Store(Vector512.ConvertToSingle(((both >>> 4) & mask) - zero) * factor, target + HalfBlock, pastCaches);
+            return;
+        }
+
+        for (int j = 0; j < HalfBlock; j++)
+        {
+            target[j] = ((pairs[j] & 0xF) - FourBitZero) * scale;
+            target[j + HalfBlock] = ((pairs[j] >> 4) - FourBitZero) * scale;
         }
     }
 

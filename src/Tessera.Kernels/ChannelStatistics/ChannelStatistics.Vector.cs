@@ -9,9 +9,9 @@ public static unsafe partial class ChannelStatistics
     // Rows are added eight at a time, which leaves an eighth of the traffic to the partial row.
     private const int Group = 8;
 
-    // Rows of a power of two lie in the same sets of the caches, where eight lines and those asked for must find room together: the
-    // latter are 1 KiB ahead, in other sets; at the end of the rows they are the beginning of the next eight, see VectorMath.AheadInRow.
-    private const int GroupAhead = 256;
+    // Columns of a block: while a vector of each of the eight rows is added, eight lines of one row are asked for, so that
+    // eight vectors ask for a block of all rows.
+    private const int BlockColumns = Group * VectorMath.Lanes;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AbsoluteBody(void* context, int worker, int workers)
@@ -63,6 +63,27 @@ public static unsafe partial class ChannelStatistics
         }
     }
 
+    /// <summary>
+    /// Asks for an eighth of the block two blocks ahead of element <paramref name="i"/> of eight rows: eight neighbouring lines of one of them. At
+    /// the end of the rows the next eight follow. Neighbouring lines come faster than one line of each row; in rows of a power
+    /// of two those lie in the same sets of the caches besides. Requests one block ahead come too late.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AskAhead(float* rows, long stride, int i, int width)
+    {
+        int column = i & -BlockColumns;
+        long ahead = column + VectorMath.AheadInRow(column, 2 * BlockColumns, width, (Group * stride) - width);
+        float* lines = rows + ((i / VectorMath.Lanes % Group) * stride) + ahead;
+        VectorMath.Prefetch(lines);
+        VectorMath.Prefetch(lines + 16);
+        VectorMath.Prefetch(lines + 32);
+        VectorMath.Prefetch(lines + 48);
+        VectorMath.Prefetch(lines + 64);
+        VectorMath.Prefetch(lines + 80);
+        VectorMath.Prefetch(lines + 96);
+        VectorMath.Prefetch(lines + 112);
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddOne(float* row, float* partial, int width)
     {
@@ -88,7 +109,14 @@ public static unsafe partial class ChannelStatistics
         for (int block = 0; block < blocks; block++)
         {
             float* partial = a.Partials + ((long)block * a.Width);
-            for (int i = start; i < end; i++)
+            int i = start;
+            for (; i <= end - VectorMath.Lanes; i += VectorMath.Lanes)
+            {
+                (Vector512.Load(sums + i) + Widen(partial + i)).Store(sums + i);
+                (Vector512.Load(sums + i + 8) + Widen(partial + i + 8)).Store(sums + i + 8);
+            }
+
+            for (; i < end; i++)
             {
                 sums[i] += partial[i];
             }
@@ -135,20 +163,19 @@ public static unsafe partial class ChannelStatistics
     private static void AddSquaresOfGroup(float* rows, long stride, double* sums, int start, int end)
     {
         int i = start;
-        long gap = (Group * stride) - (end - start);
         for (; i <= end - 16; i += 16)
         {
             float* row = rows + i;
-            long ahead = VectorMath.AheadInRow(i, GroupAhead, end, gap);
+            AskAhead(rows + start, stride, i - start, end - start);
             Vector512<double> low = Vector512.Load(sums + i), high = Vector512.Load(sums + i + 8);
-            (low, high) = AddSquares(row, ahead, low, high);
-            (low, high) = AddSquares(row + stride, ahead, low, high);
-            (low, high) = AddSquares(row + (2 * stride), ahead, low, high);
-            (low, high) = AddSquares(row + (3 * stride), ahead, low, high);
-            (low, high) = AddSquares(row + (4 * stride), ahead, low, high);
-            (low, high) = AddSquares(row + (5 * stride), ahead, low, high);
-            (low, high) = AddSquares(row + (6 * stride), ahead, low, high);
-            (low, high) = AddSquares(row + (7 * stride), ahead, low, high);
+            (low, high) = AddSquares(row, low, high);
+            (low, high) = AddSquares(row + stride, low, high);
+            (low, high) = AddSquares(row + (2 * stride), low, high);
+            (low, high) = AddSquares(row + (3 * stride), low, high);
+            (low, high) = AddSquares(row + (4 * stride), low, high);
+            (low, high) = AddSquares(row + (5 * stride), low, high);
+            (low, high) = AddSquares(row + (6 * stride), low, high);
+            (low, high) = AddSquares(row + (7 * stride), low, high);
             low.Store(sums + i);
             high.Store(sums + i + 8);
         }
@@ -164,11 +191,9 @@ public static unsafe partial class ChannelStatistics
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector512<double> Low, Vector512<double> High) AddSquares(float* row, long ahead, Vector512<double> low, Vector512<double> high)
+    private static (Vector512<double> Low, Vector512<double> High) AddSquares(float* row, Vector512<double> low, Vector512<double> high)
     {
-        VectorMath.PrefetchOnce(row + ahead);
-        Vector512<float> v = Vector512.Load(row);
-        Vector512<double> lower = Vector512.WidenLower(v), upper = Vector512.WidenUpper(v);
+        Vector512<double> lower = Widen(row), upper = Widen(row + 8);
         return (Vector512.MultiplyAddEstimate(lower, lower, low), Vector512.MultiplyAddEstimate(upper, upper, high));
     }
 
@@ -179,8 +204,7 @@ public static unsafe partial class ChannelStatistics
         for (; i <= end - 16; i += 16)
         {
             VectorMath.PrefetchOnce(row + i + VectorMath.FloatsAhead);
-            Vector512<float> v = Vector512.Load(row + i);
-            Vector512<double> low = Vector512.WidenLower(v), high = Vector512.WidenUpper(v);
+            Vector512<double> low = Widen(row + i), high = Widen(row + i + 8);
             Vector512.MultiplyAddEstimate(low, low, Vector512.Load(sums + i)).Store(sums + i);
             Vector512.MultiplyAddEstimate(high, high, Vector512.Load(sums + i + 8)).Store(sums + i + 8);
         }
@@ -190,6 +214,10 @@ public static unsafe partial class ChannelStatistics
             sums[i] += (double)row[i] * row[i];
         }
     }
+
+    /// <summary>Eight floats as doubles, converted as they are loaded.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<double> Widen(float* source) => Vector512.WidenLower(Vector256.Load(source).ToVector512Unsafe());
 
     private static void AddSquares(ushort* row, double* sums, int start, int end)
     {

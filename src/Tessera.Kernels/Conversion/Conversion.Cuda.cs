@@ -9,7 +9,7 @@ public static unsafe partial class Conversion
     // The number of binary16 in Conversion.cu; f32 and bf16 have DType's.
     private const int F16 = 2;
 
-    private static readonly CudaKernel<CudaArguments> Kernel = new("Conversion.cu", "convert", "FROM", "TO", "PACK");
+    private static readonly CudaKernel<CudaArguments> Kernel = new("Conversion.cu", "convert", "FROM", "TO", "PACK") { StartsEarly = true };
 
     private static void ConvertCuda(CudaDevice cuda, int from, void* source, int to, void* target, long count)
     {

@@ -5,6 +5,7 @@
 // variant: -DFROM=2 -DTO=0 -DPACK=4
 // variant: -DFROM=2 -DTO=1 -DPACK=1
 #include "rows.cuh"
+#include "succession.cuh"
 
 #define F16 2
 struct f16 {
@@ -46,6 +47,7 @@ struct Arguments {
 };
 
 extern "C" __global__ void __launch_bounds__(256) convert(const __grid_constant__ Arguments a) {
+    follow_previous();
     long stride = (long)gridDim.x * 256 * PACK, i = ((long)blockIdx.x * 256 + threadIdx.x) * PACK;
     for (; i + PACK <= a.count; i += stride) {
         Neighbours<from_t> source = *(const Neighbours<from_t> *)(a.source + i);

@@ -65,6 +65,9 @@ __device__ __forceinline__ void store_pack(bf16 *destination, const float (&valu
         narrow_pair(values[6], values[7]));
 }
 
+// Asks for the line of an address, so that it is in the second-level cache when it is read.
+__device__ __forceinline__ void ask_for(const void *address) { asm volatile("prefetch.global.L2 [%0];" ::"l"(address)); }
+
 // Sums and maxima of a warp in a fixed order; every lane gets the result.
 __device__ __forceinline__ float warp_sum(float x) {
     for (int offset = 16; offset > 0; offset >>= 1) {

@@ -28,9 +28,6 @@ __device__ __forceinline__ void store_values(float *target, const float (&values
     store_pack(target + 4, high);
 }
 
-// Asks for the line of an address, so that it is in the second-level cache when it is read.
-__device__ __forceinline__ void ask_for(const void *address) { asm volatile("prefetch.global.L2 [%0];" ::"l"(address)); }
-
 // The largest finite binary32: a sum of squares beyond it is taken again in double, which has room for the square of any float.
 #define LARGEST 3.402823466e38f
 

@@ -16,7 +16,10 @@ public static unsafe partial class Gemm
         (8192, 6144, 4096), (8192, 4096, 4096), (8192, 28_672, 4096), (8192, 4096, 14_336),
     ];
 
-    /// <summary>Square products and those of training steps, as X·Wᵀ (m x n x k); then both gradients of one of the latter.</summary>
+    /// <summary>
+    /// Square products and those of training steps, as X·Wᵀ (m x n x k); then both gradients of one of the latter. On a card then the
+    /// same through our launcher beside the fastest of the library's proposals, called by itself.
+    /// </summary>
     public static IEnumerable<BenchCase> BenchCases(BenchTarget target)
     {
         foreach (var (m, n, k) in target.Pick([(64, 64, 64)], ProcessorShapes, CardShapes))
@@ -36,6 +39,20 @@ public static unsafe partial class Gemm
             target, tokens, inputs, outputs, target.StorageTypes[0], transposeA: false, transposeB: false, "input-gradient ");
         yield return BenchCaseOf(
             target, outputs, inputs, tokens, target.StorageTypes[0], transposeA: true, transposeB: false, "weight-gradient ");
+        if (target.Device is CudaDevice cuda)
+        {
+            foreach (var (m, n, k) in target.Pick([(64, 64, 64)], [], CardShapes))
+            {
+                yield return BenchCaseOf(target, m, n, k, target.StorageTypes[0], transposeA: false, transposeB: true, "launcher ") with
+                {
+                    Peer = arena => cuda.Products.Fastest(
+                        new CudaProduct(m, n, k, false, true, k, k, n, target.Type, target.Type),
+                        BenchInputs.Filled(arena, (long)m * k, target.Type, 1).Address,
+                        BenchInputs.Filled(arena, (long)n * k, target.Type, 2).Address,
+                        BenchInputs.Filled(arena, (long)m * n, target.Type, 3).Address),
+                };
+            }
+        }
     }
 
     private static BenchCase BenchCaseOf(

@@ -7,7 +7,7 @@ public static unsafe partial class KeyValueStore
 {
     private const int LargestGridSide = 65_535;
 
-    private static readonly CudaKernel<CudaArguments> AppendKernel = new("KeyValueStore.cu", "cache_append", "SOURCE", "STORE", "PACK");
+    private static readonly CudaKernel<CudaArguments> AppendKernel = new("KeyValueStore.cu", "cache_append", "SOURCE", "STORE", "PACK") { StartsEarly = true };
 
     private static void AppendCuda(
         CudaDevice cuda, Elements keys, Elements values, long sourceStride, AttentionSegment* segments, in AttentionBounds bounds,

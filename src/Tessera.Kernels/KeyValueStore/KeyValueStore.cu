@@ -4,6 +4,7 @@
 // variant: -DSOURCE=0 -DSTORE=1 -DPACK=8
 #include "rows.cuh"
 #include "segment.cuh"
+#include "succession.cuh"
 
 struct Arguments {
     const ElementOf<SOURCE>::type *keys;
@@ -20,6 +21,7 @@ struct Arguments {
 // A block of (x, y) threads stores y of a sequence's new positions: blockIdx.x counts them, blockIdx.y sequences, blockIdx.z is 0 for keys
 // and 1 for values.
 extern "C" __global__ void __launch_bounds__(256) cache_append(const __grid_constant__ Arguments a) {
+    follow_previous();
     for (int s = blockIdx.y; s < a.segment_count; s += gridDim.y) {
         const Segment segment = a.segments[s];
         int i = blockIdx.x * blockDim.y + threadIdx.y;

@@ -5,6 +5,7 @@
 // variant: -DX_TYPE=1 -DW_TYPE=0 -DY_TYPE=1 -DTOKENS=4 -DPACK=1
 #include "element.cuh"
 #include "tensor.cuh"
+#include "succession.cuh"
 
 typedef ElementOf<X_TYPE>::type X;
 typedef ElementOf<W_TYPE>::type W;
@@ -26,6 +27,8 @@ struct Arguments {
 #ifdef TOKEN_TILES
 
 #define AHEAD 4
+// Blocks that an H100 holds at once.
+#define FIRST_BLOCKS (132 * 64 / WARPS)
 
 // bf16 tokens and weight with 16-byte aligned rows of a multiple of 8: a block's 16 outputs meet 8 or 16 tokens on the tensor cores. Its
 // WARPS warps take pieces of 32 columns in turn. Which column stands at which place of the instruction's sum does not matter as long as
@@ -38,6 +41,15 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) linear_few_tensor(const
     // Rows behind the last repeat it; nothing is stored for them.
     const W *upper = a.w + min(first_output + group, a.outputs - 1) * a.w_stride;
     const W *lower = a.w + min(first_output + group + 8, a.outputs - 1) * a.w_stride;
+
+    // The tokens may not be there yet; the first weights come nearer meanwhile. More of them, or those of blocks that come later, would
+    // only be asked for twice.
+    int ahead = 32 * warp + 8 * quarter;
+    if (blockIdx.x < FIRST_BLOCKS && ahead < a.inputs) {
+        ask_for(upper + ahead);
+        ask_for(lower + ahead);
+    }
+    await_previous();
     float sums[TOKEN_TILES][4] = {};
     uint4 nothing = make_uint4(0, 0, 0, 0);
     for (int first = 32 * warp; first < a.inputs; first += AHEAD * 32 * WARPS) {
@@ -63,6 +75,8 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) linear_few_tensor(const
         }
     }
 
+    // Not before: blocks of the next product that come while this one's still leave crowd the multiprocessors that are free first.
+    admit_next();
 #pragma unroll
     for (int tile = 0; tile < TOKEN_TILES; tile++) {
         int token = 8 * tile + 2 * quarter;
@@ -110,6 +124,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) linear_few(const __grid_co
     __shared__ float partial[SHARES][TOKENS][4 * OUTPUTS];
     int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, share = warp % SHARES, place = warp / SHARES * OUTPUTS;
     int first_output = blockIdx.x * 4 * OUTPUTS;
+    await_previous();
     float sums[OUTPUTS][TOKENS] = {};
     const int ahead = TOKENS <= 2 ? 4 : TOKENS <= 4 ? 2 : 1;
 #pragma unroll ahead
@@ -136,6 +151,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) linear_few(const __grid_co
         }
     }
 
+    admit_next();
 #pragma unroll
     for (int o = 0; o < OUTPUTS; o++) {
 #pragma unroll

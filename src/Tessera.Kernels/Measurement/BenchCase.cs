@@ -58,6 +58,12 @@ public sealed record BenchCase(
     {
     }
 
+    /// <summary>
+    /// What does the same work another way, and takes the ceiling's place in the ratio; its inputs are its own. Null where the ceiling
+    /// is what the figure is held against.
+    /// </summary>
+    public Func<Arena, Action>? Peer { get; init; }
+
     /// <summary>Whether every word of a filter is in "name shape type", in any case of letters.</summary>
     public bool Matches(string filter)
     {

@@ -39,7 +39,7 @@ public static class KernelBench
         int repeats = Settle(clock, run);
         return bench.Ceiling == BenchCeiling.None
             ? MeasureTime(device, clock, bench, run, repeats, seconds)
-            : MeasureRate(device, probe, clock, bench, run, repeats, seconds);
+            : MeasureRate(device, probe, clock, bench, run, bench.Peer?.Invoke(arena), repeats, seconds);
     }
 
     private static Action Prepare(Device device, Arena arena, BenchCase bench)
@@ -72,18 +72,19 @@ public static class KernelBench
     }
 
     private static BenchResult MeasureRate(
-        Device device, CeilingProbe probe, DeviceClock clock, BenchCase bench, Action run, int repeats, double seconds)
+        Device device, CeilingProbe probe, DeviceClock clock, BenchCase bench, Action run, Action? peer, int repeats, double seconds)
     {
-        probe.Rate(bench.Ceiling);
+        double CeilingRate() => peer is null ? probe.Rate(bench.Ceiling) : bench.Work / Time(clock, peer, repeats);
+        CeilingRate();
         var rates = new List<double>();
         var ceilings = new List<double>();
         var ratios = new List<double>();
         long start = Stopwatch.GetTimestamp();
         while (ratios.Count < MinimumPairs || Stopwatch.GetElapsedTime(start).TotalSeconds < seconds)
         {
-            double before = probe.Rate(bench.Ceiling);
+            double before = CeilingRate();
             double rate = bench.Work / Time(clock, run, repeats);
-            double ceiling = (before + probe.Rate(bench.Ceiling)) / 2;
+            double ceiling = (before + CeilingRate()) / 2;
             rates.Add(rate);
             ceilings.Add(ceiling);
             ratios.Add(rate / ceiling);

@@ -16,7 +16,7 @@ public static unsafe partial class QkvEpilogue
     private const int HeadsOfGroup = 4;
 
     private static readonly CudaKernel<CudaArguments> ForwardKernel =
-        new("QkvEpilogue.cu", "qkv_forward", "ROWS", "BIAS", "GAIN", "PACK", "LANES", "CHUNKS");
+        new("QkvEpilogue.cu", "qkv_forward", "ROWS", "BIAS", "GAIN", "PACK", "LANES", "CHUNKS") { StartsEarly = true };
 
     private static readonly CudaKernel<CudaArguments> BackwardKernel =
         new("QkvEpilogue.cu", "qkv_backward", "ROWS", "BIAS", "GAIN", "PACK", "LANES", "CHUNKS");

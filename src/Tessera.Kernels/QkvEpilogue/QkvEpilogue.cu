@@ -5,6 +5,7 @@
 // variant: -DROWS=1 -DBIAS=0 -DGAIN=1 -DPACK=8 -DLANES=8 -DCHUNKS=1
 // variant: -DROWS=1 -DBIAS=1 -DGAIN=0 -DPACK=8 -DLANES=1 -DCHUNKS=1
 #include "rows.cuh"
+#include "succession.cuh"
 
 #define THREADS 256
 #define GROUPS (THREADS / LANES)
@@ -76,6 +77,7 @@ __device__ __forceinline__ double squares_in_double(const float (&x)[CHUNKS][PAC
 
 // Heads of a token from 0 to touched_heads: the value heads only where there is a bias.
 extern "C" __global__ void __launch_bounds__(THREADS) qkv_forward(const __grid_constant__ Arguments a) {
+    follow_previous();
     int lane = threadIdx.x % LANES;
     long item = (long)blockIdx.x * GROUPS + threadIdx.x / LANES;
     // Threads behind the last head work on it once more without storing: sums need whole warps.

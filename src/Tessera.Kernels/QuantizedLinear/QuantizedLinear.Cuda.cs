@@ -17,10 +17,10 @@ public static unsafe partial class QuantizedLinear
     private const int CudaManyTokens = 32;
     private const int CudaTokenTile = 8;
 
-    private static readonly CudaKernel<CudaRoundArguments> CudaRound = new("QuantizedLinear.cu", "quantized_round", "X_TYPE");
+    private static readonly CudaKernel<CudaRoundArguments> CudaRound = new("QuantizedLinear.cu", "quantized_round", "X_TYPE") { StartsEarly = true };
 
     private static readonly CudaKernel<CudaProductArguments> CudaFew =
-        new("QuantizedLinear.cu", "quantized_product", "Y_TYPE", "W_BITS", "TOKENS");
+        new("QuantizedLinear.cu", "quantized_product", "Y_TYPE", "W_BITS", "TOKENS") { StartsEarly = true };
 
     private static readonly CudaKernel<CudaProductArguments> CudaMany =
         new("QuantizedLinear.Many.cu", "quantized_product_many", "Y_TYPE", "W_BITS");

@@ -6,6 +6,7 @@
 // variant: -DY_TYPE=1 -DW_BITS=4 -DTOKENS=4
 #include "element.cuh"
 #include "grouped.cuh"
+#include "succession.cuh"
 
 #ifdef X_TYPE
 
@@ -27,6 +28,7 @@ struct RoundArguments {
 // One warp a group of one token: bytes [tokens, groups, 32]; scales and starts [groups, width], width being the tokens rounded up to a
 // multiple of 8. A start is what makes up for weights being stored without sign: minus their offset times the sum of the bytes.
 extern "C" __global__ void __launch_bounds__(256) quantized_round(const __grid_constant__ RoundArguments a) {
+    follow_previous();
     long index = (long)blockIdx.x * 8 + threadIdx.x / 32;
     int lane = threadIdx.x & 31, token = (int)(index / a.groups), group = (int)(index % a.groups);
     if (token >= a.tokens) {
@@ -87,6 +89,7 @@ extern "C" __global__ void __launch_bounds__(256) quantized_product(const __grid
     __shared__ float products[2][SLOTS][TOKENS * TILE_ROWS];
     int row = threadIdx.x % TILE_ROWS, slot = threadIdx.x / TILE_ROWS, token0 = blockIdx.y * TOKENS;
     const unsigned char *tile = a.weight + (long)blockIdx.x * a.groups * RECORD_BYTES(W_BITS);
+    await_previous();
     float sum = 0.0f;
     int turn = 0;
     for (int first = 0; first < a.groups; first += SLOTS, turn ^= 1) {
@@ -128,6 +131,7 @@ extern "C" __global__ void __launch_bounds__(256) quantized_product(const __grid
         }
     }
 
+    admit_next();
     int token = token0 + slot, output = blockIdx.x * TILE_ROWS + row;
     if (slot < TOKENS && token < a.tokens && output < a.outputs) {
         Y *y = a.y + token * a.stride + output;

@@ -9,7 +9,7 @@ public static unsafe partial class Residual
     /// <summary>Elements that a thread works on, as in <c>Residual.cu</c>.</summary>
     private const int CudaNeighbours = 8;
 
-    private static readonly CudaKernel<CudaAddArguments> CudaAdd = new("Residual.cu", "residual_add", "A", "B", "SUM");
+    private static readonly CudaKernel<CudaAddArguments> CudaAdd = new("Residual.cu", "residual_add", "A", "B", "SUM") { StartsEarly = true };
     private static readonly CudaKernel<CudaScaleArguments> CudaScale = new("Residual.cu", "residual_scale", "TARGET");
 
     private static void AddCuda(CudaDevice cuda, Elements a, Elements b, Elements sum, long count) => CudaAdd.Launch(

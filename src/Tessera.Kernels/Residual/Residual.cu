@@ -4,6 +4,7 @@
 // variant: -DTARGET=0
 // variant: -DTARGET=1
 #include "rows.cuh"
+#include "succession.cuh"
 
 #define NEIGHBOURS 8
 
@@ -19,6 +20,7 @@ struct AddArguments {
 
 // Every element is read by the thread that writes it, before it writes: sum may be a or b.
 extern "C" __global__ void residual_add(const __grid_constant__ AddArguments arguments) {
+    follow_previous();
     long long first = ((long long)blockIdx.x * blockDim.x + threadIdx.x) * NEIGHBOURS;
     long long left = arguments.count - first;
     if (left >= NEIGHBOURS && is_aligned(arguments.a) && is_aligned(arguments.b) && is_aligned(arguments.sum)) {

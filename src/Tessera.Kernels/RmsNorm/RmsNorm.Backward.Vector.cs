@@ -122,11 +122,34 @@ public static unsafe partial class RmsNorm
     /// Writes one row's gradient and projects the row behind it, with the additions in the order of a single row. Where there is a
     /// partial row, both add their share of the gain's gradient, one after the other.
     /// </summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float WriteAndProject(InputRow* row, float* partial, float nextScale, int width)
     {
+        int whole = width & -(4 * VectorMath.Lanes);
+        FourSums sums = default;
+        if (row->Accumulate)
+        {
+            WriteAndProject<Added>(row, partial, nextScale, width, whole, &sums);
+        }
+        else if (row->PastCaches)
+        {
+            WriteAndProject<PastCaches>(row, partial, nextScale, width, whole, &sums);
+        }
+        else
+        {
+            WriteAndProject<ThroughCaches>(row, partial, nextScale, width, whole, &sums);
+        }
+
+        AddToPartial(row, partial, whole, width);
+        Write(row, whole, width);
+        return Project(row->GradY + width, row->X + width, row->Gain, partial, nextScale, whole, width, sums);
+    }
+
+    /// <summary>The same up to element <paramref name="end"/>, four vectors a turn: one loop for each way to store.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void WriteAndProject<TStore>(InputRow* row, float* partial, float nextScale, int width, int end, FourSums* sums)
+        where TStore : struct, IStore
+    {
         float* gradY = row->GradY, x = row->X, gain = row->Gain, gradX = row->GradX, next = x + width, nextGradient = gradY + width;
-        bool accumulate = row->Accumulate, pastCaches = row->PastCaches;
         Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
         Vector512<float> nextFactor = Vector512.Create(nextScale);
         Vector512<float> factor = Vector512.Create(row->Scale), shift = Vector512.Create(-row->Mean);
@@ -134,11 +157,11 @@ public static unsafe partial class RmsNorm
 
         // All loads of a turn come before its stores: rows are often a multiple of 4 KiB apart, and a load that follows a store
         // with the same last twelve bits of its address waits for it, which took a third of the speed.
-        int i = 0;
         if (partial is not null)
         {
-            for (; i <= width - 64; i += 64)
+            for (long i = 0; i < end; i += 64)
             {
+                AskAhead(nextGradient + i, next + i);
                 (d0, p0) = BothGradients(gradY + i, x + i, gain + i, partial + i, factor, shift);
                 (p0, s0) = ProjectBoth(nextGradient + i, next + i, gain + i, p0, nextFactor, s0);
                 (d1, p1) = BothGradients(gradY + i + 16, x + i + 16, gain + i + 16, partial + i + 16, factor, shift);
@@ -151,16 +174,17 @@ public static unsafe partial class RmsNorm
                 p1.Store(partial + i + 16);
                 p2.Store(partial + i + 32);
                 p3.Store(partial + i + 48);
-                Store(d0, gradX + i, accumulate, pastCaches);
-                Store(d1, gradX + i + 16, accumulate, pastCaches);
-                Store(d2, gradX + i + 32, accumulate, pastCaches);
-                Store(d3, gradX + i + 48, accumulate, pastCaches);
+                TStore.Store(d0, gradX + i);
+                TStore.Store(d1, gradX + i + 16);
+                TStore.Store(d2, gradX + i + 32);
+                TStore.Store(d3, gradX + i + 48);
             }
         }
         else
         {
-            for (; i <= width - 64; i += 64)
+            for (long i = 0; i < end; i += 64)
             {
+                AskAhead(nextGradient + i, next + i);
                 d0 = InputGradient(gradY + i, x + i, gain + i, factor, shift);
                 s0 = ProjectOnly(nextGradient + i, next + i, gain + i, s0);
                 d1 = InputGradient(gradY + i + 16, x + i + 16, gain + i + 16, factor, shift);
@@ -169,24 +193,35 @@ public static unsafe partial class RmsNorm
                 s2 = ProjectOnly(nextGradient + i + 32, next + i + 32, gain + i + 32, s2);
                 d3 = InputGradient(gradY + i + 48, x + i + 48, gain + i + 48, factor, shift);
                 s3 = ProjectOnly(nextGradient + i + 48, next + i + 48, gain + i + 48, s3);
-                Store(d0, gradX + i, accumulate, pastCaches);
-                Store(d1, gradX + i + 16, accumulate, pastCaches);
-                Store(d2, gradX + i + 32, accumulate, pastCaches);
-                Store(d3, gradX + i + 48, accumulate, pastCaches);
+                TStore.Store(d0, gradX + i);
+                TStore.Store(d1, gradX + i + 16);
+                TStore.Store(d2, gradX + i + 32);
+                TStore.Store(d3, gradX + i + 48);
             }
         }
 
-        AddToPartial(row, partial, i, width);
-        Write(row, i, width);
-        return Project(nextGradient, next, gain, partial, nextScale, i, width, new FourSums { S0 = s0, S1 = s1, S2 = s2, S3 = s3 });
+        *sums = new FourSums { S0 = s0, S1 = s1, S2 = s2, S3 = s3 };
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AskAhead(float* gradY, float* x)
+    {
+        gradY += FloatsAhead;
+        x += FloatsAhead;
+        VectorMath.Prefetch(gradY);
+        VectorMath.Prefetch(x);
+        VectorMath.Prefetch(gradY + 16);
+        VectorMath.Prefetch(x + 16);
+        VectorMath.Prefetch(gradY + 32);
+        VectorMath.Prefetch(x + 32);
+        VectorMath.Prefetch(gradY + 48);
+        VectorMath.Prefetch(x + 48);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static (Vector512<float> Partial, Vector512<float> Sum) ProjectBoth(
         float* gradY, float* x, float* gain, Vector512<float> partial, Vector512<float> factor, Vector512<float> sum)
     {
-        VectorMath.Prefetch(gradY + FloatsAhead);
-        VectorMath.Prefetch(x + FloatsAhead);
         Vector512<float> gradient = Vector512.Load(gradY), value = Vector512.Load(x);
         return (
             Vector512.MultiplyAddEstimate(gradient, value * factor, partial),
@@ -196,8 +231,6 @@ public static unsafe partial class RmsNorm
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> ProjectOnly(float* gradY, float* x, float* gain, Vector512<float> sum)
     {
-        VectorMath.Prefetch(gradY + FloatsAhead);
-        VectorMath.Prefetch(x + FloatsAhead);
         return Vector512.MultiplyAddEstimate(Vector512.Load(gradY) * Vector512.Load(gain), Vector512.Load(x), sum);
     }
 
@@ -208,7 +241,8 @@ public static unsafe partial class RmsNorm
         for (; i <= width - 16; i += 16)
         {
             Vector512<float> d = InputGradient(row->GradY + i, row->X + i, row->Gain + i, factor, shift);
-            Store(d, row->GradX + i, row->Accumulate, row->PastCaches);
+            d = row->Accumulate ? d + Vector512.Load(row->GradX + i) : d;
+            VectorMath.Store(d, row->GradX + i, row->PastCaches);
         }
 
         for (; i < width; i++)
@@ -260,18 +294,6 @@ public static unsafe partial class RmsNorm
     {
         Vector512<float> weighted = Vector512.Load(gradY) * Vector512.Load(gain);
         return Vector512.MultiplyAddEstimate(Vector512.Load(x) * factor, shift, weighted) * factor;
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Store(Vector512<float> d, float* gradX, bool accumulate, bool pastCaches)
-    {
-        if (accumulate)
-        {
-            VectorMath.Prefetch(gradX + FloatsAhead);
-            d += Vector512.Load(gradX);
-        }
-
-        VectorMath.Store(d, gradX, pastCaches);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

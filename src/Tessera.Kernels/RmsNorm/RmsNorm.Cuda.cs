@@ -16,7 +16,7 @@ public static unsafe partial class RmsNorm
     private const int TokensOfRow = 4;
 
     private static readonly CudaKernel<CudaForward> ForwardKernel =
-        new("RmsNorm.cu", "rmsnorm_forward", "X", "BRANCH", "Y", "GAIN", "ADDS", "PACK", "WARPS", "CHUNKS");
+        new("RmsNorm.cu", "rmsnorm_forward", "X", "BRANCH", "Y", "GAIN", "ADDS", "PACK", "WARPS", "CHUNKS") { StartsEarly = true };
 
     private static readonly CudaKernel<CudaBackward> BackwardKernel =
         new("RmsNorm.cu", "rmsnorm_backward", "X", "BRANCH", "Y", "GAIN", "ADDS", "PACK", "WARPS", "CHUNKS");

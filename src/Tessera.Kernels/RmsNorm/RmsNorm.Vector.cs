@@ -165,9 +165,14 @@ public static unsafe partial class RmsNorm
         }
     }
 
+    private static float NormaliseAndSum(float* x, float* gain, float* y, float scale, float* next, int width, bool pastCaches) => pastCaches
+        ? NormaliseAndSum<PastCaches>(x, gain, y, scale, next, width)
+        : NormaliseAndSum<ThroughCaches>(x, gain, y, scale, next, width);
+
     // The order of additions of SumOfSquares.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float NormaliseAndSum(float* x, float* gain, float* y, float scale, float* next, int width, bool pastCaches)
+    private static float NormaliseAndSum<TStore>(float* x, float* gain, float* y, float scale, float* next, int width)
+        where TStore : struct, IStore
     {
         Vector512<float> factor = Vector512.Create(scale);
         Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
@@ -185,13 +190,10 @@ public static unsafe partial class RmsNorm
             s1 = Vector512.MultiplyAddEstimate(x1, x1, s1);
             s2 = Vector512.MultiplyAddEstimate(x2, x2, s2);
             s3 = Vector512.MultiplyAddEstimate(x3, x3, s3);
-            VectorMath.Store(Vector512.Load(x + i) * factor * Vector512.Load(gain + i), y + i, pastCaches);
-            VectorMath.Store(Vector512.Load(x + i + 16) * factor * Vector512.Load(gain + i + 16), y + i + 16, pastCaches);
-            VectorMath.Store(Vector512.Load(x + i + 32) * factor * Vector512.Load(gain + i + 32), y + i + 32, pastCaches);
-            VectorMath.Store(Vector512.Load(x + i + 48) * factor * Vector512.Load(gain + i + 48), y + i + 48, pastCaches);
+            NormaliseFour<TStore>(x + i, gain + i, y + i, factor);
         }
 
-        Normalise(x, gain, y, scale, i, width, pastCaches);
+        Normalise(x, gain, y, scale, i, width, typeof(TStore) == typeof(PastCaches));
         for (; i <= width - 16; i += 16)
         {
             Vector512<float> v = Vector512.Load(next + i);
@@ -207,11 +209,22 @@ public static unsafe partial class RmsNorm
         return VectorMath.Sum((s0 + s1) + (s2 + s3));
     }
 
-    // The order of additions of AddAndSumSquares.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float NormaliseAndAdd(
         float* x, float* gain, float* y, float scale, float* residual, float* branch, float* updated, float* near, int width,
-        bool pastCaches)
+        bool pastCaches) => (near is not null, pastCaches) switch
+        {
+            (true, true) => NormaliseAndAdd<PastCaches, PastCaches>(x, gain, y, scale, residual, branch, updated, near, width),
+            (true, false) => NormaliseAndAdd<PastCaches, ThroughCaches>(x, gain, y, scale, residual, branch, updated, near, width),
+            (false, true) => NormaliseAndAdd<ThroughCaches, PastCaches>(x, gain, y, scale, residual, branch, updated, near, width),
+            (false, false) => NormaliseAndAdd<ThroughCaches, ThroughCaches>(x, gain, y, scale, residual, branch, updated, near, width),
+        };
+
+    // The order of additions of AddAndSumSquares.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static float NormaliseAndAdd<TUpdated, TStore>(
+        float* x, float* gain, float* y, float scale, float* residual, float* branch, float* updated, float* near, int width)
+        where TUpdated : struct, IStore
+        where TStore : struct, IStore
     {
         Vector512<float> factor = Vector512.Create(scale);
         Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
@@ -231,25 +244,22 @@ public static unsafe partial class RmsNorm
             Vector512<float> x1 = Vector512.Load(residual + i + 16) + Vector512.Load(branch + i + 16);
             Vector512<float> x2 = Vector512.Load(residual + i + 32) + Vector512.Load(branch + i + 32);
             Vector512<float> x3 = Vector512.Load(residual + i + 48) + Vector512.Load(branch + i + 48);
-            StoreBoth(x0, updated + i, near, i);
-            StoreBoth(x1, updated + i + 16, near, i + 16);
-            StoreBoth(x2, updated + i + 32, near, i + 32);
-            StoreBoth(x3, updated + i + 48, near, i + 48);
+            StoreBoth<TUpdated>(x0, updated + i, near + i);
+            StoreBoth<TUpdated>(x1, updated + i + 16, near + i + 16);
+            StoreBoth<TUpdated>(x2, updated + i + 32, near + i + 32);
+            StoreBoth<TUpdated>(x3, updated + i + 48, near + i + 48);
             s0 = Vector512.MultiplyAddEstimate(x0, x0, s0);
             s1 = Vector512.MultiplyAddEstimate(x1, x1, s1);
             s2 = Vector512.MultiplyAddEstimate(x2, x2, s2);
             s3 = Vector512.MultiplyAddEstimate(x3, x3, s3);
-            VectorMath.Store(Vector512.Load(x + i) * factor * Vector512.Load(gain + i), y + i, pastCaches);
-            VectorMath.Store(Vector512.Load(x + i + 16) * factor * Vector512.Load(gain + i + 16), y + i + 16, pastCaches);
-            VectorMath.Store(Vector512.Load(x + i + 32) * factor * Vector512.Load(gain + i + 32), y + i + 32, pastCaches);
-            VectorMath.Store(Vector512.Load(x + i + 48) * factor * Vector512.Load(gain + i + 48), y + i + 48, pastCaches);
+            NormaliseFour<TStore>(x + i, gain + i, y + i, factor);
         }
 
-        Normalise(x, gain, y, scale, i, width, pastCaches);
+        Normalise(x, gain, y, scale, i, width, typeof(TStore) == typeof(PastCaches));
         for (; i <= width - 16; i += 16)
         {
             Vector512<float> v = Vector512.Load(residual + i) + Vector512.Load(branch + i);
-            StoreBoth(v, updated + i, near, i);
+            StoreBoth<TUpdated>(v, updated + i, near + i);
             s0 = Vector512.MultiplyAddEstimate(v, v, s0);
         }
 
@@ -261,6 +271,28 @@ public static unsafe partial class RmsNorm
         }
 
         return VectorMath.Sum((s0 + s1) + (s2 + s3));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void NormaliseFour<TStore>(float* x, float* gain, float* y, Vector512<float> factor)
+        where TStore : struct, IStore
+    {
+        TStore.Store(Vector512.Load(x) * factor * Vector512.Load(gain), y);
+        TStore.Store(Vector512.Load(x + 16) * factor * Vector512.Load(gain + 16), y + 16);
+        TStore.Store(Vector512.Load(x + 32) * factor * Vector512.Load(gain + 32), y + 32);
+        TStore.Store(Vector512.Load(x + 48) * factor * Vector512.Load(gain + 48), y + 48);
+    }
+
+    /// <summary>Past the caches with a copy of the row near, or through them alone.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreBoth<TUpdated>(Vector512<float> v, float* target, float* near)
+        where TUpdated : struct, IStore
+    {
+        TUpdated.Store(v, target);
+        if (typeof(TUpdated) == typeof(PastCaches))
+        {
+            v.Store(near);
+        }
     }
 
     /// <summary>Past the caches with a copy of the row near, or through them.</summary>

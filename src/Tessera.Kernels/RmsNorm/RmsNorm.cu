@@ -4,6 +4,7 @@
 // variant: -DX=1 -DBRANCH=1 -DY=1 -DGAIN=1 -DADDS=1 -DPACK=8 -DWARPS=4 -DCHUNKS=4
 // variant: -DX=0 -DBRANCH=1 -DY=1 -DGAIN=0 -DADDS=1 -DPACK=8 -DWARPS=32 -DCHUNKS=2
 #include "rows.cuh"
+#include "succession.cuh"
 
 typedef ElementOf<X>::type x_t;
 typedef ElementOf<BRANCH>::type branch_t;
@@ -23,6 +24,7 @@ struct ForwardArguments {
 };
 
 extern "C" __global__ void __launch_bounds__(BLOCK_THREADS) rmsnorm_forward(const __grid_constant__ ForwardArguments a) {
+    follow_previous();
     long token = (long)blockIdx.x * ROWS_OF_BLOCK + row_of_block();
     if (token >= a.tokens) {
         return;

@@ -4,7 +4,7 @@ namespace Tessera.Kernels;
 
 public static unsafe partial class RowGather
 {
-    private static readonly CudaKernel<CudaArguments> Kernel = new("RowGather.cu", "row_gather", "SOURCE", "TARGET", "PACK");
+    private static readonly CudaKernel<CudaArguments> Kernel = new("RowGather.cu", "row_gather", "SOURCE", "TARGET", "PACK") { StartsEarly = true };
 
     /// <summary>As <see cref="Forward"/>; the source may be of int8 or int4 groups, too. Rows outside it give zeros.</summary>
     internal static void ForwardCuda(CudaDevice cuda, in MatrixView source, int* rows, int count, Elements target)

@@ -4,6 +4,7 @@
 // variant: -DSOURCE=4 -DTARGET=0 -DPACK=8
 // variant: -DSOURCE=5 -DTARGET=1 -DPACK=1
 #include "rows.cuh"
+#include "succession.cuh"
 
 #define INT8 4
 #define INT4 5
@@ -41,6 +42,7 @@ __device__ __forceinline__ float grouped_value(const unsigned char *matrix, int 
 
 // A block of (x, y) threads copies y rows. A row outside the source becomes zeros: nothing outside memory is read for it.
 extern "C" __global__ void __launch_bounds__(256) row_gather(const __grid_constant__ Arguments a) {
+    follow_previous();
     long i = (long)blockIdx.x * blockDim.y + threadIdx.y;
     if (i >= a.count) {
         return;

@@ -4,7 +4,7 @@ namespace Tessera.Kernels;
 
 public static unsafe partial class SwiGlu
 {
-    private static readonly CudaKernel<CudaArguments> ForwardKernel = new("SwiGlu.cu", "swiglu_forward", "ROWS", "HIDDEN", "PACK");
+    private static readonly CudaKernel<CudaArguments> ForwardKernel = new("SwiGlu.cu", "swiglu_forward", "ROWS", "HIDDEN", "PACK") { StartsEarly = true };
 
     private static readonly CudaKernel<CudaArguments> BackwardKernel = new("SwiGlu.cu", "swiglu_backward", "ROWS", "HIDDEN", "PACK");
 

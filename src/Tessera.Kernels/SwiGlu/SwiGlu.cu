@@ -3,6 +3,7 @@
 // variant: -DROWS=0 -DHIDDEN=0 -DPACK=1
 // variant: -DROWS=1 -DHIDDEN=1 -DPACK=8
 #include "rows.cuh"
+#include "succession.cuh"
 
 struct Arguments {
     const ElementOf<ROWS>::type *gate_up;
@@ -15,6 +16,7 @@ struct Arguments {
 __device__ __forceinline__ float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 
 extern "C" __global__ void __launch_bounds__(128) swiglu_forward(const __grid_constant__ Arguments a) {
+    follow_previous();
     long column = ((long)blockIdx.x * 128 + threadIdx.x) * PACK;
     if (column >= a.width) {
         return;

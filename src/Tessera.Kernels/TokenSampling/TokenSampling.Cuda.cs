@@ -14,11 +14,11 @@ public static unsafe partial class TokenSampling
     private const int RankBytes = 3 * sizeof(uint);
     private const int LargestGridSide = 65_535;
 
-    private static readonly CudaKernel<CudaArguments> MaximumKernel = new("TokenSampling.cu", "sampling_maximum", "LOGITS");
-    private static readonly CudaKernel<CudaArguments> HistogramKernel = new("TokenSelection.cu", "sampling_histogram", "LOGITS");
-    private static readonly CudaKernel<CudaArguments> SelectKernel = new("TokenSelection.cu", "sampling_select", "LOGITS");
-    private static readonly CudaKernel<CudaArguments> DrawKernel = new("TokenSampling.cu", "sampling_draw", "LOGITS");
-    private static readonly CudaKernel<CudaArguments> FinishKernel = new("TokenSampling.cu", "sampling_finish", "LOGITS");
+    private static readonly CudaKernel<CudaArguments> MaximumKernel = new("TokenSampling.cu", "sampling_maximum", "LOGITS") { StartsEarly = true };
+    private static readonly CudaKernel<CudaArguments> HistogramKernel = new("TokenSelection.cu", "sampling_histogram", "LOGITS") { StartsEarly = true };
+    private static readonly CudaKernel<CudaArguments> SelectKernel = new("TokenSelection.cu", "sampling_select", "LOGITS") { StartsEarly = true };
+    private static readonly CudaKernel<CudaArguments> DrawKernel = new("TokenSampling.cu", "sampling_draw", "LOGITS") { StartsEarly = true };
+    private static readonly CudaKernel<CudaArguments> FinishKernel = new("TokenSampling.cu", "sampling_finish", "LOGITS") { StartsEarly = true };
 
     private static void DrawCuda(
         CudaDevice cuda, Elements logits, long stride, int rows, int vocabulary, SamplingRow* settings, int* tokens, float* logProbs)

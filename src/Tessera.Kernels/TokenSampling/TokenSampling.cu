@@ -3,6 +3,7 @@
 // variant: -DLOGITS=1
 #include "sampling.cuh"
 #include "random.cuh"
+#include "succession.cuh"
 
 // Noise lies between -3.14 and 22.9: with a score below this no token wins against the likeliest.
 #define HOPELESS -26.1f
@@ -10,6 +11,7 @@
 #define NOISE_ERROR 1e-3f
 
 extern "C" __global__ void __launch_bounds__(PART_THREADS) sampling_maximum(const __grid_constant__ Arguments a) {
+    follow_previous();
     const logits_t *logits = a.logits + blockIdx.y * a.stride;
     int start = blockIdx.x * PART, end = min(start + PART, a.vocabulary);
     Best best = {LOWEST, NO_TOKEN, 0};
@@ -38,6 +40,7 @@ __device__ __forceinline__ Rank rank_at(const logits_t *logits, int id, double h
 // Two rounds. In f32 every token of the part gets a rough value; then those that come near the best of the part get theirs in
 // double, which a few do.
 extern "C" __global__ void __launch_bounds__(PART_THREADS) sampling_draw(const __grid_constant__ Arguments a) {
+    follow_previous();
     __shared__ float maxima[32];
     __shared__ double sums[PART_THREADS / 32];
     const Row row = a.rows[blockIdx.y];
@@ -105,6 +108,7 @@ extern "C" __global__ void __launch_bounds__(PART_THREADS) sampling_draw(const _
 
 // One warp a row.
 extern "C" __global__ void __launch_bounds__(32) sampling_finish(const __grid_constant__ Arguments a) {
+    follow_previous();
     long first = (long)blockIdx.x * a.parts;
     Best likeliest = row_best(a.maxima + first, a.parts), drawn = row_best(a.draws + first, a.parts);
     int token = drawn.id != NO_TOKEN ? drawn.id : likeliest.id != NO_TOKEN ? likeliest.id : 0;

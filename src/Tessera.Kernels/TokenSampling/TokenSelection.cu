@@ -2,6 +2,7 @@
 // variant: -DLOGITS=0
 // variant: -DLOGITS=1
 #include "sampling.cuh"
+#include "succession.cuh"
 
 #define SELECT_THREADS 1024
 #define DIGITS 9
@@ -74,6 +75,7 @@ __device__ __forceinline__ void take(const Bins &row, LocalBins &bins) {
 }
 
 extern "C" __global__ void __launch_bounds__(PART_THREADS) sampling_histogram(const __grid_constant__ Arguments a) {
+    follow_previous();
     __shared__ LocalBins local;
     const Row row = a.rows[blockIdx.y];
     if (!truncates(row)) {
@@ -260,6 +262,7 @@ __device__ void descend(
 }
 
 extern "C" __global__ void __launch_bounds__(SELECT_THREADS) sampling_select(const __grid_constant__ Arguments a) {
+    follow_previous();
     __shared__ LocalBins bins;
     __shared__ Crowd crowd;
     __shared__ Descent descent;
