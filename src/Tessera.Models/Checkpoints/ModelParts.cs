@@ -46,9 +46,15 @@ public abstract class ModelParts(ModelConfiguration configuration) : IDisposable
     public DecoderLayer Layer(int layer, Arena arena) => new(Mixer(layer, arena), FeedForward(layer, arena));
 
     /// <inheritdoc />
-    public virtual void Dispose()
+    public void Dispose()
     {
+        Dispose(true);
         GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Releases what the parts come from.</summary>
+    protected virtual void Dispose(bool disposing)
+    {
     }
 }
 

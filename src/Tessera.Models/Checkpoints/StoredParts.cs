@@ -71,11 +71,15 @@ public sealed class StoredParts : ModelParts
     public override Parameter Head(Arena arena) => Configuration.TieEmbeddings ? Embedding(arena) : Table(arena, "head", WeightMap.Head);
 
     /// <inheritdoc />
-    public override void Dispose()
+    protected override void Dispose(bool disposing)
     {
-        _source.Dispose();
-        Rope.Dispose();
-        base.Dispose();
+        if (disposing)
+        {
+            _source.Dispose();
+            Rope.Dispose();
+        }
+
+        base.Dispose(disposing);
     }
 
     private BlockFactory Factory(Arena arena) => ReferenceEquals(arena.Memory, _memory)

@@ -61,9 +61,13 @@ internal sealed class CachedParts : ModelParts
     public override Parameter Head(Arena arena) => _inner.Head(arena);
 
     /// <inheritdoc />
-    public override void Dispose()
+    protected override void Dispose(bool disposing)
     {
-        _arena.Dispose();
-        base.Dispose();
+        if (disposing)
+        {
+            _arena.Dispose();
+        }
+
+        base.Dispose(disposing);
     }
 }
