@@ -62,6 +62,7 @@ namespace Tessera.Cli
             DoctorCommand.Create(),
             InspectCommand.Create(),
             TokenizeCommand.Create(),
+            DataCommand.Create(),
             TemplateCommand.Create(),
             PerplexityCommand.Create(),
             GenerateCommand.Create(),

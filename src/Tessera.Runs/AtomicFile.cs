@@ -51,7 +51,7 @@ public static class AtomicFile
     }
 
     /// <summary>One sentence for the failures of a disk that users can mend; null for others.</summary>
-    internal static string? Explain(Exception exception, string path) => exception switch
+    public static string? Explain(Exception exception, string path) => exception switch
     {
         DirectoryNotFoundException => $"Cannot write {path}: its folder does not exist.",
         UnauthorizedAccessException => $"Cannot write {path}: permission denied.",

@@ -12,7 +12,7 @@ public enum ScheduleShape
     /// <summary>A straight line from the peak to the floor.</summary>
     Linear,
 
-    /// <summary>Warm-up, stable, decay: the peak until the last fifth, then a straight line to the floor.</summary>
+    /// <summary>Warm-up, stable, decay (Hu et al. 2024): the peak until the last part, then a straight line to the floor.</summary>
     Wsd,
 }
 
@@ -24,7 +24,11 @@ public enum ScheduleShape
 /// <param name="TotalSteps">Length of the run.</param>
 public sealed record LearningRateSchedule(ScheduleShape Shape, double Peak, double Floor, int WarmupSteps, int TotalSteps)
 {
-    private const double WsdDecayShare = 0.2;
+    /// <summary>The share of <see cref="ScheduleShape.Wsd"/> that falls where nothing else is said: the last fifth.</summary>
+    public const double UsualDecayShare = 0.2;
+
+    /// <summary>For <see cref="ScheduleShape.Wsd"/> the share of the steps behind the warm-up in which the rate falls, from 0 to 1.</summary>
+    public double DecayShare { get; init; } = UsualDecayShare;
 
     /// <summary>The rate of a step, counted from 0.</summary>
     public double At(int step)
@@ -41,9 +45,9 @@ public sealed record LearningRateSchedule(ScheduleShape Shape, double Peak, doub
             ScheduleShape.Constant => Peak,
             ScheduleShape.Cosine => Floor + ((Peak - Floor) * 0.5 * (1 + Math.Cos(Math.PI * progress))),
             ScheduleShape.Linear => Peak + ((Floor - Peak) * progress),
-            ScheduleShape.Wsd => progress <= 1 - WsdDecayShare
+            ScheduleShape.Wsd => progress <= 1 - DecayShare
                 ? Peak
-                : Peak + ((Floor - Peak) * (progress - (1 - WsdDecayShare)) / WsdDecayShare),
+                : Peak + ((Floor - Peak) * (progress - (1 - DecayShare)) / DecayShare),
             _ => throw new ArgumentOutOfRangeException(nameof(step), Shape, "unknown schedule"),
         };
     }

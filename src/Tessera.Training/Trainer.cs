@@ -1,6 +1,7 @@
 using Tessera.Devices;
 using Tessera.Models;
 using Tessera.Training.Data;
+using Tessera.Training.Data.Blends;
 using Tessera.Training.Memory;
 using Tessera.Training.Objectives;
 
@@ -10,13 +11,14 @@ namespace Tessera.Training;
 /// Trains a model step by step: packs documents, accumulates gradients over micro-batches, clips and updates.
 /// </summary>
 /// <remarks>
-/// The state of a run is the parameters, the moments, the number of steps and the number of the next document;
+/// The state of a run is the parameters, the moments, the number of steps and the place of the next document;
 /// <see cref="Checkpoints.TrainingCheckpoint"/> saves exactly these, so a resumed run ends with the bits of an uninterrupted one.
 /// </remarks>
 public sealed class Trainer : IDisposable
 {
     private readonly TrainingSettings _settings;
     private readonly Objective _objective;
+    private readonly IDocumentSource _documents;
     private readonly BatchPacker _packer;
     private readonly PackedBatch[] _batches;
     private readonly Arena _scratch;
@@ -33,6 +35,7 @@ public sealed class Trainer : IDisposable
         ArgumentOutOfRangeException.ThrowIfLessThan(settings.Accumulation, 1);
         CheckStudent(device, student, teacher);
         _settings = settings;
+        _documents = documents;
         _packer = new BatchPacker(documents, settings.BatchTokens, settings.MaxLength);
         _batches = new PackedBatch[settings.Accumulation];
         Weights = weights;
@@ -68,6 +71,20 @@ public sealed class Trainer : IDisposable
     {
         get => _packer.NextDocument;
         set => _packer.NextDocument = value;
+    }
+
+    /// <summary>What the documents need besides the number of the next to be found again at once; null where the number is enough.</summary>
+    public string? DataPosition => (_documents as IPositionedSource)?.PositionBefore(NextDocument);
+
+    /// <summary>Goes on with a document, as <see cref="NextDocument"/> and <see cref="DataPosition"/> were.</summary>
+    /// <exception cref="InvalidDataException">The position is not one of these documents.</exception>
+    public void Continue(long nextDocument, string? position)
+    {
+        NextDocument = nextDocument;
+        if (_documents is IPositionedSource source && position is not null)
+        {
+            source.Restore(nextDocument, position);
+        }
     }
 
     /// <summary>One optimiser step.</summary>

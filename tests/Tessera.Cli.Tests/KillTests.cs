@@ -26,6 +26,46 @@ public sealed class KillTests : IDisposable
     }
 
     [Fact]
+    public void A_tokenising_and_a_training_on_its_blend_killed_ten_times_end_with_the_bytes_of_one_left_alone()
+    {
+        string model = TinyModel();
+        var random = new Random(1);
+        foreach (string name in (string[])["web.jsonl", "prose.txt"])
+        {
+            var texts = Enumerable.Range(0, 40_000).Select(_ => string.Join(' ', Enumerable.Range(0, random.Next(1, 80)).Select(_ => random.Next(1000))));
+            bool rows = name.EndsWith(".jsonl", StringComparison.Ordinal);
+            File.WriteAllText(
+                Path.Combine(_folder, name), string.Concat(texts.Select(text => rows ? $"{{\"text\": \"{text}\"}}\n" : text + "<|endoftext|>")));
+        }
+
+        string[] tokenize =
+        [
+            "data", "tokenize", Path.Combine(_folder, "web.jsonl"), Path.Combine(_folder, "prose.txt"), "--tokenizer", Path.Combine(_folder, "tokenizer"),
+            "--shard-tokens", "100K", "--threads", "2",
+        ];
+        var alone = Complete([.. tokenize, "--out", Path.Combine(_folder, "shards")]);
+        KillAtRandomMoments([.. tokenize, "--out", Path.Combine(_folder, "shards-killed")], alone, 22);
+        string[] names = [.. Directory.GetFiles(Path.Combine(_folder, "shards")).Select(path => Path.GetFileName(path)!)];
+        Assert.True(names.Length > 20, $"{names.Length} files");
+        Assert.Equal(names.Order(), Directory.GetFiles(Path.Combine(_folder, "shards-killed")).Select(path => Path.GetFileName(path)!).Order());
+        AssertSameFiles("shards", "shards-killed", names);
+
+        string blend = Path.Combine(_folder, "blend.yaml");
+        File.WriteAllText(blend, """
+            sources: {web: {shards: shards, weight: 2}, sums: {tasks: "add,compare"}}
+            phases: [{until: 20K}, {until: 50K, weights: {web: 0}}, {weights: {sums: 3}}]
+            """);
+        string[] train =
+        [
+            "train", model, "--data", blend, "--steps", "120", "--batch-tokens", "512", "--max-length", "128", "--accumulate", "2", "--warmup", "5",
+            "--validation-tokens", "512", "--validate-every", "30", "--checkpoint-every", "3", "--threads", "2", "--schedule", "wsd", "--decay", "0.3",
+        ];
+        alone = Complete([.. train, "--out", Path.Combine(_folder, "alone")]);
+        KillAtRandomMoments([.. train, "--out", Path.Combine(_folder, "killed")], alone, 18);
+        AssertSameFiles("alone", "killed", "model.safetensors", "config.json", "checkpoint.safetensors", "metrics.jsonl");
+    }
+
+    [Fact]
     public void A_compression_killed_ten_times_ends_with_the_bits_of_one_left_alone()
     {
         string[] arguments = Compression();

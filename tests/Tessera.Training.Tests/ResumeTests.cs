@@ -3,6 +3,7 @@ using Tessera.Models;
 using Tessera.Models.Tests;
 using Tessera.Runs;
 using Tessera.Training.Checkpoints;
+using Tessera.Training.Data.Blends;
 using Tessera.Training.Objectives;
 
 namespace Tessera.Training.Tests;
@@ -24,6 +25,33 @@ public sealed class ResumeTests : IDisposable
         Assert.Equal(
             File.ReadAllBytes(Path.Combine(_folder, "whole", "checkpoint.safetensors")),
             File.ReadAllBytes(Path.Combine(_folder, "halves", "checkpoint.safetensors")));
+    }
+
+    [Fact]
+    public void A_blend_stopped_after_any_step_ends_with_the_bits_of_one_run()
+    {
+        byte[][] whole = RunBlend(Path.Combine(_folder, "whole"), 9);
+        for (int stop = 1; stop < 9; stop++)
+        {
+            string folder = Path.Combine(_folder, $"stopped-{stop}");
+            RunBlend(folder, stop);
+            Assert.Equal(whole, RunBlend(folder, 9));
+            Assert.Equal(
+                File.ReadAllBytes(Path.Combine(_folder, "whole", "checkpoint.safetensors")), File.ReadAllBytes(Path.Combine(folder, "checkpoint.safetensors")));
+        }
+    }
+
+    [Fact]
+    public void A_checkpoint_whose_position_is_not_the_blends_is_refused()
+    {
+        string folder = Path.Combine(_folder, "blend"), path = Path.Combine(folder, "checkpoint.safetensors");
+        RunBlend(folder, 3);
+        byte[] bytes = File.ReadAllBytes(path);
+        byte[] key = "\"tessera.data_position\":\""u8.ToArray();
+        bytes[bytes.AsSpan().IndexOf(key) + key.Length] = (byte)'7';
+        File.WriteAllBytes(path, bytes);
+        var error = Assert.Throws<InvalidDataException>(() => RunBlend(folder, 9));
+        Assert.StartsWith($"{path}: metadata tessera.data_position: position '7;", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -130,6 +158,26 @@ public sealed class ResumeTests : IDisposable
         }
 
         TrainingCheckpoint.Save(path, trainer, identity);
+        return SmallModel.AllBytes(model);
+    }
+
+    /// <summary>The same over a blend of three sources in three phases, opened anew.</summary>
+    private byte[][] RunBlend(string folder, int until)
+    {
+        Directory.CreateDirectory(folder);
+        string path = Path.Combine(folder, "checkpoint.safetensors");
+        var blend = new BlendSource(
+            [.. ((int[][])[[9, 14], [5], [11, 7, 3]]).Select((lengths, i) => new BlendPart($"{i}", ListSource.OfLengths(Vocabulary, lengths), lengths.Length))],
+            [new(90, [1, 2, 0]), new(200, [0, 1, 1]), new(null, [3, 1, 1])]);
+        using var model = SmallModel.Create(SmallModel.Configuration());
+        using var trainer = new Trainer(_device, model, Settings(9), ObjectiveWeights.LanguageModelling, blend);
+        TrainingCheckpoint.TryRestore(path, trainer, "a");
+        while (trainer.Steps < until)
+        {
+            trainer.Step();
+        }
+
+        TrainingCheckpoint.Save(path, trainer, "a");
         return SmallModel.AllBytes(model);
     }
 

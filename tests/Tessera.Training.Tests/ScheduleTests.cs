@@ -44,4 +44,35 @@ public sealed class ScheduleTests
         Assert.Equal(0.5, new LearningRateSchedule(ScheduleShape.Linear, 1, 0, 10, 10).At(4));
         Assert.Equal(1, new LearningRateSchedule(ScheduleShape.Linear, 1, 0, 10, 10).At(10));
     }
+
+    [Fact]
+    public void Wsd_falls_in_the_last_share_it_is_given()
+    {
+        var half = new LearningRateSchedule(ScheduleShape.Wsd, 1, 0, Warmup, Total) { DecayShare = 0.5 };
+        Assert.Equal([1, 1, 0.5, 0], ((int[])[10, 60, 85, 110]).Select(half.At), (a, b) => Math.Abs(a - b) < 1e-12);
+        var whole = half with { DecayShare = 1 };
+        var linear = half with { Shape = ScheduleShape.Linear };
+        Assert.All(Enumerable.Range(0, Total + 5), step => Assert.Equal(linear.At(step), whole.At(step), 1e-12));
+
+        // Without a decay it is constant, to its end and beyond.
+        var none = half with { DecayShare = 0 };
+        Assert.All(Enumerable.Range(Warmup, Total), step => Assert.Equal(1, none.At(step)));
+    }
+
+    [Theory]
+    [InlineData(ScheduleShape.Constant)]
+    [InlineData(ScheduleShape.Cosine)]
+    [InlineData(ScheduleShape.Linear)]
+    [InlineData(ScheduleShape.Wsd)]
+    public void Runs_of_one_step_and_of_none_have_finite_rates_within_floor_and_peak(ScheduleShape shape)
+    {
+        foreach (int total in (int[])[0, 1, 2])
+        {
+            foreach (int warmup in Enumerable.Range(0, total + 1))
+            {
+                var schedule = new LearningRateSchedule(shape, 1e-3, 1e-4, warmup, total);
+                Assert.All(Enumerable.Range(0, 4), step => Assert.InRange(schedule.At(step), 1e-4 - 1e-15, 1e-3 + 1e-15));
+            }
+        }
+    }
 }

@@ -11,7 +11,7 @@ namespace Tessera.Cli.Commands;
 /// <summary><c>bench</c>: measured figures beside a ceiling taken in the same run.</summary>
 internal static class BenchCommand
 {
-    public static Command Create() => new("bench", "Measured figures beside a ceiling taken in the same run.") { KernelsCommand(), BenchTrainCommand.Create(), BenchDecodeCommand.Create() };
+    public static Command Create() => new("bench", "Measured figures beside a ceiling taken in the same run.") { KernelsCommand(), BenchTrainCommand.Create(), BenchDecodeCommand.Create(), BenchDataCommand.Create() };
 
     private static Command KernelsCommand()
     {

@@ -26,6 +26,8 @@ internal sealed class CompressOptions(int healSteps = 160)
 
     public Option<string?> Tasks { get; } = new("--tasks") { Description = "Calibrate and heal on generated problems: all, or names." };
 
+    public Option<string?> Blend { get; } = SharedOptions.Blend("calibrate and heal on");
+
     public Option<string?> Levels { get; } = new("--levels") { Description = "Comma-separated levels; all by default." };
 
     public Option<string?> Costs { get; } = new("--costs") { Description = "A table from measure, to be used instead of measuring." };
@@ -93,7 +95,7 @@ internal sealed class CompressOptions(int healSteps = 160)
     public IEnumerable<Option> Scenario => [Batch, QueuedPrompts, InputLength, OutputLength, DataType, Rounds, Threads, Device, Json];
 
     /// <summary>What is drawn to measure on.</summary>
-    public IEnumerable<Option> Data => [Text, Tasks, Levels, CalibrationTokens, ScoringTokens, BatchTokens, MaxLength, Problems, Seed];
+    public IEnumerable<Option> Data => [Text, Blend, Tasks, Levels, CalibrationTokens, ScoringTokens, BatchTokens, MaxLength, Problems, Seed];
 
     public IEnumerable<Option> Healing =>
         [HealSteps, HealTokens, HealRate, HealCosine, HealDivergence, HealCrossEntropy, Recompute, MemoryLimit];
@@ -190,6 +192,7 @@ internal sealed class CompressOptions(int healSteps = 160)
     public CompressionDataOptions ToData(ParseResult result) => new()
     {
         Text = result.GetValue(Text) ?? [],
+        Blend = result.GetValue(Blend),
         Tasks = result.GetValue(Tasks),
         Levels = result.GetValue(Levels),
         Seed = result.GetValue(Seed),

@@ -38,10 +38,10 @@ internal static class FuseCommand
         var scenario = options.ToScenario(result, device, shape);
         var runs = fusion.ToSettings(result);
         FusionPipeline.EnsureFusible(shape, runs);
-        bool hasData = result.GetValue(options.Tasks) is not null || result.GetValue(options.Text) is { Length: > 0 };
+        bool hasData = result.GetValue(options.Tasks) is not null || result.GetValue(options.Blend) is not null || result.GetValue(options.Text) is { Length: > 0 };
         if (!hasData && (runs.Threshold is not null || result.GetValue(options.HealSteps) > 0))
         {
-            throw new ArgumentException($"{(runs.Threshold is not null ? fusion.Threshold.Name : options.HealSteps.Name)} needs data: give --text FILE… or --tasks all|NAMES");
+            throw new ArgumentException($"{(runs.Threshold is not null ? fusion.Threshold.Name : options.HealSteps.Name)} needs data: give --text FILE…, --data BLEND or --tasks all|NAMES");
         }
 
         var healing = options.ToHealing(result, shape, scenario);

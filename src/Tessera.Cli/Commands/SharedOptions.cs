@@ -52,6 +52,13 @@ internal static class SharedOptions
         Description = "On a card, ask for every kernel of every step instead of launching recorded steps as a whole: slower, the same bits, and an error names its kernel.",
     };
 
+    /// <summary>Data of several sources.</summary>
+    /// <param name="purpose">What is done with it.</param>
+    public static Option<string?> Blend(string purpose) => new("--data")
+    {
+        Description = $"Blend file (.yaml) or folder of token shards to {purpose}.",
+    };
+
     public static Option<ulong> Seed() => new("--seed")
     {
         Description = "Seed of everything random.",

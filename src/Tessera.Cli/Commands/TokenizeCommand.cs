@@ -1,7 +1,5 @@
 using System.CommandLine;
 using Tessera.Cli.Data;
-using Tessera.Models.Checkpoints;
-using Tessera.Models.Tokenizers;
 using Tessera.Runs;
 
 namespace Tessera.Cli.Commands;
@@ -36,7 +34,7 @@ internal static class TokenizeCommand
                 throw new ArgumentException("give --input, or --text without --decode");
             }
 
-            var tokenizer = Load(result.GetValue(source)!);
+            var tokenizer = TokenizerFiles.Load(result.GetValue(source)!);
             string target = result.GetValue(output)!;
             if (path is not null)
             {
@@ -51,18 +49,5 @@ internal static class TokenizeCommand
             Console.Error.WriteLine($"{target}: {batch.Lines:N0} lines, {batch.Tokens:N0} tokens");
         });
         return command;
-    }
-
-    private static Tokenizer Load(string name)
-    {
-        string path = ModelPath.Of(name);
-        if (Directory.Exists(path))
-        {
-            return Tokenizer.Load(Tokenizer.Find(path) ?? throw new InvalidDataException($"{path}: no tokenizer there"));
-        }
-
-        return File.Exists(path)
-            ? ModelFolder.LoadTokenizer(path) ?? throw new InvalidDataException($"{path}: no tokenizer in it")
-            : throw new InvalidDataException($"{path}: no such file");
     }
 }

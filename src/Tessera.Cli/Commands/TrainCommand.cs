@@ -1,11 +1,14 @@
 using System.CommandLine;
 using System.Globalization;
 using Tessera.Cli.Data;
+using Tessera.Cli.Data.Blends;
+using Tessera.Cli.Output;
 using Tessera.Devices;
 using Tessera.Models;
 using Tessera.Models.Checkpoints;
 using Tessera.Runs;
 using Tessera.Training;
+using Tessera.Training.Data.Blends;
 using Tessera.Training.Memory;
 using Tessera.Training.Objectives;
 
@@ -32,8 +35,7 @@ internal static class TrainCommand
     {
         Weights = weights,
         Data = context => LoadData(options, result, context),
-        Identity = (result.GetValue(options.Text) ?? [])
-            .Select((path, i) => KeyValuePair.Create($"text {i}", ContentHash.OfFile(path))),
+        Identity = FileIdentity(options, result),
     };
 
     /// <summary>Trains <c>options.Model</c> and writes the result into the run's folder.</summary>
@@ -66,7 +68,7 @@ internal static class TrainCommand
         using var student = ModelFolder.Load(source, SharedOptions.MasterType(precision), device);
         using var teacher = teacherFolder is null ? null : ModelFolder.Load(teacherFolder, device.ActivationType, device);
         var shape = new TrainingShape(settings.BatchTokens, settings.MaxLength, Math.Max(0, result.GetValue(options.ValidationTokens)));
-        var data = plan.Data(new TrainingContext(model, tokenizer, shape, result.GetValue(options.Seed)));
+        using var data = plan.Data(new TrainingContext(model, tokenizer, shape, result.GetValue(options.Seed)));
         using var trainer = new Trainer(device, student, settings, weights, data.Documents, teacher, layerMap);
         string sourceHash = ModelHash.Of(source);
         string? teacherHash = teacherFolder is null ? null : ModelHash.Of(teacherFolder);
@@ -78,6 +80,11 @@ internal static class TrainCommand
             OnValidation = (step, loss) => Console.Error.WriteLine($"step {step}: validation {Describe(loss, weights)}"),
         };
         var loss = run.Run(new ProgressOptions { Label = result.CommandResult.Command.Name, Unit = "steps" });
+        if (data.Documents is BlendSource blend)
+        {
+            Console.Error.WriteLine($"data: {BlendTable.Line(blend.Uses)}");
+        }
+
         ModelFolder.Save(
             output, student, SharedOptions.ParseDataType(result.GetValue(options.DataType)!), source,
             Provenance(sourceHash, teacherHash, layerMap, student), () => plan.WithModel?.Invoke(output));
@@ -87,16 +94,37 @@ internal static class TrainCommand
         return 0;
     }
 
+    // Read when the run begins, after the files were opened and found to be what they should be.
+    private static IEnumerable<KeyValuePair<string, string>> FileIdentity(TrainOptions options, ParseResult result)
+    {
+        string[] text = result.GetValue(options.Text) ?? [];
+        for (int i = 0; i < text.Length; i++)
+        {
+            yield return KeyValuePair.Create($"text {i}", ContentHash.OfFile(text[i]));
+        }
+
+        if (result.GetValue(options.Data) is { } blend)
+        {
+            yield return KeyValuePair.Create("data", BlendPlan.Of(blend).Hash());
+        }
+    }
+
     private static TrainingData LoadData(TrainOptions options, ParseResult result, TrainingContext context)
     {
         string[] text = result.GetValue(options.Text) ?? [];
         string? tasks = result.GetValue(options.Tasks);
-        if (text.Length > 0 == tasks is not null)
+        string? blend = result.GetValue(options.Data);
+        if ((text.Length > 0 ? 1 : 0) + (tasks is null ? 0 : 1) + (blend is null ? 0 : 1) != 1)
         {
-            throw new ArgumentException("give either --text FILE… or --tasks all|NAMES to train on");
+            throw new ArgumentException("give either --text FILE…, --data BLEND or --tasks all|NAMES to train on");
         }
 
         var configuration = context.Model.Configuration;
+        if (blend is not null)
+        {
+            return TrainingData.FromBlend(BlendPlan.Of(blend), configuration, context.Tokenizer, context.Seed, context.Shape);
+        }
+
         return tasks is not null
             ? TrainingData.FromTasks(configuration, context.Tokenizer, context.Seed, tasks, result.GetValue(options.Levels), context.Shape)
             : TrainingData.FromText(configuration, context.Tokenizer, context.Seed, TextFiles.ReadDocuments(text), context.Shape);

@@ -18,6 +18,8 @@ internal sealed class TrainOptions
 
     public Option<string?> Levels { get; } = new("--levels") { Description = "Comma-separated levels; all by default." };
 
+    public Option<string?> Data { get; } = SharedOptions.Blend("train on");
+
     public Option<int> Steps { get; } = new("--steps") { Description = "Optimiser steps.", DefaultValueFactory = _ => 1000 };
 
     public Option<int> BatchTokens { get; } = new("--batch-tokens") { Description = "Most tokens of a micro-batch.", DefaultValueFactory = _ => 4096 };
@@ -31,6 +33,8 @@ internal sealed class TrainOptions
     public Option<double> Floor { get; } = new("--lr-floor") { Description = "Learning rate at the end, as a share of the peak.", DefaultValueFactory = _ => 0.05 };
 
     public Option<string> Schedule { get; } = new("--schedule") { Description = "constant, cosine, linear or wsd.", DefaultValueFactory = _ => "cosine" };
+
+    public Option<double> Decay { get; } = new("--decay") { Description = "With --schedule wsd, the share of the steps behind the warm-up in which the rate falls.", DefaultValueFactory = _ => LearningRateSchedule.UsualDecayShare };
 
     public Option<int> Warmup { get; } = new("--warmup") { Description = "Steps of rising learning rate.", DefaultValueFactory = _ => 50 };
 
@@ -60,14 +64,14 @@ internal sealed class TrainOptions
 
     public Option<bool> Json { get; } = SharedOptions.Json();
 
-    /// <summary>All but <see cref="Text"/>.</summary>
+    /// <summary>All but <see cref="Text"/> and <see cref="Data"/>.</summary>
     public IEnumerable<Option> WithoutText =>
     [
-        Output, Tasks, Levels, Steps, BatchTokens, Accumulation, MaxLength, LearningRate, Floor, Schedule, Warmup, WeightDecay,
+        Output, Tasks, Levels, Steps, BatchTokens, Accumulation, MaxLength, LearningRate, Floor, Schedule, Decay, Warmup, WeightDecay,
         Clip, Recompute, MemoryLimit, CheckpointEvery, ValidateEvery, ValidationTokens, Seed, Threads, Device, Precision, DataType, Json,
     ];
 
-    public IEnumerable<Option> All => WithoutText.Append(Text);
+    public IEnumerable<Option> All => WithoutText.Append(Text).Append(Data);
 
     /// <summary>The options as settings; every number is checked.</summary>
     public TrainingSettings ToSettings(ParseResult result)
@@ -92,7 +96,10 @@ internal sealed class TrainOptions
         return new TrainingSettings
         {
             Schedule = new LearningRateSchedule(
-                shape, peak, peak * OptionChecks.NotNegative(result, Floor), warmup, steps),
+                shape, peak, peak * OptionChecks.NotNegative(result, Floor), warmup, steps)
+            {
+                DecayShare = DecayShare(result, shape),
+            },
             Accumulation = OptionChecks.AtLeast(result, Accumulation, 1),
             BatchTokens = batchTokens,
             MaxLength = maxLength,
@@ -103,12 +110,26 @@ internal sealed class TrainOptions
         };
     }
 
+    private double DecayShare(ParseResult result, ScheduleShape shape)
+    {
+        double share = OptionChecks.Between(result, Decay, 0, 1);
+        return shape == ScheduleShape.Wsd || result.GetResult(Decay) is not { Implicit: false }
+            ? share
+            : throw new ArgumentException($"{Decay.Name} {share}: only {Schedule.Name} wsd has a decay of its own");
+    }
+
     /// <summary>What decides the course of a run, by name, for its identity.</summary>
     public IEnumerable<KeyValuePair<string, string>> Identity(ParseResult result)
     {
         Option[] irrelevant = [Output, Recompute, MemoryLimit, CheckpointEvery, ValidateEvery, ValidationTokens, Threads, DataType, Json];
         foreach (var option in WithoutText.Except(irrelevant))
         {
+            // Runs from before there was this option keep their identity.
+            if (option == Decay && result.GetResult(option) is not { Implicit: false })
+            {
+                continue;
+            }
+
             object? value = result.GetResult(option) is OptionResult given ? given.GetValueOrDefault<object?>() : null;
             yield return new(option.Name, Convert.ToString(value, CultureInfo.InvariantCulture) ?? string.Empty);
         }

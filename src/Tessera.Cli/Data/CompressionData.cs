@@ -1,4 +1,5 @@
 using System.Globalization;
+using Tessera.Cli.Data.Blends;
 using Tessera.Devices;
 using Tessera.Evaluation;
 using Tessera.Inference;
@@ -8,12 +9,16 @@ using Tessera.Puzzle.Compression;
 using Tessera.Runs;
 using Tessera.Tasks;
 using Tessera.Training.Data;
+using Tessera.Training.Data.Blends;
 
 namespace Tessera.Cli.Data;
 
 /// <summary>How much data of what kind a compression draws.</summary>
 internal sealed record CompressionDataOptions
 {
+    /// <summary>Blend file or folder of token shards; null where text or tasks are used.</summary>
+    public string? Blend { get; init; }
+
     /// <summary>Text files; empty where tasks are used.</summary>
     public required IReadOnlyList<string> Text { get; init; }
 
@@ -44,6 +49,7 @@ internal sealed record CompressionDataOptions
     /// <summary>Hash of everything above, with the contents of the files.</summary>
     public string Hash() => ContentHash.OfNamed(
         Text.Select((path, i) => KeyValuePair.Create($"text {i}", ContentHash.OfFile(path)))
+            .Concat(Blend is null ? [] : [KeyValuePair.Create("data", BlendPlan.Of(Blend).Hash())])
             .Append(KeyValuePair.Create("tasks", $"{Tasks}/{Levels}"))
             .Append(KeyValuePair.Create("sizes", FormattableString.Invariant(
                 $"{Seed}/{CalibrationTokens}/{ScoringTokens}/{BatchTokens}/{MaxLength}/{Problems}"))));
@@ -65,25 +71,30 @@ internal static class CompressionData
     {
         var source = ModelSource.Open(folder);
         var tokenizer = source.RequireTokenizer("calibration");
-        if (options.Text.Count > 0 == options.Tasks is not null)
+        if ((options.Text.Count > 0 ? 1 : 0) + (options.Tasks is null ? 0 : 1) + (options.Blend is null ? 0 : 1) != 1)
         {
-            throw new ArgumentException("give either --text FILE… or --tasks all|NAMES to calibrate on");
+            throw new ArgumentException("give either --text FILE…, --data BLEND or --tasks all|NAMES to calibrate on");
         }
 
         var parent = ParentModel.Open(folder, device);
         try
         {
-            var streams = options.Tasks is null ? FromText(parent, tokenizer, options) : FromTasks(parent, tokenizer, options);
+            var (calibration, scoring, heldOut, healing) = options switch
+            {
+                { Blend: { } blend } => FromBlend(blend, parent, tokenizer, options),
+                { Tasks: null } => Draw(FromText(parent, tokenizer, options), options),
+                _ => Draw(FromTasks(parent, tokenizer, options), options),
+            };
             return new CompressionInputs
             {
                 Parent = parent,
                 ParentFolder = folder,
                 ParentHash = ModelHash.Of(folder),
                 DataHash = options.Hash(),
-                Calibration = Take("calibration", streams.Calibration, options, options.CalibrationTokens),
-                Scoring = Take("scoring", streams.Scoring, options, options.ScoringTokens),
-                HeldOut = Take("held-out", streams.HeldOut, options, options.ScoringTokens),
-                Documents = streams.Healing,
+                Calibration = calibration,
+                Scoring = scoring,
+                HeldOut = heldOut,
+                Documents = healing,
                 Accuracy = options.Tasks is null || options.Problems == 0
                     ? null
                     : model => Score(device, model, tokenizer, source, options),
@@ -142,6 +153,38 @@ internal static class CompressionData
             new DocumentRange(heldOut, heldOut.Count), Source(split.Training, options.Seed + HealingStream));
     }
 
+    /// <summary>Scoring goes on where calibration ended; healing deals the same sources in another order.</summary>
+    private static Drawn FromBlend(string path, Decoder parent, Tokenizer tokenizer, CompressionDataOptions options)
+    {
+        // Healing reads the mapped files until the process ends.
+        var open = new OpenBlend(BlendPlan.Of(path), parent.Configuration, tokenizer, options.MaxLength);
+        try
+        {
+            var blend = open.Training(options.Seed);
+            var packer = new BatchPacker(blend, options.BatchTokens, options.MaxLength);
+            var calibration = packer.Take(options.CalibrationTokens);
+            var scoring = packer.Take(options.ScoringTokens);
+            if (blend.Uses.FirstOrDefault(use => use.Epochs > 1) is { } small)
+            {
+                throw new InvalidDataException(
+                    $"{path}: source '{small.Name}' has too few documents: {small.Documents} are needed, and calibration and scoring would overlap");
+            }
+
+            var heldOut = open.HeldOut(options.BatchTokens, options.ScoringTokens);
+            return new Drawn(calibration, scoring, heldOut, open.Training(options.Seed + HealingStream));
+        }
+        catch
+        {
+            open.Dispose();
+            throw;
+        }
+    }
+
+    private static Drawn Draw(Streams streams, CompressionDataOptions options) => new(
+        Take("calibration", streams.Calibration, options, options.CalibrationTokens),
+        Take("scoring", streams.Scoring, options, options.ScoringTokens),
+        Take("held-out", streams.HeldOut, options, options.ScoringTokens), streams.Healing);
+
     private static ProblemSource Source(ProblemSplit split, ulong seed, CompressionDataOptions options) =>
         Commands.TasksCommand.Source(split, seed, options.Tasks, options.Levels);
 
@@ -166,6 +209,8 @@ internal static class CompressionData
 
     private sealed record Streams(
         DocumentRange Calibration, DocumentRange Scoring, DocumentRange HeldOut, IDocumentSource Healing);
+
+    private sealed record Drawn(List<PackedBatch> Calibration, List<PackedBatch> Scoring, List<PackedBatch> HeldOut, IDocumentSource Healing);
 
     /// <summary>The first documents of a source.</summary>
     private sealed record DocumentRange(IDocumentSource Source, long Count);

@@ -6,7 +6,11 @@ namespace Tessera.Cli.Data;
 /// <summary>Documents from text files and JSON lines.</summary>
 internal static class TextFiles
 {
-    private const string StoryBorder = "<|endoftext|>";
+    /// <summary>What stands between two documents of a text file.</summary>
+    public const string Border = "<|endoftext|>";
+
+    /// <summary>The field of a row that is its text.</summary>
+    public const string TextField = "text";
 
     /// <summary>
     /// The documents of files: rows' <c>text</c> for <c>.jsonl</c>; otherwise the parts between <c>&lt;|endoftext|&gt;</c>
@@ -48,7 +52,7 @@ internal static class TextFiles
     }
 
     private static IEnumerable<string> ReadParts(string path) =>
-        ReadStrict(path).Split(StoryBorder).Select(part => part.Trim('\n')).Where(part => part.Length > 0);
+        ReadStrict(path).Split(Border).Select(part => part.Trim('\n')).Where(part => part.Length > 0);
 
     private static IEnumerable<string> ReadRows(string path)
     {
@@ -61,19 +65,25 @@ internal static class TextFiles
                 continue;
             }
 
-            yield return ReadRow(path, line, row);
+            yield return ReadRow(path, line, Encoding.UTF8.GetBytes(row), TextField);
         }
     }
 
-    private static string ReadRow(string path, int line, string row)
+    /// <summary>The text of a row.</summary>
+    /// <param name="path">Its file, for messages.</param>
+    /// <param name="line">Its line, for messages.</param>
+    /// <param name="row">Its bytes, valid UTF-8.</param>
+    /// <param name="field">The field that is wanted.</param>
+    /// <exception cref="InvalidDataException">It is not JSON, or the field is no text; one sentence with file and line.</exception>
+    public static string ReadRow(string path, long line, ReadOnlyMemory<byte> row, string field)
     {
         try
         {
             using var document = JsonDocument.Parse(row);
             return document.RootElement.ValueKind == JsonValueKind.Object
-                && document.RootElement.TryGetProperty("text", out var text) && text.ValueKind == JsonValueKind.String
+                && document.RootElement.TryGetProperty(field, out var text) && text.ValueKind == JsonValueKind.String
                 ? text.GetString()!
-                : throw new InvalidDataException($"{path}: line {line} has no string field text");
+                : throw new InvalidDataException($"{path}: line {line} has no string field {field}");
         }
         catch (JsonException)
         {
@@ -81,7 +91,7 @@ internal static class TextFiles
         }
         catch (InvalidOperationException)
         {
-            throw new InvalidDataException($"{path}: line {line} has a field text that is not valid Unicode");
+            throw new InvalidDataException($"{path}: line {line} has a field {field} that is not valid Unicode");
         }
     }
 }

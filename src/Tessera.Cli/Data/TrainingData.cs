@@ -1,3 +1,4 @@
+using Tessera.Cli.Data.Blends;
 using Tessera.Models.Configuration;
 using Tessera.Models.Tokenizers;
 using Tessera.Tasks;
@@ -8,9 +9,27 @@ namespace Tessera.Cli.Data;
 /// <summary>Documents to train on and held-out batches to validate on.</summary>
 /// <param name="Documents">Endless training documents.</param>
 /// <param name="Validation">Batches that are not trained on.</param>
-internal sealed record TrainingData(IDocumentSource Documents, IReadOnlyList<PackedBatch> Validation)
+internal sealed record TrainingData(IDocumentSource Documents, IReadOnlyList<PackedBatch> Validation) : IDisposable
 {
     private const ulong ValidationSeed = 0x7A11D;
+
+    /// <summary>What the documents are read from, or null.</summary>
+    private OpenBlend? Files { get; init; }
+
+    /// <summary>A blend, each source without what of it is held out.</summary>
+    public static TrainingData FromBlend(BlendPlan plan, ModelConfiguration model, Tokenizer tokenizer, ulong seed, TrainingShape shape)
+    {
+        var files = new OpenBlend(plan, model, tokenizer, shape.MaxLength);
+        try
+        {
+            return new TrainingData(files.Training(seed), files.HeldOut(shape.BatchTokens, shape.ValidationTokens)) { Files = files };
+        }
+        catch
+        {
+            files.Dispose();
+            throw;
+        }
+    }
 
     /// <summary>Generated problems; validation problems come from the evaluation split.</summary>
     public static TrainingData FromTasks(
@@ -38,6 +57,8 @@ internal sealed record TrainingData(IDocumentSource Documents, IReadOnlyList<Pac
         var packer = new BatchPacker(heldOut, shape.BatchTokens, shape.MaxLength) { EndDocument = heldOut.Count };
         return new TrainingData(training, packer.Take(shape.ValidationTokens));
     }
+
+    public void Dispose() => Files?.Dispose();
 }
 
 /// <summary>Sizes of batches.</summary>

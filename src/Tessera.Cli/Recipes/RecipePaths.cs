@@ -1,3 +1,4 @@
+using Tessera.Cli.Data.Blends;
 using Tessera.Runs;
 
 namespace Tessera.Cli.Recipes;
@@ -47,12 +48,17 @@ internal sealed class RecipePaths(string recipe)
         string path = Path.GetFullPath(found.StartsWith(RandomPrefix, StringComparison.Ordinal) ? found[RandomPrefix.Length..] : found);
         if (!_hashes.TryGetValue(path, out string? hash))
         {
-            hash = Directory.Exists(path) ? ContentHash.OfFolder(path) : ContentHash.OfFile(path);
+            hash = Directory.Exists(path) ? ContentHash.OfFolder(path) : OfFile(path);
             _hashes.Add(path, hash);
         }
 
         return found.StartsWith(RandomPrefix, StringComparison.Ordinal) ? RandomPrefix + hash : hash;
     }
+
+    // A blend is what its sources hold, not what its file says alone.
+    private static string OfFile(string path) => Path.GetExtension(path) is ".yaml" or ".yml"
+        ? ContentHash.OfNamed([new("file", ContentHash.OfFile(path)), new("blend", BlendFile.Read(path).Hash())])
+        : ContentHash.OfFile(path);
 
     private static string? Root()
     {

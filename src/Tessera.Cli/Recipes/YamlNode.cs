@@ -7,7 +7,15 @@ internal sealed record Place(string Text)
     public static Place Line(string file, long line) => new(FormattableString.Invariant($"{file}, line {line}"));
 
     /// <summary>The exception for something wrong at this place.</summary>
-    public InvalidDataException Wrong(string sentence, Exception? cause = null) => new($"{Text}: {sentence}", cause);
+    public InvalidDataException Wrong(string sentence, Exception? cause = null) => new($"{Text}: {Printable(sentence)}", cause);
+
+    // Keys and values of the file stand in sentences: none of them may break the line or run on.
+    private static string Printable(string sentence)
+    {
+        const int Longest = 1000;
+        string cut = sentence.Length <= Longest ? sentence : sentence[..Longest] + "…";
+        return string.Concat(cut.Select(c => char.IsControl(c) || char.IsSurrogate(c) ? $"\\u{(int)c:X4}" : c.ToString()));
+    }
 }
 
 /// <summary>A value of a YAML file.</summary>

@@ -5,7 +5,7 @@ using YamlDotNet.Core.Events;
 namespace Tessera.Cli.Recipes;
 
 /// <summary>
-/// Reads the part of YAML that recipes need: mappings, lists and scalars of one document. Whatever could make a small file
+/// Reads the part of YAML that recipes and blends need: mappings, lists and scalars of one document. Whatever could make a small file
 /// large or a text into something else is refused: anchors, aliases, tags, deep nesting, long scalars.
 /// </summary>
 internal static class YamlTree
@@ -15,23 +15,25 @@ internal static class YamlTree
     private const int MostDepth = 8;
 
     /// <summary>Reads a file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="what">What it is, for sentences.</param>
     /// <exception cref="InvalidDataException">One sentence with file and line.</exception>
-    public static YamlNode Read(string path)
+    public static YamlNode Read(string path, string what = "recipe")
     {
-        string text = ReadText(path);
+        string text = ReadText(path, what);
         var parser = new Parser(new Scanner(new StringReader(text), skipComments: true));
         try
         {
             parser.Consume<StreamStart>();
             if (!parser.TryConsume<DocumentStart>(out _))
             {
-                throw new InvalidDataException($"{path}: the file is empty, expected a recipe");
+                throw new InvalidDataException($"{path}: the file is empty, expected a {what}");
             }
 
-            var root = Node(path, parser, 0);
+            var root = Node(path, what, parser, 0);
             parser.Consume<DocumentEnd>();
             return parser.Accept<DocumentStart>(out var next)
-                ? throw Place.Line(path, next.Start.Line).Wrong("a second document begins, expected one recipe a file")
+                ? throw Place.Line(path, next.Start.Line).Wrong($"a second document begins, expected one {what} a file")
                 : root;
         }
         catch (YamlException error)
@@ -45,7 +47,7 @@ internal static class YamlTree
         }
     }
 
-    private static string ReadText(string path)
+    private static string ReadText(string path, string what)
     {
         if (!File.Exists(path))
         {
@@ -58,7 +60,7 @@ internal static class YamlTree
         int length = stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
         if (length > MostBytes)
         {
-            throw new InvalidDataException($"{path}: longer than {MostBytes} bytes, which no recipe is");
+            throw new InvalidDataException($"{path}: longer than {MostBytes} bytes, which no {what} is");
         }
 
         try
@@ -71,12 +73,12 @@ internal static class YamlTree
         }
     }
 
-    private static YamlNode Node(string path, Parser parser, int depth)
+    private static YamlNode Node(string path, string what, Parser parser, int depth)
     {
         var place = Place.Line(path, parser.Current!.Start.Line);
         if (parser.Current is AnchorAlias)
         {
-            throw place.Wrong("aliases (*name) are not allowed in a recipe; use variables");
+            throw place.Wrong($"aliases (*name) are not allowed in a {what}" + Hint(what));
         }
 
         if (parser.Current is not NodeEvent node)
@@ -86,12 +88,12 @@ internal static class YamlTree
 
         if (!node.Anchor.IsEmpty)
         {
-            throw place.Wrong("anchors (&name) are not allowed in a recipe; use variables");
+            throw place.Wrong($"anchors (&name) are not allowed in a {what}" + Hint(what));
         }
 
         if (!node.Tag.IsEmpty)
         {
-            throw place.Wrong($"tags ({node.Tag.Value}) are not allowed in a recipe");
+            throw place.Wrong($"tags ({node.Tag.Value}) are not allowed in a {what}");
         }
 
         if (depth > MostDepth)
@@ -102,41 +104,44 @@ internal static class YamlTree
         return parser.Current switch
         {
             Scalar => Text(place, parser.Consume<Scalar>()),
-            SequenceStart => List(path, place, parser, depth),
-            _ => Map(path, place, parser, depth),
+            SequenceStart => List(path, what, place, parser, depth),
+            _ => Map(path, what, place, parser, depth),
         };
     }
+
+    // Recipes have variables for what would be said twice.
+    private static string Hint(string what) => what == "recipe" ? "; use variables" : string.Empty;
 
     private static YamlScalar Text(Place place, Scalar scalar) => scalar.Value.Length > MostScalarLength
         ? throw place.Wrong($"a value of {scalar.Value.Length} characters, expected at most {MostScalarLength}")
         : new YamlScalar(place, scalar.Value, scalar.Style == ScalarStyle.Plain);
 
-    private static YamlList List(string path, Place place, Parser parser, int depth)
+    private static YamlList List(string path, string what, Place place, Parser parser, int depth)
     {
         parser.Consume<SequenceStart>();
         var items = new List<YamlNode>();
         while (!parser.TryConsume<SequenceEnd>(out _))
         {
-            items.Add(Node(path, parser, depth + 1));
+            items.Add(Node(path, what, parser, depth + 1));
         }
 
         return new YamlList(place, items);
     }
 
-    private static YamlMap Map(string path, Place place, Parser parser, int depth)
+    private static YamlMap Map(string path, string what, Place place, Parser parser, int depth)
     {
         parser.Consume<MappingStart>();
         var entries = new List<(YamlScalar, YamlNode)>();
         var keys = new HashSet<string>(StringComparer.Ordinal);
         while (!parser.TryConsume<MappingEnd>(out _))
         {
-            var key = Node(path, parser, depth + 1).AsScalar("a key");
+            var key = Node(path, what, parser, depth + 1).AsScalar("a key");
             if (!keys.Add(key.Text))
             {
                 throw key.Place.Wrong($"the key '{key.Text}' stands twice");
             }
 
-            entries.Add((key, Node(path, parser, depth + 1)));
+            entries.Add((key, Node(path, what, parser, depth + 1)));
         }
 
         return new YamlMap(place, entries);

@@ -10,6 +10,7 @@ namespace Tessera.Models.Checkpoints;
 /// </remarks>
 public sealed unsafe partial class MappedFile : IDisposable
 {
+    private const int AdviceRandom = 1;
     private const int AdviceSequential = 2;
     private const int AdviceWillNeed = 3;
     private const int AdviceDontNeed = 4;
@@ -18,7 +19,7 @@ public sealed unsafe partial class MappedFile : IDisposable
     private readonly byte* _start;
     private bool _disposed;
 
-    private MappedFile(string path, long length, MemoryMappedViewAccessor? view)
+    private MappedFile(string path, long length, MemoryMappedViewAccessor? view, bool inOrder)
     {
         FilePath = path;
         Length = length;
@@ -28,7 +29,7 @@ public sealed unsafe partial class MappedFile : IDisposable
             byte* start = null;
             view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
             _start = start + view.PointerOffset;
-            Advise(0, length, AdviceSequential);
+            Advise(0, length, inOrder ? AdviceSequential : AdviceRandom);
         }
     }
 
@@ -49,21 +50,25 @@ public sealed unsafe partial class MappedFile : IDisposable
     }
 
     /// <summary>Maps an open file from its first byte to its last; the stream may be closed afterwards.</summary>
-    public static MappedFile Map(FileStream stream, string path)
+    /// <param name="stream">The file.</param>
+    /// <param name="path">Its name, for messages.</param>
+    /// <param name="inOrder">Whether it will be read from front to back, so that the system reads ahead, or in any order.</param>
+    public static MappedFile Map(FileStream stream, string path, bool inOrder = true)
     {
         if (stream.Length == 0)
         {
-            return new MappedFile(path, 0, null);
+            return new MappedFile(path, 0, null, inOrder);
         }
 
         using var map = MemoryMappedFile.CreateFromFile(
             stream, mapName: null, capacity: 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
-        return new MappedFile(path, stream.Length, map.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read));
+        return new MappedFile(path, stream.Length, map.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read), inOrder);
     }
 
     /// <summary>Opens and maps a file.</summary>
     /// <exception cref="InvalidDataException">There is no such file.</exception>
-    public static MappedFile Open(string path)
+    /// <inheritdoc cref="Map" path="/param" />
+    public static MappedFile Open(string path, bool inOrder = true)
     {
         if (!File.Exists(path))
         {
@@ -71,7 +76,7 @@ public sealed unsafe partial class MappedFile : IDisposable
         }
 
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
-        return Map(stream, path);
+        return Map(stream, path, inOrder);
     }
 
     /// <summary>Asks the system to begin reading a range ahead of its use.</summary>

@@ -53,6 +53,15 @@ internal readonly struct JsonFields
 
     public int RequiredInteger(string name, int low, int high) => ToInteger(name, Get(name), low, high);
 
+    /// <summary>An integer of 64 bits from 0 to <paramref name="high"/>.</summary>
+    public long RequiredCount(string name, long high = long.MaxValue)
+    {
+        JsonElement value = Get(name);
+        return value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out long number) && number >= 0 && number <= high
+            ? number
+            : throw Fault(name, value, $"an integer from 0 to {high}");
+    }
+
     /// <summary>An integer, or a list of integers; null is an empty list.</summary>
     public List<int> Integers(string name, int low, int high, int most)
     {

@@ -13,6 +13,7 @@ public static class TrainingCheckpoint
 {
     private const string StepKey = "tessera.step";
     private const string DocumentKey = "tessera.next_document";
+    private const string DataPositionKey = "tessera.data_position";
     private const string IdentityKey = "tessera.identity";
 
     /// <summary>Writes the state.</summary>
@@ -20,14 +21,15 @@ public static class TrainingCheckpoint
     /// <param name="trainer">The run.</param>
     /// <param name="identity">Hash of everything that decides the run; a checkpoint of another run is refused.</param>
     public static void Save(string path, Trainer trainer, string identity) =>
-        Save(path, trainer.Optimizer, trainer.NextDocument, identity);
+        Save(path, trainer.Optimizer, trainer.NextDocument, identity, trainer.DataPosition);
 
     /// <summary>Writes the state.</summary>
     /// <param name="path">A <c>.safetensors</c> file.</param>
     /// <param name="optimizer">Parameters, moments, number of updates.</param>
     /// <param name="position">Where the data stand: the next document, or the steps done.</param>
     /// <param name="identity">Hash of everything that decides the run; a checkpoint of another run is refused.</param>
-    public static void Save(string path, Optimizer optimizer, long position, string identity)
+    /// <param name="dataPosition">What a source needs besides the number, or null.</param>
+    public static void Save(string path, Optimizer optimizer, long position, string identity, string? dataPosition = null)
     {
         var tensors = new List<TensorToWrite>();
         foreach (var (parameter, first, second) in optimizer.State)
@@ -39,12 +41,18 @@ public static class TrainingCheckpoint
             }
         }
 
-        SafetensorsWriter.Write(path, tensors, new Dictionary<string, string>
+        var metadata = new Dictionary<string, string>
         {
             [StepKey] = optimizer.Steps.ToString(CultureInfo.InvariantCulture),
             [DocumentKey] = position.ToString(CultureInfo.InvariantCulture),
             [IdentityKey] = identity,
-        });
+        };
+        if (dataPosition is not null)
+        {
+            metadata.Add(DataPositionKey, dataPosition);
+        }
+
+        SafetensorsWriter.Write(path, tensors, metadata);
     }
 
     /// <summary>Continues from a state if the file exists.</summary>
@@ -52,19 +60,29 @@ public static class TrainingCheckpoint
     /// <exception cref="InvalidDataException">The file is damaged or belongs to a run with other settings.</exception>
     public static bool TryRestore(string path, Trainer trainer, string identity)
     {
-        if (TryRestore(path, trainer.Optimizer, identity) is not { } position)
+        if (Restore(path, trainer.Optimizer, identity) is not var (position, dataPosition))
         {
             return false;
         }
 
-        trainer.NextDocument = position;
+        try
+        {
+            trainer.Continue(position, dataPosition);
+        }
+        catch (InvalidDataException problem)
+        {
+            throw new InvalidDataException($"{path}: metadata {DataPositionKey}: {problem.Message}", problem);
+        }
+
         return true;
     }
 
     /// <summary>Continues from a state if the file exists.</summary>
     /// <returns>The position that was saved, or null where there is no file.</returns>
     /// <exception cref="InvalidDataException">The file is damaged or belongs to a run with other settings.</exception>
-    public static long? TryRestore(string path, Optimizer optimizer, string identity)
+    public static long? TryRestore(string path, Optimizer optimizer, string identity) => Restore(path, optimizer, identity)?.Position;
+
+    private static (long Position, string? DataPosition)? Restore(string path, Optimizer optimizer, string identity)
     {
         if (!File.Exists(path))
         {
@@ -94,7 +112,7 @@ public static class TrainingCheckpoint
 
         optimizer.RefreshWorking();
         optimizer.Steps = steps;
-        return position;
+        return (position, file.Files[0].Metadata.GetValueOrDefault(DataPositionKey));
     }
 
     private static (string Kind, Elements Elements)[] Parts(Parameter parameter, Elements first, Elements second) =>

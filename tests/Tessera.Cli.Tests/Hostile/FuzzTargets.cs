@@ -48,7 +48,7 @@ internal static class FuzzTargets
         "torch_dtype", "dtype", "vocab_size", "block_configs", "attention", "ffn", "bias", "sliding", "parameters", "layer",
     ];
 
-    /// <summary>The targets of one of the kinds safetensors, config, tokenizer, GGUF, templates, rows.</summary>
+    /// <summary>The targets of one of the kinds safetensors, config, tokenizer, GGUF, templates, rows, shards.</summary>
     public static IReadOnlyList<FuzzTarget> Of(string kind, TinyModel files) => kind switch
     {
         "gguf" => [Gguf(files), GgufPieces()],
@@ -56,6 +56,7 @@ internal static class FuzzTargets
         "config" => [Configuration(), Tables()],
         "tokenizer" => [TokenizerFile(), SentencePieces(), ScoredTokens(), Ranks()],
         "templates" => [Template(), TokenizerConfiguration()],
+        "shards" => ShardTargets.Of(),
         "rows" => [TextRows(), ChatRows(), Strings(), Ids(), TemplateCases()],
         _ => throw new ArgumentException(kind),
     };

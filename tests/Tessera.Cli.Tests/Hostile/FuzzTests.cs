@@ -11,7 +11,7 @@ public class FuzzTests(ITestOutputHelper output, TinyModel files)
     private const int FastMutants = 300;
     private const int SlowMutants = 100_000;
 
-    public static TheoryData<string> Kinds { get; } = ["safetensors", "config", "tokenizer", "gguf", "templates", "rows"];
+    public static TheoryData<string> Kinds { get; } = ["safetensors", "config", "tokenizer", "gguf", "templates", "rows", "shards"];
 
     [Theory]
     [MemberData(nameof(Kinds))]
