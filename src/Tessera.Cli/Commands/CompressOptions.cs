@@ -56,6 +56,10 @@ internal sealed class CompressOptions(int healSteps = 160)
 
     public Option<double> BlockRate { get; } = Rate("--block-lr", "Peak learning rate of the blockwise distillation.", 1e-3);
 
+    public Option<int> BlockPatience { get; } = Number("--block-patience", "End a blockwise distillation after so many passes without a better loss; 0 for never.", 0);
+
+    public Option<string?> Memory { get; } = new("--memory") { Description = "Most memory of the device while layers pass by, such as 12GiB: changes speed and no result." };
+
     public Option<int> HealSteps { get; } = Number("--heal-steps", "Steps of the global distillation; 0 for none.", healSteps);
 
     public Option<int> HealTokens { get; } = Number("--heal-batch-tokens", "Most tokens of a healing step.", 4096);
@@ -97,7 +101,7 @@ internal sealed class CompressOptions(int healSteps = 160)
         [HealSteps, HealTokens, HealRate, HealCosine, HealDivergence, HealCrossEntropy, Recompute, MemoryLimit];
 
     public IEnumerable<Option> All =>
-        [.. Scenario, .. Limits.All, .. Data, .. Healing, Output, Costs, BlockSteps, BlockRate, Margin, Fuse, .. Fusion.Limits];
+        [.. Scenario, .. Limits.All, .. Data, .. Healing, Output, Costs, BlockSteps, BlockRate, BlockPatience, Memory, Margin, Fuse, .. Fusion.Limits];
 
     /// <summary>The scenario the options describe, on a device that is open.</summary>
     public ServingScenario ToScenario(ParseResult result, Device device, ModelConfiguration model) =>
@@ -141,7 +145,11 @@ internal sealed class CompressOptions(int healSteps = 160)
             Targets = Limits.ToTargets(result, [], string.Empty),
             Filter = Limits.ToFilter(result),
             Scenario = scenario,
-            BlockDistillation = new BlockDistillationSettings(OptionChecks.AtLeast(result, BlockSteps, 0), OptionChecks.NotNegative(result, BlockRate)),
+            BlockDistillation = new BlockDistillationSettings(OptionChecks.AtLeast(result, BlockSteps, 0), OptionChecks.NotNegative(result, BlockRate))
+            {
+                Patience = OptionChecks.AtLeast(result, BlockPatience, 0),
+            },
+            Memory = OptionChecks.Bytes(result, Memory),
             CostRounds = OptionChecks.AtLeast(result, Rounds, 1),
             Margin = OptionChecks.NotNegative(result, Margin),
             HealingWeights = healing.Weights,

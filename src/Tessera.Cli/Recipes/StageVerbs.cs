@@ -20,7 +20,7 @@ internal static class StageVerbs
     /// <summary>Options that say where, how fast or how talkative, and decide nothing about the result: they are not hashed.</summary>
     private static readonly string[] Undeciding =
     [
-        "--threads", "--device", "--json", "--checkpoint-every", "--validate-every", "--gate", "--recompute", "--memory-limit",
+        "--threads", "--device", "--json", "--checkpoint-every", "--validate-every", "--gate", "--recompute", "--memory-limit", "--memory",
     ];
 
     /// <summary>Verbs that measure time. What the machine does then decides the result.</summary>
@@ -31,7 +31,7 @@ internal static class StageVerbs
     [
         "--tasks", "--levels", "--hard-levels", "--thinking", "--target", "--pin", "--exclude", "--loadable", "--device", "--dtype", "--schedule", "--layer-map",
         "--format", "--special", "--gate", "--curriculum", "--advantage", "--aggregation", "--kl-gradient", "--correction",
-        "--recompute", "--memory-limit", "--runs", "--field", "--begin", "--end", "--shard-tokens",
+        "--recompute", "--memory-limit", "--memory", "--runs", "--field", "--begin", "--end", "--shard-tokens",
     ];
 
     /// <summary>Looks up a verb such as <c>train</c> or <c>tokenizer train</c>.</summary>

@@ -1,0 +1,67 @@
+using Tessera.Devices;
+using Tessera.Kernels;
+using Tessera.Models.Blocks;
+using Tessera.Models.Checkpoints;
+using Tessera.Models.Configuration;
+
+namespace Tessera.Models.Gguf;
+
+/// <summary>The weights of one GGUF file.</summary>
+internal sealed class GgufWeights : IWeightSource
+{
+    private readonly GgufFile _file;
+    private readonly string _architecture;
+    private readonly Dictionary<string, GgufTensor> _tensors;
+    private readonly CpuDevice _converter = new();
+    private readonly Arena _scratch = new("gguf rows");
+
+    private GgufWeights(GgufFile file, ModelConfiguration configuration, Dictionary<string, GgufTensor> tensors)
+    {
+        (_file, Configuration, _tensors) = (file, configuration, tensors);
+        _architecture = GgufConfiguration.Architecture(file);
+    }
+
+    /// <inheritdoc />
+    public ModelConfiguration Configuration { get; }
+
+    /// <summary>Maps the file and holds its tensors against its metadata.</summary>
+    /// <exception cref="InvalidDataException">The file is missing, damaged, or does not hold what its metadata says.</exception>
+    public static GgufWeights Open(string path)
+    {
+        GgufFile file = GgufFile.Open(path);
+        try
+        {
+            ModelConfiguration configuration = GgufConfiguration.Read(file);
+            GgufModel.EnsurePlausible(file, configuration);
+            using var shape = Decoder.Allocate(configuration, configuration.StorageType, PlanningMemory.Instance);
+            return new GgufWeights(
+                file, configuration, GgufModel.Pair(file, shape).ToDictionary(pair => pair.Slice.Name, pair => pair.Tensor, StringComparer.Ordinal));
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc />
+    public void Fill(WeightSlice slice)
+    {
+        GgufTensor tensor = _tensors[slice.Name];
+        _file.WillNeed(tensor);
+        GgufModel.Fill(
+            _converter, _scratch, _file, slice, tensor, GgufNames.IsReordered(_architecture, slice.Name) ? Configuration.HeadDim : 1);
+        _file.Release(tensor);
+    }
+
+    /// <summary>Slices in the order of the file's bytes.</summary>
+    public IEnumerable<WeightSlice> InFileOrder(IEnumerable<WeightSlice> slices) => slices.OrderBy(slice => _tensors[slice.Name].Offset);
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        _file.Dispose();
+        _converter.Dispose();
+        _scratch.Dispose();
+    }
+}
