@@ -154,7 +154,7 @@ internal static class CompressionData
     }
 
     /// <summary>Scoring goes on where calibration ended; healing deals the same sources in another order.</summary>
-    private static Drawn FromBlend(string path, Decoder parent, Tokenizer tokenizer, CompressionDataOptions options)
+    private static Drawn FromBlend(string path, ParentModel parent, Tokenizer tokenizer, CompressionDataOptions options)
     {
         // Healing reads the mapped files until the process ends.
         var open = new OpenBlend(BlendPlan.Of(path), parent.Configuration, tokenizer, options.MaxLength);
