@@ -17,7 +17,10 @@ public sealed class PlanTests(TinyModel files)
         var plan = CliRun.Good([.. run, "--json"]).Json();
         var parts = Parts(plan);
         Assert.Equal(["measure", "library", "scores", "search and realise", "heal and write"], parts.Keys);
-        Assert.All(parts.Values, part => Assert.True(Number(part, "seconds") > 0 && Number(part, "memory_bytes") > 15e9 && Number(part, "disk_bytes") > 0));
+        Assert.All(parts.Values, part => Assert.True(Number(part, "seconds") > 0 && Number(part, "disk_bytes") > 0));
+        // Library and scores pass one layer after the other: the head with 128,256 rows of 4,096 in f32, and some of 32 layers.
+        Assert.All([parts["library"], parts["scores"]], part => Assert.InRange(Number(part, "memory_bytes"), 4.0 * 128_256 * 4096, 10e9));
+        Assert.All([parts["measure"], parts["search and realise"]], part => Assert.True(Number(part, "memory_bytes") > 15e9));
         // Weights, both moments and gradients of a child as large as its parent, beside the parent, in f32: 5 · 4 bytes of 8.03 billion.
         Assert.InRange(Number(parts["heal and write"], "memory_bytes"), 20 * 8.03e9, 500e9);
         Assert.False(parts["heal and write"].GetProperty("fits").GetBoolean());

@@ -4,15 +4,16 @@ using Tessera.Models.Configuration;
 using Tessera.Puzzle.Compression;
 using Tessera.Puzzle.Costs;
 using Tessera.Puzzle.Library;
+using Tessera.Puzzle.Scoring;
 using Tessera.Training.Memory;
 
 namespace Tessera.Puzzle.Planning;
 
 /// <summary>The most that each stage of a compression holds at once, in bytes.</summary>
 /// <remarks>
-/// The parent lies in f32 throughout. The library keeps every trained half in f32 to the end; a distillation adds the parent's states
-/// in front of every layer, behind the last and behind the final norm, the stream between the halves of one layer, and one
-/// half with a copy, its gradient, two moments and the activations of a batch. Scores keep states of their own tokens.
+/// Library and scores hold one layer of the parent in f32 and one variant, the head, a batch's activations, and a window of residual streams; a
+/// distillation adds a half's copy, gradient and two moments. Residual streams between layers lie on the disk. Speeds take the parent
+/// and as much again in the scenario's storage. Global distillation holds whole models in f32.
 /// </remarks>
 /// <param name="parent">The parent's shape.</param>
 /// <param name="settings">What is to be done.</param>
@@ -22,10 +23,6 @@ internal sealed class CompressionMemory(ModelConfiguration parent, CompressionSe
     private const int LogitRows = 256;
 
     private double Parent => sizeof(float) * (double)parent.ParameterCount;
-
-    private double Halves => parent.Layers.Sum(layer => sizeof(float) * (
-        VariantGrid.Mixers(layer.Mixer).Skip(1).Sum(mixer => (double)mixer.ParameterCount(parent))
-        + VariantGrid.FeedForwards(layer.FeedForward).Skip(1).Sum(ffn => (double)ffn.ParameterCount(parent))));
 
     /// <summary>Parent, and every half eight times, all at once; each pass has a cache.</summary>
     public double Measure(IReadOnlyList<MixerConfiguration> mixers, IReadOnlyList<FeedForwardConfiguration> feedForwards)
@@ -37,42 +34,53 @@ internal sealed class CompressionMemory(ModelConfiguration parent, CompressionSe
         return Parent + memory.WeightBytes(parent.ParameterCount, 0) + (CostMeter.Copies * copies) + cache + Activations(rows);
     }
 
-    /// <summary>Parent, states, trained halves, one distillation.</summary>
+    /// <summary>The passage of layers, and one distillation of the largest half.</summary>
     public double Library()
     {
         double largest = parent.Layers.Max(layer => Math.Max(
             VariantGrid.Mixers(layer.Mixer).Skip(1).Select(m => m.ParameterCount(parent)).DefaultIfEmpty().Max(),
             VariantGrid.FeedForwards(layer.FeedForward).Skip(1).Select(f => f.ParameterCount(parent)).DefaultIfEmpty().Max()));
-        double batch = Math.Min(work.BatchTokens, work.CalibrationTokens);
-        return Parent + Halves + States(work.CalibrationTokens, parent.Layers.Length + 3) + (4.0 * sizeof(float) * largest) + (2 * Activations(batch));
+        return Passage(work.CalibrationTokens, 1) + (4.0 * sizeof(float) * largest) + Activations(Batch);
     }
 
-    /// <summary>Parent, states of the scored tokens, trained halves.</summary>
-    public double Scores() => Parent + Halves + States(work.ScoringTokens, parent.Layers.Length + 2) + Activations(work.BatchTokens) + Logits();
+    /// <summary>The passage of layers beneath a job's variants, and rows of logits.</summary>
+    public double Scores() => Passage(work.ScoringTokens, ScoreTable.VariantsPerJob) + Logits();
 
-    /// <summary>Parent, trained halves, and all candidates in the scenario's storage with a cache, or the states of both sets of tokens.</summary>
+    /// <summary>
+    /// The parent and the halves of a second one in the scenario's storage with a cache, or the passage of layers beneath all candidates.
+    /// </summary>
     public double Realise(int candidates)
     {
         var memory = settings.Scenario.Memory;
-        double timing = (candidates * memory.WeightBytes(parent.ParameterCount, 0)) + memory.KvBytes(parent.KvElementsPerToken);
-        double scoring = States(work.ScoringTokens, parent.Layers.Length + 2) + Activations(work.BatchTokens) + Logits();
-        return Parent + Halves + Math.Max(timing, scoring);
+        double timing = (2 * memory.WeightBytes(parent.ParameterCount, 0)) + (2 * memory.KvBytes(parent.KvElementsPerToken))
+            + Activations((double)settings.Scenario.Batch * settings.Scenario.InputLength);
+        return Math.Max(timing, Passage(work.ScoringTokens, candidates) + Logits());
     }
 
-    /// <summary>Trained halves, and what the trainer plans for parent and child; without training both and the written child.</summary>
+    /// <summary>What the trainer plans for parent and child; without training the child as it is written.</summary>
     public double Heal()
     {
         if (settings.Healing.Schedule.TotalSteps == 0)
         {
-            return (2 * Parent) + Halves + Activations(work.BatchTokens);
+            return Math.Max(settings.Scenario.Memory.WeightBytes(parent.ParameterCount, 0), Passage(work.ScoringTokens, 1) + Logits());
         }
 
         using var device = new CpuDevice(1);
         using var planning = device.ForPlanning();
         using var student = Decoder.Allocate(parent, DType.F32, planning);
         using var teacher = Decoder.Allocate(parent, DType.F32, planning);
-        return Halves + TrainingMemory.Plan(device, student, settings.Healing, settings.HealingWeights, teacher, weightsAreHeld: false).Bytes;
+        return TrainingMemory.Plan(device, student, settings.Healing, settings.HealingWeights, teacher, weightsAreHeld: false).Bytes;
     }
+
+    /// <summary>Residual streams on the disk while the library is built, or while the scores are taken.</summary>
+    public double StatesOnDisk() => Math.Max(
+        States(work.CalibrationTokens, (2 * parent.Layers.Length) + 1), States(work.ScoringTokens, parent.Layers.Length + 1));
+
+    private double Batch => Math.Min(work.BatchTokens, work.CalibrationTokens);
+
+    /// <summary>What the passage of layers takes: head, two layers, a batch, and a window of streams for so many models.</summary>
+    private double Passage(double tokens, int models) => StreamingMemory.Need(parent, (int)Batch, DType.F32)
+        + Math.Min(StreamingMemory.UsualWindow, States(tokens, models));
 
     private double States(double tokens, int depths) => sizeof(float) * tokens * depths * parent.HiddenSize;
 

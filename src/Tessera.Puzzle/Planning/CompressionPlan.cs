@@ -3,6 +3,7 @@ using Tessera.Models.Configuration;
 using Tessera.Puzzle.Compression;
 using Tessera.Puzzle.Costs;
 using Tessera.Puzzle.Library;
+using Tessera.Runs;
 using Tessera.Training.Memory;
 
 namespace Tessera.Puzzle.Planning;
@@ -12,6 +13,7 @@ namespace Tessera.Puzzle.Planning;
 /// <code>
 /// measure    (rounds + 2) · Σ time of (parent + 8 copies of a half); all stacks are held at once
 /// library    forward of the parent over the calibration; each job two evaluations and its steps
+///            residual streams, tokens · hidden · (2 · layers + 1), lie on the disk until its end and are told beside it
 /// scores     Σ over layers and pairs: tokens · (layers from the replaced one on + head of parent and child)
 /// realise    up to 5 models: (2 · rounds + 3) passes each, two sets of tokens, problems
 /// heal       steps · tokens · (forward of the parent + 3 · forward of the child)
@@ -95,7 +97,7 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
 
         return new StageEstimate(
             "library", operations, _rate.Seconds(operations), _memory.Library(), disk,
-            $"{jobs} halves, {steps} steps of {Math.Round(stepTokens):N0} tokens each");
+            $"{jobs} halves, {steps} steps of {Math.Round(stepTokens):N0} tokens each; {HumanUnits.FormatBytes((long)_memory.StatesOnDisk())} of residual streams on the disk meanwhile");
     }
 
     private StageEstimate Scores()

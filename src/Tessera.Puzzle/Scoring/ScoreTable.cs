@@ -12,8 +12,9 @@ namespace Tessera.Puzzle.Scoring;
 /// <summary>Replace-one-block scores of all variants of all layers, computed beside any number of other processes.</summary>
 public sealed class ScoreTable
 {
-    // Variants of a layer that share the passage of the layers behind it. Part of the jobs' names, so it is the same everywhere.
-    private const int VariantsPerJob = 8;
+    /// <summary>Variants of a layer that share the passage of the layers behind it. Part of the jobs' names, so it is the same everywhere.</summary>
+    internal const int VariantsPerJob = 8;
+
     private readonly Dictionary<(int Layer, string Label), Estimate> _scores = [];
 
     /// <summary>Jobs that this process did.</summary>

@@ -13,8 +13,9 @@ namespace Tessera.Puzzle.Scoring;
 /// <param name="CacheBytes">Layers of the parent that stay in memory.</param>
 public sealed record StreamingMemory(long WindowBytes, long CacheBytes)
 {
-    // A card reads a layer over the bus in the time of its products; the processor reads one from the disk's cache in a small part of it.
-    private const long UsualWindow = 256L << 20;
+    /// <summary>The window without a cap.</summary>
+    /// <remarks>A card reads a layer over the bus in the time of its products; the processor reads one from the disk's cache in a small part of it.</remarks>
+    public const long UsualWindow = 256L << 20;
 
     /// <summary>No more than one batch and one layer at a time.</summary>
     public static StreamingMemory Least { get; } = new(0, 0);
@@ -32,7 +33,7 @@ public sealed record StreamingMemory(long WindowBytes, long CacheBytes)
             return new StreamingMemory(UsualWindow, device.Threads > 0 ? 0 : (device.Memory.FreeBytes() ?? 0) / 2);
         }
 
-        long need = Need(model, steps, device.ActivationType);
+        long need = Need(model, steps.LargestBatch, device.ActivationType);
         if (most < need)
         {
             throw new ArgumentException(
@@ -47,7 +48,10 @@ public sealed record StreamingMemory(long WindowBytes, long CacheBytes)
     /// What the passage of layers takes at least: the head with its norm, two layers in f32 (the parent's and a variant), and a batch's
     /// activations in the widest half.
     /// </summary>
-    public static long Need(ModelConfiguration model, CalibrationSteps steps, DType activations)
+    /// <param name="model">The parent.</param>
+    /// <param name="largestBatch">Tokens of the largest batch.</param>
+    /// <param name="activations">How the device stores activations.</param>
+    public static long Need(ModelConfiguration model, int largestBatch, DType activations)
     {
         long widest = 0, largest = 0;
         for (int i = 0; i < model.Layers.Length; i++)
@@ -60,7 +64,7 @@ public sealed record StreamingMemory(long WindowBytes, long CacheBytes)
         }
 
         long head = (long)model.VocabularySize * model.HiddenSize * sizeof(float);
-        long batch = steps.LargestBatch * (widest + (8L * model.HiddenSize)) * activations.Bytes();
+        long batch = largestBatch * (widest + (8L * model.HiddenSize)) * activations.Bytes();
         return head + (2 * largest * sizeof(float)) + batch;
     }
 }

@@ -80,7 +80,7 @@ public sealed unsafe class ParentStatesTests : IDisposable
     {
         using var small = new SmallParent();
         using var steps = new CalibrationSteps(small.Device, [SmallParent.Batch(1)]);
-        long need = StreamingMemory.Need(small.Configuration, steps, DType.F32);
+        long need = StreamingMemory.Need(small.Configuration, steps.LargestBatch, DType.F32);
 
         // Head 40 · 32, two layers of 4 · 32 · 32 + 3 · 32 · 48 and their norms, 64 tokens of 3 · 48 and eight times 32.
         Assert.Equal(4 * ((40 * 32) + (2 * ((4 * 32 * 32) + (3 * 32 * 48) + 64)) + (64 * ((3 * 48) + (8 * 32)))), need);
