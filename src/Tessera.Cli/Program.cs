@@ -82,6 +82,7 @@ namespace Tessera.Cli
             SearchCommand.Create(),
             FuseCommand.Create(),
             RunCommand.Create(),
+            PlanCommand.Create(),
             QuickstartCommand.Create(),
             ChatCommand.Create(),
             ServeCommand.Create(),

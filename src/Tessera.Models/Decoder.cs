@@ -139,7 +139,7 @@ public sealed class Decoder : IDisposable
     /// <exception cref="InvalidOperationException">The step does not continue where the cache's sequences stand.</exception>
     public void Prepare(Arena arena, StepBatch step, KeyValueCache? cache)
     {
-        CheckIds(step.HostIds);
+        StepBatch.CheckIds(step.HostIds, Embedding.Rows);
         PrepareLayers(arena, step, cache);
     }
 
@@ -180,9 +180,17 @@ public sealed class Decoder : IDisposable
     /// <returns>[tokens, hidden]: the residual with both branches added, in <paramref name="destination"/> where that exists.</returns>
     public Tensor LayerOutput(Executor executor, StepBatch step, Tensor residual, int layer, Tensor destination = default)
     {
-        var stream = new ResidualStream(executor, Configuration, residual, false, false);
         Rope.EnsurePositions(step.PositionLimit);
-        RunLayer(ref stream, step, layer, null, null);
+        return LayerOutput(executor, Configuration, Layers[layer], step, residual, destination);
+    }
+
+    /// <summary>The output of a layer that stands alone. The angles must cover the step's positions.</summary>
+    /// <returns>As the other; the residual itself where the layer is empty.</returns>
+    public static Tensor LayerOutput(
+        Executor executor, ModelConfiguration configuration, DecoderLayer layer, StepBatch step, Tensor residual, Tensor destination = default)
+    {
+        var stream = new ResidualStream(executor, configuration, residual, false, false);
+        RunLayer(ref stream, layer, step, 0, null, null);
         return stream.Materialise(destination);
     }
 
@@ -203,20 +211,6 @@ public sealed class Decoder : IDisposable
         {
             _disposed = true;
             _owned.ForEach(item => item.Dispose());
-        }
-    }
-
-    /// <summary>Refuses ids without a row in the token table; a device could not say so.</summary>
-    private void CheckIds(ReadOnlySpan<int> ids)
-    {
-        int vocabulary = Embedding.Rows;
-        for (int t = 0; t < ids.Length; t++)
-        {
-            if ((uint)ids[t] >= (uint)vocabulary)
-            {
-                throw new ArgumentException(
-                    $"token {t} has id {ids[t]}, which is outside the vocabulary of {vocabulary} entries", nameof(ids));
-            }
         }
     }
 
@@ -267,7 +261,7 @@ public sealed class Decoder : IDisposable
         var stream = new ResidualStream(executor, Configuration, residual, ownsResidual, capture is not null);
         for (int i = next; i < Layers.Count; i++)
         {
-            RunLayer(ref stream, step, i, cache, capture);
+            RunLayer(ref stream, Layers[i], step, i, cache, capture);
         }
 
         var output = stream.Normalise(FinalNorm);
@@ -291,9 +285,9 @@ public sealed class Decoder : IDisposable
         return residual;
     }
 
-    private void RunLayer(ref ResidualStream stream, StepBatch step, int index, KeyValueCache? cache, HiddenCapture? capture)
+    private static void RunLayer(
+        ref ResidualStream stream, DecoderLayer layer, StepBatch step, int index, KeyValueCache? cache, HiddenCapture? capture)
     {
-        var layer = Layers[index];
         bool first = true;
         foreach (var subBlock in (ReadOnlySpan<SubBlock?>)[layer.Mixer, layer.FeedForward])
         {

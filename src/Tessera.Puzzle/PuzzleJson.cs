@@ -12,7 +12,9 @@ namespace Tessera.Puzzle;
     WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, UseStringEnumConverter = true,
     RespectNullableAnnotations = true)]
 [JsonSerializable(typeof(CostTable))]
-[JsonSerializable(typeof(VariantQuality))]
+[JsonSerializable(typeof(CostSet))]
+[JsonSerializable(typeof(LibraryEntry[]))]
+[JsonSerializable(typeof(string))]
 [JsonSerializable(typeof(Estimate))]
 [JsonSerializable(typeof(CompressionResult))]
 [JsonSerializable(typeof(SearchOutcome))]

@@ -67,6 +67,11 @@ public sealed class RunFolder
         return new RunFolder(path, found, clock ?? TimeProvider.System);
     }
 
+    /// <summary>The manifest of a folder that somebody else opened.</summary>
+    /// <exception cref="InvalidDataException">It is no manifest.</exception>
+    /// <exception cref="IOException">There is none.</exception>
+    public static RunManifest ReadManifest(string folder) => ManifestJson.Read(Path.Combine(folder, ManifestName));
+
     /// <summary>Name of a stage's folder below its root, <c>STAGE-HASH12</c>.</summary>
     /// <exception cref="ArgumentException">The stage's name is not made of lower-case letters, digits and hyphens.</exception>
     public static string NameOf(RunStage stage) => IsName(stage.Name)

@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Globalization;
+using System.Text.RegularExpressions;
 
 namespace Tessera.Cli.Tests;
 
@@ -66,24 +68,71 @@ public sealed class KillTests : IDisposable
     [Fact]
     public void A_compression_killed_ten_times_ends_with_the_bits_of_one_left_alone()
     {
-        string model = TinyModel();
-        string costs = Path.Combine(_folder, "costs.json");
-        Complete(["measure", model, "--rounds", "3", "--input-length", "16", "--output-length", "16", "--out", costs]);
-        string[] arguments =
-        [
-            "compress", model, "--tasks", "add,compare", "--target", "parameters<=80%", "--costs", costs, "--input-length", "16",
-            "--output-length", "16", "--rounds", "1", "--calibration-tokens", "1024", "--scoring-tokens", "1024", "--batch-tokens", "512",
-            "--block-steps", "6", "--heal-steps", "40", "--heal-batch-tokens", "1024", "--problems", "16", "--threads", "2",
-        ];
+        string[] arguments = Compression();
         var alone = Complete([.. arguments, "--out", Path.Combine(_folder, "alone")]);
         KillAtRandomMoments([.. arguments, "--out", Path.Combine(_folder, "killed")], alone, 2);
-        AssertSameFiles("alone", "killed", "child/model.safetensors", "child/config.json");
-        foreach (string record in (string[])["scores.jsonl", "costs.json"])
+        AssertSameCompression("alone", "killed");
+    }
+
+    [Fact]
+    public void Two_processes_share_a_compression_and_no_job_is_done_twice()
+    {
+        string[] arguments = Compression();
+        Complete([.. arguments, "--out", Path.Combine(_folder, "alone")]);
+        string[] joined = [.. arguments, "--out", Path.Combine(_folder, "shared"), "--json"];
+        (string Output, string Errors)[] ends = Together(joined, joined);
+        AssertSameCompression("alone", "shared");
+        Assert.Equal(ends[0].Output, ends[1].Output);
+        foreach (string stage in (string[])["library", "scores"])
         {
-            string one = Directory.GetFiles(Path.Combine(_folder, "alone"), record, SearchOption.AllDirectories).Single();
-            string other = Directory.GetFiles(Path.Combine(_folder, "killed"), record, SearchOption.AllDirectories).Single();
-            Assert.Equal(File.ReadAllBytes(one), File.ReadAllBytes(other));
+            // A process that came too late for a stage has nothing to say of its share.
+            var shares = ends.Select(end => Regex.Match(end.Errors, stage + @": (\d+) of (\d+) jobs were done by this process")).Where(share => share.Success).ToList();
+            int total = Directory.GetFiles(Path.Combine(_folder, "shared"), "layer*.json", SearchOption.AllDirectories)
+                .Count(path => path.Contains($"{stage}-", StringComparison.Ordinal));
+            Assert.Equal(2, shares.Count);
+            Assert.All(shares, share => Assert.Equal(total, int.Parse(share.Groups[2].ValueSpan, CultureInfo.InvariantCulture)));
+            Assert.Equal(total, shares.Sum(share => int.Parse(share.Groups[1].ValueSpan, CultureInfo.InvariantCulture)));
         }
+
+        Assert.Empty(Directory.GetFiles(Path.Combine(_folder, "shared"), "*.lease", SearchOption.AllDirectories));
+        Assert.Empty(Directory.GetDirectories(Path.Combine(_folder, "shared"), "states", SearchOption.AllDirectories));
+    }
+
+    [Fact]
+    public void A_shared_compression_whose_processes_are_killed_ends_with_the_bits_of_one_left_alone()
+    {
+        string[] arguments = Compression();
+        var alone = Complete([.. arguments, "--out", Path.Combine(_folder, "alone")]);
+        string[] joined = [.. arguments, "--out", Path.Combine(_folder, "killed")];
+        // Each has the other to work for it, so half of the time is left for kills.
+        Parallel.For(0, 2, i => KillAtRandomMoments(joined, alone / 2, 10 + i));
+        AssertSameCompression("alone", "killed");
+    }
+
+    [Fact]
+    public void A_damaged_file_of_a_finished_job_is_named_and_made_again()
+    {
+        string[] arguments = Compression();
+        string[] run = [.. arguments, "--out", Path.Combine(_folder, "alone")];
+        Complete(run);
+        File.Copy(Path.Combine(_folder, "alone", "child", "model.safetensors"), Path.Combine(_folder, "before"));
+        string weights = Directory.GetFiles(Path.Combine(_folder, "alone"), "layer001.*.safetensors", SearchOption.AllDirectories).Order().First();
+        byte[] good = File.ReadAllBytes(weights);
+        File.WriteAllBytes(weights, [.. good[..^1], (byte)(good[^1] ^ 0x40)]);
+
+        // The scores are forgotten too, so that the library is read.
+        foreach (string record in Directory.GetFiles(Path.Combine(_folder, "alone"), "layer001.group*.json", SearchOption.AllDirectories))
+        {
+            File.Delete(record);
+        }
+
+        using var process = Start(run);
+        string errors = process.StandardError.ReadToEnd();
+        process.WaitForExit();
+        Assert.True(process.ExitCode == 0, errors);
+        Assert.Contains($"{weights}: the file does not hold what job '{Path.GetFileNameWithoutExtension(weights)}' left there", errors, StringComparison.Ordinal);
+        Assert.Equal(good, File.ReadAllBytes(weights));
+        Assert.Equal(File.ReadAllBytes(Path.Combine(_folder, "before")), File.ReadAllBytes(Path.Combine(_folder, "alone", "child", "model.safetensors")));
     }
 
     [Fact]
@@ -179,6 +228,48 @@ public sealed class KillTests : IDisposable
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    /// <summary>A compression of a tiny model whose costs were measured before.</summary>
+    private string[] Compression()
+    {
+        string model = TinyModel();
+        string costs = Path.Combine(_folder, "costs.json");
+        Complete(["measure", model, "--rounds", "3", "--input-length", "16", "--output-length", "16", "--out", costs]);
+        return
+        [
+            "compress", model, "--tasks", "add,compare", "--target", "parameters<=80%", "--costs", costs, "--input-length", "16",
+            "--output-length", "16", "--rounds", "1", "--calibration-tokens", "1024", "--scoring-tokens", "1024", "--batch-tokens", "512",
+            "--block-steps", "6", "--heal-steps", "40", "--heal-batch-tokens", "1024", "--problems", "16", "--threads", "2",
+        ];
+    }
+
+    private void AssertSameCompression(string expected, string actual)
+    {
+        AssertSameFiles(expected, actual, "child/model.safetensors", "child/config.json");
+        foreach (string record in (string[])["scores.jsonl", "costs.json", "library.json"])
+        {
+            string one = Directory.GetFiles(Path.Combine(_folder, expected), record, SearchOption.AllDirectories).Single();
+            string other = Directory.GetFiles(Path.Combine(_folder, actual), record, SearchOption.AllDirectories).Single();
+            Assert.Equal(File.ReadAllBytes(one), File.ReadAllBytes(other));
+        }
+    }
+
+    /// <summary>Runs commands at the same time; all succeed.</summary>
+    private static (string Output, string Errors)[] Together(params string[][] commands)
+    {
+        var processes = commands.Select(command => Process.Start(
+            new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "tessera"), command) { RedirectStandardOutput = true, RedirectStandardError = true })!).ToList();
+        var ends = processes.Select(process => (Output: process.StandardOutput.ReadToEndAsync(), Errors: process.StandardError.ReadToEndAsync())).ToList();
+        return [.. processes.Zip(ends, (process, end) =>
+        {
+            using (process)
+            {
+                process.WaitForExit();
+                Assert.True(process.ExitCode == 0, end.Errors.Result);
+                return (end.Output.Result, end.Errors.Result);
+            }
+        })];
+    }
 
     private string TinyModel(string layers = """
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", "intermediate_size": 128, "num_hidden_layers": 3, "num_key_value_heads": 2

@@ -169,7 +169,7 @@ public sealed class DeviceMemoryTests : IDisposable
     public void A_model_is_compressed() => AssertSame(device =>
     {
         string output = Path.Combine(_folder, device.Name);
-        using var parent = ModelFolder.Load(_parent, DType.F32, device);
+        using var parent = ParentModel.Open(_parent, device);
         var pipeline = new CompressionPipeline(
             device,
             Inputs(parent, _parent),
@@ -193,7 +193,7 @@ public sealed class DeviceMemoryTests : IDisposable
             ModelFolder.Save(source, free.Model, DType.F32);
         }
 
-        using var parent = ModelFolder.Load(source, DType.F32, device);
+        using var parent = ParentModel.Open(source, device);
         var healing = new TrainingSettings
         {
             Schedule = new LearningRateSchedule(ScheduleShape.Constant, 1e-3, 1e-3, 0, 3),
@@ -233,7 +233,7 @@ public sealed class DeviceMemoryTests : IDisposable
             ModelFolder.Save(source, free.Model, DType.F32);
         }
 
-        using var parent = ModelFolder.Load(source, DType.F32, device);
+        using var parent = ParentModel.Open(source, device);
         CompressionResult Run(FusionRunSettings? fusion) => new CompressionPipeline(
             device, Inputs(parent, source), Settings("parameters<=95%") with { Fusion = fusion }, output, "test")
         {
@@ -286,7 +286,7 @@ public sealed class DeviceMemoryTests : IDisposable
         Assert.Equal(arenas, Arena.LiveArenas);
     }
 
-    private static CompressionInputs Inputs(Decoder parent, string folder) => new()
+    private static CompressionInputs Inputs(ParentModel parent, string folder) => new()
     {
         Parent = parent,
         ParentHash = "parent",

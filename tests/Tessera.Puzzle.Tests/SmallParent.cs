@@ -1,7 +1,6 @@
 using Tessera.Devices;
 using Tessera.Models;
 using Tessera.Models.Configuration;
-using Tessera.Puzzle.Calibration;
 using Tessera.Training.Data;
 
 namespace Tessera.Puzzle.Tests;
@@ -66,7 +65,7 @@ internal sealed class SmallParent : IDisposable
 
     public Decoder Model { get; }
 
-    public ParentActivations Activations(int seed, int batches = 2) =>
+    public SmallStates States(int seed, int batches = 2) =>
         new(Device, Model, Enumerable.Range(0, batches).Select(i => Batch(seed + i)));
 
     public static PackedBatch Batch(int seed)

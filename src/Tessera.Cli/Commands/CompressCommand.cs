@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
+using Tessera.Cli.Cards;
 using Tessera.Cli.Data;
 using Tessera.Puzzle;
 using Tessera.Puzzle.Compression;
@@ -38,9 +39,11 @@ internal static class CompressCommand
         var pipeline = new CompressionPipeline(
             device, inputs, settings, output, string.Join(' ', Environment.GetCommandLineArgs().Skip(1)))
         {
-            GivenCosts = costs is null ? null : CostTableFile.Read(costs),
+            GivenCosts = costs is null ? null : CostTableFile.ReadSet(costs).Find(settings.Scenario, costs),
         };
         var outcome = pipeline.Run();
+        string child = Path.Combine(output, outcome.ChildFolder);
+        new ModelCard(child, RunOrigin.Of(child), folder).Write();
         foreach (var missed in outcome.Targets.Where(target => !target.IsMet))
         {
             Console.Error.WriteLine(FormattableString.Invariant(

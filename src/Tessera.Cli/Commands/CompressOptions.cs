@@ -56,6 +56,10 @@ internal sealed class CompressOptions(int healSteps = 160)
 
     public Option<double> BlockRate { get; } = Rate("--block-lr", "Peak learning rate of the blockwise distillation.", 1e-3);
 
+    public Option<int> BlockPatience { get; } = Number("--block-patience", "End a blockwise distillation after so many passes without a better loss; 0 for never.", 0);
+
+    public Option<string?> Memory { get; } = new("--memory") { Description = "Most memory of the device while layers pass by, such as 12GiB: changes speed and no result." };
+
     public Option<int> HealSteps { get; } = Number("--heal-steps", "Steps of the global distillation; 0 for none.", healSteps);
 
     public Option<int> HealTokens { get; } = Number("--heal-batch-tokens", "Most tokens of a healing step.", 4096);
@@ -97,35 +101,42 @@ internal sealed class CompressOptions(int healSteps = 160)
         [HealSteps, HealTokens, HealRate, HealCosine, HealDivergence, HealCrossEntropy, Recompute, MemoryLimit];
 
     public IEnumerable<Option> All =>
-        [.. Scenario, .. Limits.All, .. Data, .. Healing, Output, Costs, BlockSteps, BlockRate, Margin, Fuse, .. Fusion.Limits];
+        [.. Scenario, .. Limits.All, .. Data, .. Healing, Output, Costs, BlockSteps, BlockRate, BlockPatience, Memory, Margin, Fuse, .. Fusion.Limits];
 
     /// <summary>The scenario the options describe, on a device that is open.</summary>
-    public ServingScenario ToScenario(ParseResult result, Device device, ModelConfiguration model)
+    public ServingScenario ToScenario(ParseResult result, Device device, ModelConfiguration model) =>
+        ToScenario(result, device, null, model, null);
+
+    /// <summary>The scenario that a load, or else the options describe, on a device that is open or on a machine that is not here.</summary>
+    public ServingScenario ToScenario(ParseResult result, Device? device, Hardware? hardware, ModelConfiguration model, NamedLoad? load)
     {
         var scenario = new ServingScenario(
-            OptionChecks.AtLeast(result, Batch, 1), OptionChecks.AtLeast(result, InputLength, 1),
-            OptionChecks.AtLeast(result, OutputLength, 1), SharedOptions.ParseDataType(result.GetValue(DataType)!),
+            load?.Batch ?? OptionChecks.AtLeast(result, Batch, 1), load?.InputLength ?? OptionChecks.AtLeast(result, InputLength, 1),
+            load?.OutputLength ?? OptionChecks.AtLeast(result, OutputLength, 1), SharedOptions.ParseDataType(result.GetValue(DataType)!),
             device is CpuDevice processor ? processor.Workers.Count : 0)
         {
-            Card = (device as CudaDevice)?.Card.Name,
+            Card = (device as CudaDevice)?.Card.Name ?? (device is null ? hardware?.Label : null),
             QueuedPrompts = OptionChecks.AtLeast(result, QueuedPrompts, 0),
         };
         if ((long)scenario.InputLength + scenario.OutputLength > model.MaxPositions)
         {
             throw new ArgumentException(
-                $"--input-length {scenario.InputLength} and --output-length {scenario.OutputLength}: the model takes at most "
+                $"{(load is null ? "--input-length" : "--load: prompts of")} {scenario.InputLength} and {(load is null ? "--output-length" : "outputs of")} {scenario.OutputLength}: the model takes at most "
                 + $"{model.MaxPositions} positions");
         }
 
         return (long)scenario.Batch * scenario.InputLength <= MostScenarioTokens
             ? scenario
-            : throw new ArgumentException($"--batch {scenario.Batch}: expected at most {MostScenarioTokens} prompt tokens in all");
+            : throw new ArgumentException($"{(load is null ? "--batch" : "--load: batch")} {scenario.Batch}: expected at most {MostScenarioTokens} prompt tokens in all");
     }
 
     /// <summary>Everything that decides the compression.</summary>
-    public CompressionSettings ToSettings(ParseResult result, Device device, ModelConfiguration model)
+    public CompressionSettings ToSettings(ParseResult result, Device device, ModelConfiguration model) =>
+        ToSettings(result, ToScenario(result, device, model), model);
+
+    /// <summary>Everything that decides the compression, in a scenario.</summary>
+    public CompressionSettings ToSettings(ParseResult result, ServingScenario scenario, ModelConfiguration model)
     {
-        var scenario = ToScenario(result, device, model);
         var healing = ToHealing(result, model, scenario);
         bool fuses = result.GetValue(Fuse);
         Fusion.EnsureUnused(result, fuses, Fuse);
@@ -134,7 +145,11 @@ internal sealed class CompressOptions(int healSteps = 160)
             Targets = Limits.ToTargets(result, [], string.Empty),
             Filter = Limits.ToFilter(result),
             Scenario = scenario,
-            BlockDistillation = new BlockDistillationSettings(OptionChecks.AtLeast(result, BlockSteps, 0), OptionChecks.NotNegative(result, BlockRate)),
+            BlockDistillation = new BlockDistillationSettings(OptionChecks.AtLeast(result, BlockSteps, 0), OptionChecks.NotNegative(result, BlockRate))
+            {
+                Patience = OptionChecks.AtLeast(result, BlockPatience, 0),
+            },
+            Memory = OptionChecks.Bytes(result, Memory),
             CostRounds = OptionChecks.AtLeast(result, Rounds, 1),
             Margin = OptionChecks.NotNegative(result, Margin),
             HealingWeights = healing.Weights,

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Tessera.Cli.Cards;
 using Tessera.Cli.Data;
 using Tessera.Cli.Output;
 using Tessera.Devices;
@@ -36,14 +37,19 @@ internal static class ExportCommand
             Description = "Storage of the matrices: f32 or bf16, for gguf also f16, q8_0 (8.5 bits a weight) or q4_0 (4.5 bits); by default the model's own.",
         };
         type.AcceptOnlyFromAmong([.. GgufTypes.Keys]);
+        var license = new Option<string?>("--license") { Description = "Licence for the model card, such as apache-2.0; the card says that it is to be chosen where none is given." };
         var json = SharedOptions.Json();
-        var command = new Command("export", "Write a model in a form that other software loads.") { model, format, output, type, json };
+        var command = new Command("export", "Write a model in a form that other software loads, with a model card beside it.") { model, format, output, type, license, json };
         command.SetAction(result => Run(
-            result.GetValue(model)!, result.GetValue(format)!, result.GetValue(output)!, result.GetValue(type), result.GetValue(json)));
+            result.GetValue(model)!, result.GetValue(format)!, result.GetValue(output)!, result.GetValue(type), Licence(result.GetValue(license)), result.GetValue(json)));
         return command;
     }
 
-    private static void Run(string model, string format, string target, string? type, bool asJson)
+    private static string? Licence(string? text) => text is null || (text.Length is > 0 and <= 64 && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.' or '+'))
+        ? text
+        : throw new ArgumentException($"--license {text}: expected an identifier such as apache-2.0");
+
+    private static void Run(string model, string format, string target, string? type, string? licence, bool asJson)
     {
         bool isGguf = format == "gguf";
         if (isGguf != GgufModel.IsNamed(target))
@@ -64,7 +70,7 @@ internal static class ExportCommand
         var source = ModelSource.Open(model);
         if (isGguf)
         {
-            WriteGguf(source, target, type ?? source.Configuration.StorageType.Label(), asJson);
+            WriteGguf(source, target, type ?? source.Configuration.StorageType.Label(), licence, asJson);
             return;
         }
 
@@ -73,15 +79,15 @@ internal static class ExportCommand
         if (format == "llama")
         {
             using var padded = PaddedLlama.Build(decoder, storage);
-            Write(padded, storage, source, target, asJson);
+            Write(padded, storage, source, target, licence, asJson);
         }
         else
         {
-            Write(decoder, storage, source, target, asJson);
+            Write(decoder, storage, source, target, licence, asJson);
         }
     }
 
-    private static void WriteGguf(ModelSource source, string target, string type, bool asJson)
+    private static void WriteGguf(ModelSource source, string target, string type, string? licence, bool asJson)
     {
         // In memory as it is stored: the conversion happens piece by piece while the file is written.
         using var decoder = source.Load(source.Configuration.StorageType);
@@ -90,6 +96,8 @@ internal static class ExportCommand
         string? folder = Path.GetDirectoryName(Path.GetFullPath(target));
         Directory.CreateDirectory(folder!);
         notes.AddRange(GgufExport.Write(target, decoder, GgufTypes[type], source.DisplayName, vocabulary));
+        // A file has no folder of its own: its card bears its name.
+        new ModelCard(target, RunOrigin.Of(source.Folder), source.Name) { Licence = licence }.Write();
         notes.ForEach(note => Console.Error.WriteLine($"note: {note}"));
         using var written = GgufFile.Open(target);
         string form = written.Metadata["general.architecture"].Text();
@@ -114,9 +122,12 @@ internal static class ExportCommand
         }
     }
 
-    private static void Write(Decoder model, DType storage, ModelSource source, string target, bool asJson)
+    private static void Write(Decoder model, DType storage, ModelSource source, string target, string? licence, bool asJson)
     {
-        ModelFolder.Save(target, model, storage, source.Folder);
+        // Read first: where the source lies beside its run, the card says what the run found.
+        var origin = RunOrigin.Of(source.Folder);
+        ModelFolder.Save(target, model, storage, source.Folder, origin.Notes);
+        new ModelCard(target, origin, source.Name) { Licence = licence }.Write();
         var written = ModelFolder.ReadConfiguration(target);
         string form = written.Architecture.ToString();
         if (asJson)

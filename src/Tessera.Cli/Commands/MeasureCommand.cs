@@ -1,59 +1,86 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text.Json;
 using Tessera.Cli.Data;
-using Tessera.Models.Checkpoints;
-using Tessera.Puzzle;
 using Tessera.Puzzle.Costs;
-using Tessera.Runs;
+using Tessera.Puzzle.Tables;
 
 namespace Tessera.Cli.Commands;
 
-/// <summary><c>measure</c>: what every block variant of a parent costs in a scenario.</summary>
+/// <summary><c>measure</c>: what every block variant of a parent costs in one or several scenarios.</summary>
 internal static class MeasureCommand
 {
     public static Command Create()
     {
-        var options = new CompressOptions();
-        var output = new Option<string?>("--out") { Description = "File for the table, to be given to compress --costs." };
-        var command = new Command("measure", "Measure the cost of every block variant of a model.") { options.Model, output };
-        foreach (var option in options.Scenario)
+        var options = new MeasureOptions();
+        var command = new Command("measure", "Measure the cost of every block variant of a model, or predict it for a machine.") { options.Model };
+        foreach (var option in options.All)
         {
             command.Add(option);
         }
 
-        command.SetAction(result =>
-        {
-            using var device = Devices.Device.Open(result.GetValue(options.Device)!, result.GetValue(options.Threads));
-            var shape = ModelFolder.ReadConfiguration(ModelPath.Of(result.GetValue(options.Model)!));
-            var table = CostMeasurement.Run(device, shape, options.ToScenario(result, device, shape), Math.Max(1, result.GetValue(options.Rounds)));
-            string json = JsonSerializer.Serialize(table, PuzzleJson.Default.CostTable);
-            if (result.GetValue(output) is { } path)
-            {
-                AtomicFile.WriteAllText(path, json);
-            }
-
-            if (result.GetValue(options.Json))
-            {
-                Console.WriteLine(json);
-            }
-            else
-            {
-                Write(table);
-            }
-        });
+        command.SetAction(result => Run(options, result));
         return command;
+    }
+
+    private static void Run(MeasureOptions options, ParseResult result)
+    {
+        if (result.GetValue(options.Output) is not null && result.GetValue(options.Into) is not null)
+        {
+            throw new ArgumentException("--out, --into: give one of them");
+        }
+
+        var shape = ModelSource.Open(result.GetValue(options.Model)!).Configuration;
+        using var device = options.OpenDevice(result);
+        // What the file holds already is read before minutes are spent on measuring.
+        string? into = result.GetValue(options.Into);
+        bool isSearch = into is not null && File.Exists(into) && SearchTablesReader.IsNamed(into);
+        var tables = isSearch ? SearchTablesReader.Read(into!) : null;
+        var set = into is not null && !isSearch && File.Exists(into) ? CostTableFile.ReadSet(into) : null;
+        var hardware = options.ToHardware(result, device);
+        var measured = options.ToScenarios(result, device, hardware, shape).Select(load => (hardware is null
+            ? CostMeasurement.Run(device!, shape, load.Scenario, options.Rounds(result))
+            : PredictedCosts.Create(shape, load.Scenario, hardware)) with
+        { Name = load.Name }).ToList();
+        var fresh = new CostSet { Loads = measured };
+        if (tables is not null)
+        {
+            SearchTablesWriter.Write(into!, MeasuredTables.With(tables, fresh, null, result.GetValue(options.Model)!));
+        }
+        else if (into is not null)
+        {
+            CostTableFile.Write(into, set is null ? fresh : set.With(fresh, into));
+        }
+        else if (result.GetValue(options.Output) is { } path)
+        {
+            CostTableFile.Write(path, fresh);
+        }
+
+        if (options.IsJson(result))
+        {
+            Console.WriteLine(CostTableFile.Text(fresh));
+            return;
+        }
+
+        for (int i = 0; i < measured.Count; i++)
+        {
+            Console.Write(i > 0 ? "\n" : string.Empty);
+            Write(measured[i]);
+        }
     }
 
     private static void Write(CostTable table)
     {
-        Console.WriteLine(table.Scenario.Label);
-        Console.WriteLine($"{"variant",-14}{"parameters",12}{"KV B/token",12}{"prefill µs",12}{"decode µs",12}{"± µs",8}");
+        string name = table.Name is null ? string.Empty : $"{table.Name}: ";
+        Console.WriteLine($"{name}{table.Scenario.Label}{(table.IsPredicted ? "; predicted, not measured" : string.Empty)}");
+        Console.WriteLine($"{"variant",-14}{"parameters",14}{"KV B/token",12}{"prefill µs",12}{"decode µs",12}{"± µs",8}");
         foreach (var cost in table.Mixers.Values.Concat(table.FeedForwards.Values).Append(table.Base))
         {
             Console.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"{cost.Label,-14}{cost.Parameters,12:N0}{cost.KvBytesPerToken,12:N0}{cost.PrefillSeconds * 1e6,12:F1}{cost.DecodeSeconds * 1e6,12:F2}{cost.DecodeSpread * 1e6,8:F2}"));
+                $"{cost.Label,-14}{cost.Parameters,14:N0}{cost.KvBytesPerToken,12:N0}{cost.PrefillSeconds * 1e6,12:F1}{cost.DecodeSeconds * 1e6,12:F2}{Spread(table, cost),8}"));
         }
     }
+
+    private static string Spread(CostTable table, VariantCost cost) =>
+        table.IsPredicted ? "-" : (cost.DecodeSpread * 1e6).ToString("F2", CultureInfo.InvariantCulture);
 }

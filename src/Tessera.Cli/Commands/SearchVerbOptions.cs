@@ -17,7 +17,7 @@ internal sealed class SearchVerbOptions
 
     public SearchLimitOptions Limits { get; } = new();
 
-    public Option<string[]> Costs { get; } = new("--costs") { Description = "One more load: [SCENARIO=]FILE, a table from measure. May be repeated." };
+    public Option<string[]> Costs { get; } = new("--costs") { Description = "More loads: [SCENARIO=]FILE, a file from measure. May be repeated." };
 
     public Option<string?> Batch { get; } = new("--batch") { Description = "Comma-separated batches to solve for; all that the tables hold by default." };
 
@@ -54,7 +54,7 @@ internal sealed class SearchVerbOptions
         {
             int equals = given.IndexOf('=', StringComparison.Ordinal);
             string file = given[(equals + 1)..];
-            tables = MeasuredTables.With(tables, CostTableFile.Read(file), equals > 0 ? given[..equals] : tables.Loads[0].Scenario, file);
+            tables = MeasuredTables.With(tables, CostTableFile.ReadSet(file), equals > 0 ? given[..equals] : null, file);
         }
 
         return tables;

@@ -4,7 +4,6 @@ using Tessera.Devices;
 using Tessera.Evaluation;
 using Tessera.Inference;
 using Tessera.Models;
-using Tessera.Models.Checkpoints;
 using Tessera.Models.Tokenizers;
 using Tessera.Puzzle.Compression;
 using Tessera.Runs;
@@ -77,7 +76,7 @@ internal static class CompressionData
             throw new ArgumentException("give either --text FILE…, --data BLEND or --tasks all|NAMES to calibrate on");
         }
 
-        var parent = ModelFolder.Load(folder, DType.F32, device);
+        var parent = ParentModel.Open(folder, device);
         try
         {
             var (calibration, scoring, heldOut, healing) = options switch
@@ -111,7 +110,7 @@ internal static class CompressionData
     /// <summary>Loads the parent alone, for what needs no data.</summary>
     public static CompressionInputs LoadWithoutData(Device device, string folder) => new()
     {
-        Parent = ModelFolder.Load(folder, DType.F32, device),
+        Parent = ParentModel.Open(folder, device),
         ParentFolder = folder,
         ParentHash = ModelHash.Of(folder),
         DataHash = "none",
@@ -129,7 +128,7 @@ internal static class CompressionData
             generator, tokenizer, source.BeginIds(tokenizer), source.StopIds(), problems);
     }
 
-    private static Streams FromTasks(Decoder parent, Tokenizer tokenizer, CompressionDataOptions options)
+    private static Streams FromTasks(ParentModel parent, Tokenizer tokenizer, CompressionDataOptions options)
     {
         DocumentRange Documents(ProblemSplit split, ulong seed) =>
             new(new TaskDocuments(tokenizer, Source(split, seed, options), parent.Configuration), long.MaxValue);
@@ -140,7 +139,7 @@ internal static class CompressionData
             Documents(ProblemSplit.Training, options.Seed + HealingStream).Source);
     }
 
-    private static Streams FromText(Decoder parent, Tokenizer tokenizer, CompressionDataOptions options)
+    private static Streams FromText(ParentModel parent, Tokenizer tokenizer, CompressionDataOptions options)
     {
         var split = TextSplit.Of(TextFiles.ReadDocuments(options.Text));
         TextSource Source(IReadOnlyList<string> texts, ulong seed) =>
@@ -155,7 +154,7 @@ internal static class CompressionData
     }
 
     /// <summary>Scoring goes on where calibration ended; healing deals the same sources in another order.</summary>
-    private static Drawn FromBlend(string path, Decoder parent, Tokenizer tokenizer, CompressionDataOptions options)
+    private static Drawn FromBlend(string path, ParentModel parent, Tokenizer tokenizer, CompressionDataOptions options)
     {
         // Healing reads the mapped files until the process ends.
         var open = new OpenBlend(BlendPlan.Of(path), parent.Configuration, tokenizer, options.MaxLength);

@@ -39,7 +39,7 @@ internal static class SearchText
     {
         var search = result.Chosen.Search;
         var table = new TextTable(
-            search.Loads[load].Label, ">score", ">memory", ">KV", ">parameters", ">ttft", ">decode", ">latency", ">throughput", ">total throughput");
+            Title(search.Loads[load]), ">score", ">memory", ">KV", ">parameters", ">ttft", ">decode", ">latency", ">throughput", ">total throughput");
         Add(table, search.Loads[load], "parent", null, search.Parent[load]);
         foreach (var solution in result.Chosen.Solutions.Concat(result.Baselines))
         {
@@ -48,6 +48,8 @@ internal static class SearchText
 
         table.Print();
     }
+
+    private static string Title(LoadTable load) => load.IsPredicted ? $"{load.Label}, predicted" : load.Label;
 
     private static void Add(TextTable table, LoadTable load, string name, double? score, Amounts amounts) => table.Add(
         name, Score(score), Bytes(amounts.MemoryBytes), Bytes(amounts.KvBytes),

@@ -12,7 +12,7 @@ internal static class StageVerbs
     public const string Output = "--out";
 
     /// <summary>Verbs with <c>--out</c> that are no stages: measure writes a file there, the others are recipes themselves.</summary>
-    private static readonly string[] Excluded = ["measure", "run", "quickstart"];
+    private static readonly string[] Excluded = ["measure", "run", "plan", "quickstart"];
 
     /// <summary>Verbs that do not go on from what a killed run left; their folder is emptied before they start again.</summary>
     private static readonly string[] StartAfresh = ["init", "export", "tokenizer train"];
@@ -20,7 +20,7 @@ internal static class StageVerbs
     /// <summary>Options that say where, how fast or how talkative, and decide nothing about the result: they are not hashed.</summary>
     private static readonly string[] Undeciding =
     [
-        "--threads", "--device", "--json", "--checkpoint-every", "--validate-every", "--gate", "--recompute", "--eager", "--memory-limit",
+        "--threads", "--device", "--json", "--checkpoint-every", "--validate-every", "--gate", "--recompute", "--eager", "--memory-limit", "--memory",
     ];
 
     /// <summary>Verbs that measure time. What the machine does then decides the result.</summary>
@@ -31,7 +31,7 @@ internal static class StageVerbs
     [
         "--tasks", "--levels", "--hard-levels", "--thinking", "--target", "--pin", "--exclude", "--loadable", "--device", "--dtype", "--schedule", "--layer-map",
         "--format", "--special", "--gate", "--curriculum", "--advantage", "--aggregation", "--kl-gradient", "--correction",
-        "--recompute", "--memory-limit", "--runs", "--field", "--begin", "--end", "--shard-tokens",
+        "--recompute", "--memory-limit", "--memory", "--runs", "--field", "--begin", "--end", "--shard-tokens",
     ];
 
     /// <summary>Looks up a verb such as <c>train</c> or <c>tokenizer train</c>.</summary>

@@ -121,6 +121,20 @@ public sealed unsafe class StepBatch
     public static StepBatch Single(Arena arena, ReadOnlySpan<int> ids) =>
         Packed(arena, ids, [ids.Length]);
 
+    /// <summary>Refuses ids without a row in the token table; a device could not say so.</summary>
+    /// <exception cref="ArgumentException">An id is outside the vocabulary.</exception>
+    public static void CheckIds(ReadOnlySpan<int> ids, int vocabulary)
+    {
+        for (int t = 0; t < ids.Length; t++)
+        {
+            if ((uint)ids[t] >= (uint)vocabulary)
+            {
+                throw new ArgumentException(
+                    $"token {t} has id {ids[t]}, which is outside the vocabulary of {vocabulary} entries", nameof(ids));
+            }
+        }
+    }
+
     private void Fill(Arena arena, ReadOnlySpan<int> ids)
     {
         CoveredRows = ids.Length;

@@ -53,21 +53,13 @@ public static class ModelFolder
             return GgufModel.Load(folder, type, target);
         }
 
-        var configuration = ReadConfiguration(folder);
-        using var checkpoint = SafetensorsCheckpoint.Open(folder);
-        EnsurePlausible(folder, configuration, checkpoint);
-        var model = Decoder.Allocate(configuration, type ?? configuration.StorageType, target);
+        using var weights = SafetensorsWeights.Open(folder, target);
+        var model = Decoder.Allocate(weights.Configuration, type ?? weights.Configuration.StorageType, target);
         try
         {
-            EnsureEachTensorHasAPlace(folder, model, checkpoint);
-            using var device = new CpuDevice();
-
-            // In the order of the files' bytes: disks and the system's reading ahead like that best.
-            foreach (var (name, slice) in WeightMap.Slices(model)
-                .Select(slice => (Name: StoredName(checkpoint, configuration, slice.Name), Slice: slice))
-                .OrderBy(pair => checkpoint.Position(pair.Name)))
+            foreach (var slice in weights.InFileOrder(WeightMap.Slices(model)))
             {
-                Fill(device, target, checkpoint, name, slice);
+                weights.Fill(slice);
             }
 
             return model;
@@ -155,68 +147,6 @@ public static class ModelFolder
         }
 
         return copy;
-    }
-
-    // Some tied checkpoints keep the shared table under the head's name alone.
-    private static string StoredName(SafetensorsCheckpoint checkpoint, ModelConfiguration configuration, string name) =>
-        name == WeightMap.Embedding && configuration.TieEmbeddings
-        && !checkpoint.TryGet(name, out _) && checkpoint.TryGet(WeightMap.Head, out _)
-            ? WeightMap.Head
-            : name;
-
-    private static void Fill(Device device, Device? target, SafetensorsCheckpoint checkpoint, string name, WeightSlice slice)
-    {
-        if (slice.Parameter.Type.HasScales())
-        {
-            FillRounded(device, slice.Parameter.Type == DType.FP8 && target is not null ? target : device, checkpoint, name, slice);
-            return;
-        }
-
-        var view = slice.Parameter.RowsView(slice.RowStart, slice.Rows);
-        checkpoint.CopyTo(device, name, slice.Parameter.Type, slice.Parameter.Memory, view.Address, slice.Shape);
-        slice.Parameter.MarkChanged();
-    }
-
-    /// <summary>Rounds a stored matrix into its rows of a parameter, in portions.</summary>
-    private static unsafe void FillRounded(Device device, Device rounding, SafetensorsCheckpoint checkpoint, string name, WeightSlice slice)
-    {
-        try
-        {
-            RoundedRows.Fill(
-                rounding, slice.Parameter, slice.RowStart, slice.Rows,
-                (row, rows, target) => checkpoint.CopyRows(device, name, row, rows, target, slice.Shape));
-        }
-        catch (InvalidDataException exception) when (!exception.Message.StartsWith(checkpoint.Source, StringComparison.Ordinal))
-        {
-            throw new InvalidDataException($"{checkpoint.Source}: tensor '{name}', {exception.Message}", exception);
-        }
-    }
-
-    /// <summary>Refuses, before memory is taken, a configuration far larger than the file that should hold its weights.</summary>
-    private static void EnsurePlausible(string folder, ModelConfiguration configuration, SafetensorsCheckpoint checkpoint)
-    {
-        long elements = checkpoint.Files.Sum(file => file.Tensors.Sum(tensor => tensor.ElementCount));
-        if (configuration.ParameterCount > elements)
-        {
-            throw new InvalidDataException(
-                $"{folder}: config.json describes {configuration.ParameterCount:N0} parameters, the weights hold {elements:N0}");
-        }
-    }
-
-    /// <summary>
-    /// Refuses a weight the model has no place for: without it the model would be another function than the stored one.
-    /// Rotary tables, which some software stores, and the second name of a tied table say nothing new.
-    /// </summary>
-    private static void EnsureEachTensorHasAPlace(string folder, Decoder model, SafetensorsCheckpoint checkpoint)
-    {
-        var expected = WeightMap.Slices(model).Select(slice => slice.Name).Append(WeightMap.Head).ToHashSet(StringComparer.Ordinal);
-        string? extra = checkpoint.Names.FirstOrDefault(
-            name => !expected.Contains(name) && !name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal));
-        if (extra is not null)
-        {
-            throw new InvalidDataException(
-                $"{folder}: the weights hold '{extra}', for which the model that config.json describes has no place");
-        }
     }
 
     private static TensorToWrite ToWrite(WeightSlice slice, DType type)

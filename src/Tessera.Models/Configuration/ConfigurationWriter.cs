@@ -26,10 +26,10 @@ public static partial class ConfigurationWriter
     {
         model.Validate(path);
         LayerParts parts = LayerParts.Of(model)
-            ?? throw new InvalidDataException($"{path}: layers differ in biases or head norms, which no form of config.json can say");
+            ?? throw new InvalidDataException($"{path}: layers differ in biases or head norms, which no form of config.json can say: {Kinds(model)}");
         (FamilyDialect dialect, bool alike) = Choose(model, parts)
             ?? throw new InvalidDataException(
-                $"{path}: no form of config.json can say these biases, norms and windows together: {string.Join(", ", model.Layers.Distinct())}");
+                $"{path}: no form of config.json can say these biases, norms and windows together: {Kinds(model)}");
         using var buffer = new MemoryStream();
         var options = new JsonWriterOptions { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
         using (var json = new Utf8JsonWriter(buffer, options))
@@ -54,6 +54,10 @@ public static partial class ConfigurationWriter
         buffer.WriteByte((byte)'\n');
         AtomicReplacement.Write(path, 0, stream => stream.Write(buffer.GetBuffer().AsSpan(0, (int)buffer.Length)));
     }
+
+    /// <summary>Every kind of layer by the number of the first that is so.</summary>
+    private static string Kinds(ModelConfiguration model) =>
+        string.Join(", ", model.Layers.Distinct().Select(layer => $"layer {model.Layers.IndexOf(layer)} has {layer}"));
 
     private static (FamilyDialect Dialect, bool Alike)? Choose(ModelConfiguration model, LayerParts parts)
     {

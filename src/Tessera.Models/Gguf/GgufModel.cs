@@ -33,27 +33,13 @@ public static unsafe class GgufModel
     [SuppressMessage("Reliability", "CA2000", Justification = "Returned to the caller, disposed of where filling it fails.")]
     public static Decoder Load(string path, DType? type = null, Device? target = null)
     {
-        using GgufFile file = GgufFile.Open(path);
-        ModelConfiguration configuration = GgufConfiguration.Read(file);
-        long elements = file.Tensors.Sum(tensor => tensor.ElementCount);
-        if (configuration.ParameterCount > elements)
-        {
-            throw new InvalidDataException(
-                $"{path}: the metadata describes {configuration.ParameterCount:N0} parameters, the tensors hold {elements:N0}");
-        }
-
-        var model = Decoder.Allocate(configuration, type ?? configuration.StorageType, target);
+        using GgufWeights weights = GgufWeights.Open(path, target);
+        var model = Decoder.Allocate(weights.Configuration, type ?? weights.Configuration.StorageType, target);
         try
         {
-            List<(WeightSlice Slice, GgufTensor Tensor)> pairs = Pair(file, model);
-            string architecture = GgufConfiguration.Architecture(file);
-            using var device = new CpuDevice();
-            using var scratch = new Arena("gguf rows");
-            foreach (var (slice, tensor) in pairs.OrderBy(pair => pair.Tensor.Offset))
+            foreach (WeightSlice slice in weights.InFileOrder(WeightMap.Slices(model)))
             {
-                file.WillNeed(tensor);
-                Fill(device, target, scratch, file, slice, tensor, GgufNames.IsReordered(architecture, slice.Name) ? configuration.HeadDim : 1);
-                file.Release(tensor);
+                weights.Fill(slice);
             }
 
             return model;
@@ -62,6 +48,17 @@ public static unsafe class GgufModel
         {
             model.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>Refuses, before memory is taken, metadata that describes more than the tensors hold.</summary>
+    internal static void EnsurePlausible(GgufFile file, ModelConfiguration configuration)
+    {
+        long elements = file.Tensors.Sum(tensor => tensor.ElementCount);
+        if (configuration.ParameterCount > elements)
+        {
+            throw new InvalidDataException(
+                $"{file.FilePath}: the metadata describes {configuration.ParameterCount:N0} parameters, the tensors hold {elements:N0}");
         }
     }
 
@@ -88,7 +85,7 @@ public static unsafe class GgufModel
     }
 
     /// <summary>Which stored tensor each weight is; all are there, of the right shape and a type that is read, and none is left over.</summary>
-    private static List<(WeightSlice, GgufTensor)> Pair(GgufFile file, Decoder model)
+    internal static List<(WeightSlice Slice, GgufTensor Tensor)> Pair(GgufFile file, Decoder model)
     {
         Dictionary<string, GgufTensor> left = Others(file, model.Configuration);
         var pairs = new List<(WeightSlice, GgufTensor)>();
@@ -130,7 +127,7 @@ public static unsafe class GgufModel
         return left;
     }
 
-    private static void Fill(
+    internal static void Fill(
         CpuDevice device, Device? target, Arena scratch, GgufFile file, WeightSlice slice, GgufTensor tensor, int reordered)
     {
         if (slice.Parameter.Type.HasScales())

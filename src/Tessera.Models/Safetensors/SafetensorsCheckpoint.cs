@@ -73,6 +73,18 @@ public sealed class SafetensorsCheckpoint : IDisposable
         return _owners.TryGetValue(stored, out SafetensorsFile? file) && file.TryGet(stored, out tensor);
     }
 
+    /// <summary>Refuses what <see cref="CopyTo(string, DType, nint, ReadOnlySpan{long})"/> would refuse, without reading.</summary>
+    /// <exception cref="InvalidDataException">No such tensor, another shape, or not floating-point.</exception>
+    public void Check(string name, params ReadOnlySpan<long> expectedShape)
+    {
+        SafetensorsTensor tensor = Require(name);
+        EnsureShape(name, tensor, expectedShape);
+        if (tensor.Type is not (SafetensorsType.F32 or SafetensorsType.BF16 or SafetensorsType.F16 or SafetensorsType.F64))
+        {
+            throw NotFloatingPoint(name, tensor);
+        }
+    }
+
     /// <summary>The first byte of a tensor; any alignment.</summary>
     /// <exception cref="InvalidDataException">There is no such tensor.</exception>
     public nint Address(string name)
@@ -122,6 +134,9 @@ public sealed class SafetensorsCheckpoint : IDisposable
                 }
             });
             done += count;
+
+            // A large tensor would otherwise be in memory twice by its end.
+            file.Release(tensor, done * elementBytes);
         }
         while (done < tensor.ElementCount);
 

@@ -67,6 +67,9 @@ public sealed unsafe class SafetensorsFile : IDisposable
     /// <summary>Lets go of a tensor's bytes in memory; a later read pages them in again.</summary>
     public void Release(SafetensorsTensor tensor) => _file.Release(_dataStart + tensor.Offset, tensor.Bytes);
 
+    /// <summary>Lets go of the bytes up to the <paramref name="end"/>th of a tensor, counted from its first, that were read.</summary>
+    public void Release(SafetensorsTensor tensor, long end) => _file.Release(_dataStart + tensor.Offset, end);
+
     /// <inheritdoc />
     public void Dispose() => _file.Dispose();
 }

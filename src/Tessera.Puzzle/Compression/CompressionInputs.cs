@@ -7,8 +7,8 @@ namespace Tessera.Puzzle.Compression;
 /// <summary>Model and data of a compression.</summary>
 public sealed record CompressionInputs
 {
-    /// <summary>The parent, in f32.</summary>
-    public required Decoder Parent { get; init; }
+    /// <summary>The parent.</summary>
+    public required ParentModel Parent { get; init; }
 
     /// <summary>Hash of the parent's files.</summary>
     public required string ParentHash { get; init; }

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Tessera.Devices;
 using Tessera.Models;
+using Tessera.Models.Checkpoints;
 using Tessera.Puzzle.Calibration;
 using Tessera.Puzzle.Costs;
 using Tessera.Puzzle.Fusion;
@@ -11,6 +12,7 @@ using Tessera.Puzzle.Search;
 using Tessera.Puzzle.Tables;
 using Tessera.Puzzle.Targets;
 using Tessera.Runs;
+using Tessera.Runs.Jobs;
 using Tessera.Training.Memory;
 
 namespace Tessera.Puzzle.Compression;
@@ -27,63 +29,111 @@ namespace Tessera.Puzzle.Compression;
 public sealed class CompressionPipeline(
     Device device, CompressionInputs inputs, CompressionSettings settings, string output, string command)
 {
+    // More files than this do not go bad one after the other: something else is wrong.
+    private const int MostRepairs = 16;
+
     private readonly PipelineStages _stages = new(inputs, output, command);
 
     /// <summary>Costs measured earlier, to be used instead of measuring.</summary>
     public CostTable? GivenCosts { get; init; }
 
-    /// <summary>Runs every stage that is not complete yet.</summary>
+    /// <summary>Called by the process that goes on when library and scores are complete: whole models come next.</summary>
+    public Action? OnScored { get; init; }
+
+    /// <summary>
+    /// Runs every stage that is not complete yet. Any number of processes may run the same command on the same folder: they share the
+    /// jobs of library and scores, one of them does what comes behind, and all return the same result.
+    /// </summary>
     /// <exception cref="InfeasibleTargetException">No choice of blocks meets the limits.</exception>
     public CompressionResult Run()
     {
         Directory.CreateDirectory(output);
+        for (int repairs = 0; ; repairs++)
+        {
+            try
+            {
+                return RunStages();
+            }
+            catch (DamagedJobException damage) when (repairs < MostRepairs)
+            {
+                Console.Error.WriteLine($"tessera: {damage.Message}; job '{damage.Job}' is done again");
+                damage.Discard();
+            }
+        }
+    }
+
+    private CompressionResult RunStages()
+    {
         var (costs, costHash) = Costs();
         var table = new ChoiceTable(inputs.Parent.Configuration, costs);
         // Impossible limits are found out before an hour is spent on the library.
         EnsureFeasible(table);
         EnsureMemory();
-        var (library, libraryHash) = Library();
-        using (library)
-        {
-            var (scores, scoreHash) = Scores(library, table, libraryHash);
-            WriteTables(table, scores);
-            var (outcome, choiceHash) = Search(table, scores, scoreHash, costHash);
-            var realisation = new Realisation(device, inputs, settings, library, table);
-            var realised = _stages.Open(
-                "realise", [("scores", scoreHash), ("choice", choiceHash)],
-                [("scenario", settings.Scenario.Label), ("rounds", Text(settings.CostRounds))]);
-            var candidates = realisation.Run(outcome.Candidates, scores, realised.PathOf("measurements.jsonl"));
-            realised.MarkComplete();
-            using var assembled = library.Assemble(table.Configuration(outcome.Candidates[1].Choice));
-            using var fusion = Fuse(assembled, libraryHash, choiceHash);
-            var stage = _stages.Open(
-                "heal", [("library", libraryHash), ("choice", choiceHash), .. fusion?.Identity ?? []], settings.HealingPlan.Identity);
-            var healing = new Healing(
-                device, inputs, settings.HealingPlan, fusion?.LayerMap ?? [.. Enumerable.Range(0, assembled.Layers.Count)]);
-            var healed = healing.Run(
-                stage, fusion?.Model ?? assembled, Path.Combine(output, "child"),
-                [("tessera.targets", string.Join("; ", settings.Targets.Select(target => target.Text)))]);
-            stage.MarkComplete();
-            var result = new CompressionResult
+        var libraryStage = _stages.Open("library", [], settings.BlockDistillation.Identity);
+        using var libraryJobs = OpenJobs(libraryStage);
+        var library = Library(libraryStage, libraryJobs);
+        var (scores, scoreHash) = Scores(library, table, libraryStage.Manifest.Hash);
+        var stage = _stages.Open(
+            "result", [("scores", scoreHash), ("costs", costHash)],
+            [.. SearchSettings(), ("scenario", settings.Scenario.Label), ("rounds", Text(settings.CostRounds)),
+                .. settings.HealingPlan.Identity, .. settings.Fusion is { } fusion ? Fusing(fusion).Identity.Select(pair => ("fusion-" + pair.Name, pair.Value)) : []]);
+        string path = stage.PathOf("result.json");
+        CompressionResult? result = null;
+        using var jobs = OpenJobs(stage);
+        new JobBoard(jobs).RunAlone(
+            "finish",
+            waited => waited && _stages.Reopen(stage).IsComplete && (result = Read(path)) is not null,
+            () =>
             {
-                Scenario = settings.Scenario,
-                Targets = [.. settings.Targets.Select(target => table.Check(
-                    target, candidates[0], CompressionResult.Delivery(candidates[1], fusion?.Comparison)))],
-                Candidates = candidates,
-                LowerBound = outcome.LowerBound,
-                Gap = outcome.Gap,
-                Nodes = outcome.Nodes,
-                HealedDivergence = healed.Divergence!.Value,
-                Fusion = fusion?.Comparison,
-                HealedCorrect = healed.Accuracy?.Correct ?? 0,
-                ChildFolder = "child",
-            };
-            AtomicFile.WriteAllText(
-                Path.Combine(output, "result.json"), JsonSerializer.Serialize(result, PuzzleJson.Default.CompressionResult));
-            var report = new CompressionReport(inputs, settings, table, result, scores, library, stage.PathOf("metrics.jsonl"), fusion);
-            report.Save(Path.Combine(output, "report.html"));
-            return result;
-        }
+                result = Finish(library, table, scores, new StageHashes(libraryStage.Manifest.Hash, scoreHash, costHash));
+                AtomicFile.WriteAllText(path, JsonSerializer.Serialize(result, PuzzleJson.Default.CompressionResult));
+                stage.MarkComplete();
+            });
+        return result!;
+    }
+
+    /// <summary>Chooses, assembles, holds against the prediction, heals and reports: what one process does alone.</summary>
+    private CompressionResult Finish(BlockLibrary library, ChoiceTable table, ScoreTable scores, StageHashes hashes)
+    {
+        OnScored?.Invoke();
+        WriteTables(table, scores);
+        var (outcome, choiceHash) = Search(table, scores, hashes);
+        var realisation = new Realisation(device, inputs, settings, library, table);
+        var realised = _stages.Open(
+            "realise", [("scores", hashes.Scores), ("choice", choiceHash)],
+            [("scenario", settings.Scenario.Label), ("rounds", Text(settings.CostRounds))]);
+        var candidates = realisation.Run(outcome.Candidates, scores, realised.PathOf("measurements.jsonl"));
+        realised.MarkComplete();
+        var child = library.Child(table.Configuration(outcome.Candidates[1].Choice));
+        using var assembled = settings.Fusion is null ? null : new ModelAssembly(device, DType.F32).Load(child);
+        using var fusion = Fuse(assembled, hashes.Library, choiceHash);
+        var stage = _stages.Open(
+            "heal", [("library", hashes.Library), ("choice", choiceHash), .. fusion?.Identity ?? []], settings.HealingPlan.Identity);
+        var healing = new Healing(
+            device, inputs, settings.HealingPlan, fusion?.LayerMap ?? [.. Enumerable.Range(0, child.LayerCount)]);
+        var healed = healing.Run(
+            stage, fusion is null ? child : new ResidentParts(fusion.Model), Path.Combine(output, "child"),
+            [("tessera.targets", string.Join("; ", settings.Targets.Select(target => target.Text)))]);
+        stage.MarkComplete();
+        var result = new CompressionResult
+        {
+            Scenario = settings.Scenario,
+            Targets = [.. settings.Targets.Select(target => table.Check(
+                target, candidates[0], CompressionResult.Delivery(candidates[1], fusion?.Comparison)))],
+            Candidates = candidates,
+            LowerBound = outcome.LowerBound,
+            Gap = outcome.Gap,
+            Nodes = outcome.Nodes,
+            HealedDivergence = healed.Divergence!.Value,
+            Fusion = fusion?.Comparison,
+            HealedCorrect = healed.Accuracy?.Correct ?? 0,
+            ChildFolder = "child",
+        };
+        AtomicFile.WriteAllText(
+            Path.Combine(output, "result.json"), JsonSerializer.Serialize(result, PuzzleJson.Default.CompressionResult));
+        var report = new CompressionReport(inputs, settings, table, result, scores, library, stage.PathOf("metrics.jsonl"), fusion);
+        report.Save(Path.Combine(output, "report.html"));
+        return result;
     }
 
     private (CostTable Costs, string Hash) Costs()
@@ -96,51 +146,61 @@ public sealed class CompressionPipeline(
             ("given", GivenCosts is null ? "no" : ContentHash.OfText(JsonSerializer.Serialize(GivenCosts, PuzzleJson.Default.CostTable))),
         ]);
         string path = stage.PathOf("costs.json");
-        if (!File.Exists(path))
+        using (var jobs = OpenJobs(stage))
         {
-            var measured = GivenCosts ?? CostMeasurement.Run(device, shape, settings.Scenario, settings.CostRounds);
-            AtomicFile.WriteAllText(path, JsonSerializer.Serialize(measured, PuzzleJson.Default.CostTable));
+            // One process measures while the others wait, or they would measure each other.
+            new JobBoard(jobs).RunAlone("measure", _ => File.Exists(path), () =>
+            {
+                var measured = GivenCosts ?? CostMeasurement.Run(device, shape, settings.Scenario, settings.CostRounds);
+                AtomicFile.WriteAllText(path, JsonSerializer.Serialize(measured, PuzzleJson.Default.CostTable));
+            });
         }
 
         stage.MarkComplete();
         return (CostTableFile.Read(path), ContentHash.OfFile(path));
     }
 
-    private (BlockLibrary Library, string Hash) Library()
+    private BlockLibrary Library(RunFolder stage, JobFolder jobs)
     {
-        var stage = _stages.Open("library", [], [
-            ("steps", Text(settings.BlockDistillation.Steps)), ("rate", Text(settings.BlockDistillation.LearningRate)),
-        ]);
-        using var activations = new ParentActivations(device, inputs.Parent, inputs.Calibration);
-        using var progress = Progress("library", "jobs", BlockLibrary.JobCount(inputs.Parent.Configuration));
-        var library = BlockLibrary.Build(
-            device, activations, settings.BlockDistillation, stage.FullPath, _ => progress.Advance());
+        using var steps = new CalibrationSteps(device, inputs.Calibration);
+        using var states = new ParentStates(device, inputs.Parent.Parts, steps, jobs, forDistillation: true);
+        int total = LibraryBuilder.JobCount(inputs.Parent.Configuration);
+        using var progress = Progress("library", "jobs", total);
+        int own = new LibraryBuilder(device, states, settings.BlockDistillation, jobs).Run(done => progress.Report(done));
+        SayShare("library", own, total, stage.IsComplete);
         stage.MarkComplete();
-        return (library, stage.Manifest.Hash);
+        return new BlockLibrary(device, inputs.Parent.Parts, jobs);
     }
 
     private (ScoreTable Scores, string Hash) Scores(BlockLibrary library, ChoiceTable table, string libraryHash)
     {
         var stage = _stages.Open("scores", [("library", libraryHash)], []);
-        using var activations = new ParentActivations(device, inputs.Parent, inputs.Scoring);
-        using var progress = Progress("scores", "swaps", table.Variants.Sum(variants => variants.Count - 1));
+        using var jobs = OpenJobs(stage);
+        using var steps = new CalibrationSteps(device, inputs.Scoring);
+        using var states = new ParentStates(device, inputs.Parent.Parts, steps, jobs, forDistillation: false);
+        int total = ScoreTable.JobCount(table.Variants);
+        using var progress = Progress("scores", "jobs", total);
+        var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, settings.Memory);
         var scores = ScoreTable.Compute(
-            device, activations, library, table.Variants, stage.PathOf("scores.jsonl"), () => progress.Advance());
+            device, states, library, table.Variants, jobs, memory, done => progress.Report(done));
+        SayShare("scores", scores.OwnJobs, total, stage.IsComplete);
         stage.MarkComplete();
         return (scores, stage.Manifest.Hash);
     }
 
+    private FusionStage Fusing(FusionRunSettings chosen) => new(device, inputs, chosen, settings.Scenario, settings.CostRounds);
+
     /// <summary>Fuses the assembled child where that is asked for.</summary>
-    private FusionOutcome? Fuse(Decoder assembled, string libraryHash, string choiceHash)
+    private FusionOutcome? Fuse(Decoder? assembled, string libraryHash, string choiceHash)
     {
         if (settings.Fusion is not { } chosen)
         {
             return null;
         }
 
-        var fusing = new FusionStage(device, inputs, chosen, settings.Scenario, settings.CostRounds);
+        var fusing = Fusing(chosen);
         var stage = _stages.Open("fuse", [("library", libraryHash), ("choice", choiceHash)], fusing.Identity);
-        var outcome = fusing.Run(assembled, stage);
+        var outcome = fusing.Run(assembled!, stage);
         if (outcome.Comparison is null)
         {
             Console.Error.WriteLine("tessera: the child has no feed-forwards to fuse: it has no neighbours without mixers that may be");
@@ -171,9 +231,9 @@ public sealed class CompressionPipeline(
         });
 
     /// <summary>The choice is recorded: a search that its time limit cut short would not choose the same again.</summary>
-    private (SearchOutcome Outcome, string Hash) Search(ChoiceTable table, ScoreTable scores, string scoreHash, string costHash)
+    private (SearchOutcome Outcome, string Hash) Search(ChoiceTable table, ScoreTable scores, StageHashes hashes)
     {
-        var stage = _stages.Open("search", [("scores", scoreHash), ("costs", costHash)], SearchSettings());
+        var stage = _stages.Open("search", [("scores", hashes.Scores), ("costs", hashes.Costs)], SearchSettings());
         using var record = RecordedTable.Open(stage.PathOf("choice.jsonl"));
         var outcome = record.GetOrAdd("outcome", PuzzleJson.Default.SearchOutcome, () => Solve(table, scores));
         stage.MarkComplete();
@@ -220,8 +280,25 @@ public sealed class CompressionPipeline(
         .. settings.Filter.IsEmpty ? [] : ((string, string)[])[("filter", settings.Filter.ToString())],
     ];
 
+    private static JobFolder OpenJobs(RunFolder stage) => JobFolder.Open(stage.PathOf("jobs"));
+
+    /// <summary>Says what this process did of a stage, where that is not all of it.</summary>
+    private static void SayShare(string stage, int own, int total, bool wasComplete)
+    {
+        if (own < total && !wasComplete)
+        {
+            Console.Error.WriteLine($"{stage}: {own} of {total} jobs were done by this process");
+        }
+    }
+
+    private static CompressionResult? Read(string path) =>
+        JsonSerializer.Deserialize(File.ReadAllText(path), PuzzleJson.Default.CompressionResult);
+
     private static ProgressReporter Progress(string label, string unit, long total) =>
         new(Console.Error, new ProgressOptions { Label = label, Unit = unit, Total = total });
 
     private static string Text(IFormattable value) => value.ToString(null, CultureInfo.InvariantCulture);
+
+    /// <summary>What the stages behind are named after.</summary>
+    private sealed record StageHashes(string Library, string Scores, string Costs);
 }

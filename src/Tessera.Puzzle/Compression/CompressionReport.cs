@@ -101,7 +101,7 @@ internal sealed class CompressionReport(
     {
         report.Section("Predicted against realised").Paragraph(
             "Predicted KL is the sum of one-swap scores; realised KL is that of the assembled model on the same batches. Predicted "
-            + "times are sums of measured block costs.");
+            + $"times are sums of {(table.HasPredictedTimes ? "block costs that were calculated from a machine's ceilings and not measured" : "measured block costs")}.");
         var rows = new ReportTable(
             "model", "KL predicted", "KL realised", "± s.e.", "decode µs predicted", "decode µs realised", "error",
             "prefill ms predicted", "prefill ms realised");
@@ -173,7 +173,7 @@ internal sealed class CompressionReport(
 
     private void Costs(HtmlReport report)
     {
-        report.Section("Measured costs of a block");
+        report.Section(table.HasPredictedTimes ? "Predicted costs of a block, not measured" : "Measured costs of a block");
         var rows = new ReportTable("block", "parameters", "bytes in the scenario", "decode µs", "prefill µs");
         var all = table.Variants.SelectMany(list => list).Distinct().ToList();
         foreach (var variant in all)

@@ -41,6 +41,9 @@ public sealed record CompressionSettings
     /// <summary>Which feed-forwards of the assembled child are fused before it is healed; null for none.</summary>
     public FusionRunSettings? Fusion { get; init; }
 
+    /// <summary>Most bytes of the device's memory while layers pass by; null for the usual. Changes no bit of a result.</summary>
+    public long? Memory { get; init; }
+
     /// <summary>The healing with its losses and the storage of what it writes.</summary>
-    public HealingSettings HealingPlan => new(Healing, HealingWeights, HealingInterval, Scenario.Type);
+    public HealingSettings HealingPlan => new(Healing, HealingWeights, HealingInterval, Scenario.Type) { Memory = Memory };
 }

@@ -3,6 +3,7 @@ using Tessera.Evaluation;
 using Tessera.Models;
 using Tessera.Models.Checkpoints;
 using Tessera.Puzzle.Calibration;
+using Tessera.Puzzle.Library;
 using Tessera.Puzzle.Scoring;
 using Tessera.Runs;
 using Tessera.Training;
@@ -21,41 +22,54 @@ internal sealed class Healing(Device device, CompressionInputs inputs, HealingSe
 {
     /// <summary>Heals, writes the child, and evaluates what was written.</summary>
     /// <param name="stage">Where the training is kept.</param>
-    /// <param name="assembled">The child, which may share weights with its parent.</param>
+    /// <param name="assembled">The child's parts, in f32.</param>
     /// <param name="childFolder">Where it is written.</param>
     /// <param name="provenance">Further strings for the weights' file.</param>
-    public HealedChild Run(RunFolder stage, Decoder assembled, string childFolder, IEnumerable<(string Name, string Value)> provenance)
+    public HealedChild Run(RunFolder stage, ModelParts assembled, string childFolder, IEnumerable<(string Name, string Value)> provenance)
     {
-        // The child shares weights with parent and library until here; healing changes its own.
-        using var child = ModelFolder.Convert(assembled, DType.F32);
-        if (settings.Steps > 0)
+        // Training needs f32; what is only written is made as it will be stored.
+        using (var child = new ModelAssembly(device, settings.Steps > 0 ? DType.F32 : settings.Storage).Load(assembled))
         {
-            Heal(stage, child);
+            if (settings.Steps > 0)
+            {
+                Heal(stage, child);
+            }
+
+            ModelFolder.Save(childFolder, child, settings.Storage, inputs.ParentFolder, Provenance(stage, provenance));
         }
 
-        ModelFolder.Save(childFolder, child, settings.Storage, inputs.ParentFolder, Provenance(stage, provenance));
-        using var written = ModelFolder.Load(childFolder, target: device);
-        return new HealedChild(Divergence(written), inputs.Accuracy?.Invoke(written));
+        return new HealedChild(Divergence(childFolder), Accuracy(childFolder));
     }
 
-    private Estimate? Divergence(Decoder written)
+    private Estimate? Divergence(string childFolder)
     {
         if (inputs.HeldOut.Count == 0)
         {
             return null;
         }
 
-        using var heldOut = new ParentActivations(device, inputs.Parent, inputs.HeldOut);
-        using var scorer = new ReplaceOneScorer(device, heldOut);
-        // The written child has its own token table in its storage type, so it starts from ids, not from cached states.
-        return scorer.ScoreFromTokens(written);
+        using var steps = new CalibrationSteps(device, inputs.HeldOut);
+        using var written = StoredParts.Open(childFolder, target: device);
+        var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, settings.Memory);
+        return new ModelScorer(device, inputs.Parent.Parts, steps, memory).Score([written])[0];
+    }
+
+    private AccuracyResult? Accuracy(string childFolder)
+    {
+        if (inputs.Accuracy is not { } measure)
+        {
+            return null;
+        }
+
+        using var written = ModelFolder.Load(childFolder, target: device);
+        return measure(written);
     }
 
     private void Heal(RunFolder stage, Decoder child)
     {
         var documents = inputs.Documents ?? throw new InvalidOperationException("healing needs documents");
         using var trainer = new Trainer(
-            device, child, settings.Training, settings.Weights, documents, inputs.Parent, layerMap);
+            device, child, settings.Training, settings.Weights, documents, inputs.Parent.Whole, layerMap);
         var run = new TrainingRun(
             trainer, stage.FullPath, stage.Manifest.Hash, new TrainingIntervals(settings.Interval, settings.Interval, 1))
         {

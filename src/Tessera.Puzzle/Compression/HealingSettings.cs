@@ -14,6 +14,9 @@ public sealed record HealingSettings(TrainingSettings Training, ObjectiveWeights
     /// <summary>Steps of the whole healing.</summary>
     public int Steps => Training.Schedule.TotalSteps;
 
+    /// <summary>Most bytes of the device's memory while the written child is compared with its parent; null for the usual.</summary>
+    public long? Memory { get; init; }
+
     /// <summary>What decides the result, for the stage's hash: how much is kept for the backward changes no bit of it.</summary>
     internal IEnumerable<(string Name, string Value)> Identity =>
     [

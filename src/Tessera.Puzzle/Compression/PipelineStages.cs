@@ -20,6 +20,11 @@ internal sealed class PipelineStages(CompressionInputs inputs, string output, st
                 .ToDictionary(pair => pair.Item1, pair => pair.Item2),
         });
 
+    /// <summary>A stage as it is on the disk now: another process may have completed it.</summary>
+    public RunFolder Reopen(RunFolder stage) => Open(
+        stage.Manifest.Stage, stage.Manifest.Inputs.Where(pair => pair.Key is not ("parent" or "data")).Select(pair => (pair.Key, pair.Value)),
+        stage.Manifest.Settings.Select(pair => (pair.Key, pair.Value)));
+
     /// <summary>Times depend on shapes and scenario alone: other data, or other weights of the same shape, do not ask for new ones.</summary>
     public RunFolder OpenMeasurement(IEnumerable<(string Name, string Value)> values) => RunFolder.Open(output, new RunStage
     {

@@ -1,6 +1,6 @@
 using Tessera.Devices;
-using Tessera.Models;
 using Tessera.Models.Checkpoints;
+using Tessera.Models.Configuration;
 using Tessera.Puzzle.Calibration;
 using Tessera.Puzzle.Costs;
 using Tessera.Puzzle.Library;
@@ -55,36 +55,88 @@ internal sealed class Realisation(
         };
     }
 
-    private Decoder Assemble(NamedChoice candidate) => library.Assemble(table.Configuration(candidate.Choice));
+    private ModelParts Parts(NamedChoice candidate) => library.Child(table.Configuration(candidate.Choice));
 
-    /// <summary>Median times of all candidates.</summary>
+    /// <summary>
+    /// Median times of all candidates. A child shares with the parent beside it all but the halves that differ; of these so many are in
+    /// memory at a time as make up a second parent, and the parent takes its turn with each such group.
+    /// </summary>
     private ScenarioTime[] MeasureTimes(IReadOnlyList<NamedChoice> candidates)
     {
-        var models = candidates.Select(candidate =>
+        var assembly = new ModelAssembly(device, settings.Scenario.Type);
+        using var parent = assembly.Load(Parts(candidates[0]));
+        var samples = candidates.Select(_ => new List<ScenarioTime>()).ToList();
+        foreach (var group in Groups(candidates))
         {
-            using var assembled = Assemble(candidate);
-            return ModelFolder.Convert(assembled, settings.Scenario.Type);
-        }).ToList();
-        try
-        {
-            return [.. ModelTimes.Sample(device, settings.Scenario, models, (2 * settings.CostRounds) + 1).Select(ModelTimes.Median)];
+            var models = group.Select(index => assembly.LoadBeside(parent, Parts(candidates[index]))).ToList();
+            try
+            {
+                var times = ModelTimes.Sample(device, settings.Scenario, [parent, .. models], (2 * settings.CostRounds) + 1);
+                samples[0].AddRange(times[0]);
+                for (int i = 0; i < group.Count; i++)
+                {
+                    samples[group[i]].AddRange(times[i + 1]);
+                }
+            }
+            finally
+            {
+                models.ForEach(model => model.Dispose());
+            }
         }
-        finally
+
+        return [.. samples.Select(list => ModelTimes.Median([.. list]))];
+    }
+
+    /// <summary>Candidates but the first, so grouped that what a group's differ in from the first takes no more than the first; a first group is always there.</summary>
+    private List<List<int>> Groups(IReadOnlyList<NamedChoice> candidates)
+    {
+        long parent = table.Configuration(candidates[0].Choice).ParameterCount, taken = 0;
+        List<List<int>> groups = [[]];
+        for (int i = 1; i < candidates.Count; i++)
         {
-            models.ForEach(model => model.Dispose());
+            long own = OwnParameters(table.Configuration(candidates[0].Choice), table.Configuration(candidates[i].Choice));
+            if (taken + own > parent && groups[^1].Count > 0)
+            {
+                groups.Add([]);
+                taken = 0;
+            }
+
+            groups[^1].Add(i);
+            taken += own;
         }
+
+        return groups;
+    }
+
+    private static long OwnParameters(ModelConfiguration parent, ModelConfiguration child)
+    {
+        long own = 0;
+        for (int i = 0; i < child.Layers.Length; i++)
+        {
+            own += child.Layers[i].Mixer == parent.Layers[i].Mixer ? 0 : child.MixerParameterCount(i);
+            own += child.Layers[i].FeedForward == parent.Layers[i].FeedForward ? 0 : child.FeedForwardParameterCount(i);
+        }
+
+        return own;
     }
 
     private List<Estimate> Divergences(
         string set, IReadOnlyList<PackedBatch> batches, IReadOnlyList<NamedChoice> candidates, RecordedTable record)
     {
-        using var activations = new ParentActivations(device, inputs.Parent, batches);
-        using var scorer = new ReplaceOneScorer(device, activations);
-        return [.. candidates.Select(candidate => record.GetOrAdd($"{set}/{candidate.Name}", PuzzleJson.Default.Estimate, () =>
+        var missing = candidates.Where(candidate => !record.TryGet($"{set}/{candidate.Name}", out _)).ToList();
+        if (missing.Count > 0)
         {
-            using var model = Assemble(candidate);
-            return scorer.Score(model, 0);
-        }))];
+            using var steps = new CalibrationSteps(device, batches);
+            var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, settings.Memory);
+            var scores = new ModelScorer(device, inputs.Parent.Parts, steps, memory).Score([.. missing.Select(Parts)]);
+            foreach (var (candidate, score) in missing.Zip(scores))
+            {
+                record.GetOrAdd($"{set}/{candidate.Name}", PuzzleJson.Default.Estimate, () => score);
+            }
+        }
+
+        return [.. candidates.Select(candidate => record.GetOrAdd<Estimate>(
+            $"{set}/{candidate.Name}", PuzzleJson.Default.Estimate, () => throw new InvalidOperationException("it was recorded before")))];
     }
 
     private int[] Accuracy(NamedChoice candidate, RecordedTable record)
@@ -96,8 +148,7 @@ internal sealed class Realisation(
 
         return record.GetOrAdd($"accuracy/{candidate.Name}", PuzzleJson.Default.Int32Array, () =>
         {
-            using var assembled = Assemble(candidate);
-            using var model = ModelFolder.Convert(assembled, settings.Scenario.Type);
+            using var model = new ModelAssembly(device, settings.Scenario.Type).Load(Parts(candidate));
             var accuracy = measure(model);
             return [accuracy.Correct, accuracy.Count];
         });

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Tessera.Devices;
 using Tessera.Models.Configuration;
 using Tessera.Puzzle.Library;
@@ -18,28 +17,5 @@ public static class CostMeasurement
         using var progress = new ProgressReporter(
             Console.Error, new ProgressOptions { Label = "measure", Unit = "rounds", Total = rounds + CostMeter.WarmupRounds });
         return meter.Measure(mixers, feedForwards, rounds, round => progress.Report(round));
-    }
-}
-
-/// <summary>Cost tables on disk.</summary>
-public static class CostTableFile
-{
-    /// <summary>Reads a table.</summary>
-    /// <exception cref="InvalidDataException">It is missing or not a cost table.</exception>
-    public static CostTable Read(string path)
-    {
-        try
-        {
-            return JsonSerializer.Deserialize(File.ReadAllText(path), PuzzleJson.Default.CostTable)
-                ?? throw new InvalidDataException($"{path}: this is not a cost table");
-        }
-        catch (JsonException error)
-        {
-            throw new InvalidDataException($"{path}: this is not a cost table ({error.Message.ReplaceLineEndings(" ")})");
-        }
-        catch (FileNotFoundException)
-        {
-            throw new InvalidDataException($"{path}: no such file");
-        }
     }
 }

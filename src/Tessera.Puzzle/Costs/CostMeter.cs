@@ -18,7 +18,7 @@ namespace Tessera.Puzzle.Costs;
 /// </remarks>
 public sealed class CostMeter(Device device, ModelConfiguration model, ServingScenario scenario)
 {
-    private const int Copies = 8;
+    internal const int Copies = 8;
     internal const int WarmupRounds = 2;
 
     private readonly MemoryModel _memory = scenario.Memory;

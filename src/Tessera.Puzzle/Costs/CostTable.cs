@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Tessera.Models.Configuration;
 
 namespace Tessera.Puzzle.Costs;
@@ -19,11 +20,20 @@ public sealed record VariantCost(
 }
 
 /// <summary>
-/// Measured costs of every distinct half and of what is outside the layers, for one scenario on one machine. A recorded
-/// input: written once, reused on resume.
+/// Costs of every distinct half and of what is outside the layers, for one scenario on one machine: measured there, or predicted
+/// by a <see cref="Roofline"/>. A recorded input: written once, reused on resume.
 /// </summary>
 public sealed record CostTable
 {
+    /// <summary>What the scenario is called where there are several; null where it has no name.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Name { get; init; }
+
+    /// <summary>Whether the times come from a model of the machine and not from a clock.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    [JsonPropertyName("predicted")]
+    public bool IsPredicted { get; init; }
+
     /// <summary>The scenario.</summary>
     public required ServingScenario Scenario { get; init; }
 
@@ -39,7 +49,7 @@ public sealed record CostTable
     /// <summary>Embedding, final norm and head.</summary>
     public required VariantCost Base { get; init; }
 
-    /// <summary>Samples behind every time.</summary>
+    /// <summary>Samples behind every time; 0 where it is predicted.</summary>
     public required int Rounds { get; init; }
 
     /// <summary>Checks that the table was measured for a model's shape in a scenario.</summary>

@@ -85,7 +85,7 @@ public static unsafe class DependencyMeasurement
             for (int layer = 0; layer < _contributions.Length; layer++)
             {
                 var added = Run(_without, layer);
-                _contributions[layer] = added.Exists ? ParentActivations.Keep(kept, added) : default;
+                _contributions[layer] = added.Exists ? LayerHalves.Keep(kept, added) : default;
             }
         }
 

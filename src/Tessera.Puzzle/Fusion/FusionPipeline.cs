@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Tessera.Devices;
+using Tessera.Models.Checkpoints;
 using Tessera.Models.Configuration;
 using Tessera.Puzzle.Compression;
 using Tessera.Runs;
@@ -41,7 +42,7 @@ public sealed class FusionPipeline(Device device, CompressionInputs inputs, Fusi
         Directory.CreateDirectory(output);
         var fusing = new FusionStage(device, inputs, settings.Runs, settings.Scenario, settings.Rounds);
         var stage = _stages.Open("fuse", [], fusing.Identity);
-        using var fusion = fusing.Run(inputs.Parent, stage);
+        using var fusion = fusing.Run(inputs.Parent.Whole, stage);
         if (fusion.Comparison is not { } comparison)
         {
             throw new ArgumentException(
@@ -50,7 +51,7 @@ public sealed class FusionPipeline(Device device, CompressionInputs inputs, Fusi
 
         stage = _stages.Open("heal", fusion.Identity, settings.Healing.Identity);
         var healed = new Healing(device, inputs, settings.Healing, fusion.LayerMap).Run(
-            stage, fusion.Model, Path.Combine(output, Child), [("tessera.fused_runs", string.Join(',', comparison.Runs))]);
+            stage, new ResidentParts(fusion.Model), Path.Combine(output, Child), [("tessera.fused_runs", string.Join(',', comparison.Runs))]);
         stage.MarkComplete();
         var result = new FusionResult
         {

@@ -122,8 +122,8 @@ internal sealed class FusionStage(
 
     private Estimate Divergence(Decoder model)
     {
-        using var heldOut = new ParentActivations(device, inputs.Parent, inputs.HeldOut);
-        using var scorer = new ReplaceOneScorer(device, heldOut);
-        return scorer.Score(model, 0);
+        using var steps = new CalibrationSteps(device, inputs.HeldOut);
+        var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, cap: null);
+        return new ModelScorer(device, inputs.Parent.Parts, steps, memory).Score([new ResidentParts(model)])[0];
     }
 }

@@ -1,205 +1,142 @@
 using Tessera.Devices;
-using Tessera.Models;
 using Tessera.Models.Blocks;
+using Tessera.Models.Checkpoints;
 using Tessera.Models.Configuration;
 using Tessera.Models.Safetensors;
 using Tessera.Puzzle.Calibration;
-using Tessera.Runs;
-using Tessera.Tensors;
+using Tessera.Runs.Jobs;
 
 namespace Tessera.Puzzle.Library;
 
-/// <summary>Normalised error of a variant before and after its distillation, as it is recorded.</summary>
-/// <param name="Before">Right after initialisation.</param>
-/// <param name="After">After distillation.</param>
-public sealed record VariantQuality(double Before, double After);
-
 /// <summary>
-/// All trained halves of all layers, in f32. Built job by job; every job's weights are a file of their own, so a library that
-/// was interrupted goes on where it stopped.
+/// All halves of all layers, on the disk: the parent's own lie in the parent's files, trained ones in a file each, and those that
+/// distillation did not change are made from the parent when they are asked for. A feed-forward of another width is then a choice of
+/// the parent's channels in an order that is stored once a layer.
 /// </summary>
-public sealed class BlockLibrary : IDisposable
+/// <param name="device">Where halves are made and read to.</param>
+/// <param name="parent">The parent, in f32.</param>
+/// <param name="jobs">The jobs of the library's stage; weights lie in the folder <c>weights</c> beside it.</param>
+public sealed class BlockLibrary(Device device, ModelParts parent, JobFolder jobs)
 {
-    private readonly Arena _arena;
-    private readonly Dictionary<(int Layer, string Half), SubBlock?> _blocks = [];
-    private readonly Decoder _parent;
-    private long _largestPlan;
+    private readonly HashSet<string> _verified = new(StringComparer.Ordinal);
 
-    private BlockLibrary(Device device, Decoder parent)
+    /// <summary>Shapes of the parent.</summary>
+    public ModelConfiguration Shape => parent.Configuration;
+
+    /// <summary>Halves that are made by jobs of their own: all that are neither the parent's nor absent.</summary>
+    public static IEnumerable<LibraryHalf> Halves(ModelConfiguration parent) => parent.Layers.SelectMany((layer, index) =>
+        VariantGrid.Mixers(layer.Mixer).Skip(1).Where(mixer => mixer is not NoMixerConfiguration)
+            .Select(mixer => new LibraryHalf(index, mixer, null))
+            .Concat(VariantGrid.FeedForwards(layer.FeedForward).Skip(1).Where(half => half is not NoFeedForwardConfiguration)
+                .Select(half => new LibraryHalf(index, null, half))));
+
+    /// <summary>Quality of every trained half by <c>layer/half</c>, for instance <c>3/mixer-kv2</c>; the library must be complete.</summary>
+    /// <exception cref="DamagedJobException">A record is not one.</exception>
+    public IEnumerable<KeyValuePair<string, VariantQuality>> Quality => Halves(Shape).Select(half =>
     {
-        _arena = device.CreateArena("block library");
-        _parent = parent;
+        var record = jobs.Read(half.Job);
+        return KeyValuePair.Create($"{half.Layer}/{half.Label}", new VariantQuality(record.Numbers("before")[0], record.Numbers("after")[0]));
+    });
+
+    /// <summary>A mixer of a layer, in f32; null for none.</summary>
+    /// <exception cref="DamagedJobException">What a job left was changed since.</exception>
+    public SubBlock? Mixer(int layer, MixerConfiguration mixer, Arena arena) => mixer switch
+    {
+        NoMixerConfiguration => null,
+        _ when mixer == Shape.Layers[layer].Mixer => parent.Mixer(layer, arena),
+        _ => Read(new LibraryHalf(layer, mixer, null), arena),
+    };
+
+    /// <summary>A feed-forward of a layer, in f32; null for none.</summary>
+    /// <exception cref="DamagedJobException">What a job left was changed since.</exception>
+    public SubBlock? FeedForward(int layer, FeedForwardConfiguration feedForward, Arena arena) => feedForward switch
+    {
+        NoFeedForwardConfiguration => null,
+        _ when feedForward == Shape.Layers[layer].FeedForward => parent.FeedForward(layer, arena),
+        _ => Read(new LibraryHalf(layer, null, feedForward), arena),
+    };
+
+    /// <summary>The layer that a variant stands for.</summary>
+    /// <exception cref="DamagedJobException">What a job left was changed since.</exception>
+    public DecoderLayer Layer(int layer, BlockVariant variant, Arena arena) =>
+        new(Mixer(layer, variant.Mixer, arena), FeedForward(layer, variant.FeedForward, arena));
+
+    /// <summary>A child's parts: each half as the child's configuration says, and what is outside the layers from the parent.</summary>
+    public ModelParts Child(ModelConfiguration configuration) => new ChildParts(this, parent, configuration);
+
+    /// <summary>A half with its initial weights, made from the parent's.</summary>
+    /// <param name="half">Which.</param>
+    /// <param name="arena">Takes the weights.</param>
+    /// <param name="channelScores">What the parent's channels contribute.</param>
+    internal SubBlock Initialise(LibraryHalf half, Arena arena, double[] channelScores)
+    {
+        using var source = device.CreateArena("parent half");
+        var initializer = new VariantInitializer(device, Factory(arena));
+        return half.Mixer is { } mixer
+            ? initializer.Mixer(parent.Mixer(half.Layer, source)!, mixer, half.Name)!
+            : initializer.FeedForward(
+                parent.FeedForward(half.Layer, source)!, half.FeedForward!, ChannelContribution.Order(channelScores), half.Name)!;
     }
 
-    /// <summary>Quality of every trained half by <c>layer/half</c>, for instance <c>3/mixer-kv2</c>.</summary>
-    public Dictionary<string, VariantQuality> Quality { get; } = [];
+    private BlockFactory Factory(Arena arena) => new(Shape, parent.Rope, arena, DType.F32);
 
-    /// <summary>Jobs a library of this parent consists of.</summary>
-    public static int JobCount(ModelConfiguration parent) => parent.Layers.Sum(
-        layer => VariantGrid.Mixers(layer.Mixer).Skip(1).Count(m => m is not NoMixerConfiguration)
-            + VariantGrid.FeedForwards(layer.FeedForward).Skip(1).Count(f => f is not NoFeedForwardConfiguration));
-
-    /// <summary>Builds or completes the library in a folder.</summary>
-    /// <param name="device">Where to compute.</param>
-    /// <param name="activations">The parent's states to distil from.</param>
-    /// <param name="settings">Length and rate of each distillation; 0 steps leave the initial weights.</param>
-    /// <param name="folder">Where finished halves are stored.</param>
-    /// <param name="onJob">Called after every job with its name.</param>
-    public static BlockLibrary Build(
-        Device device, ParentActivations activations, BlockDistillationSettings settings, string folder, Action<string> onJob)
+    private SubBlock Read(LibraryHalf half, Arena arena)
     {
-        var library = new BlockLibrary(device, activations.Parent);
+        var record = jobs.Read(half.Job);
+        if (record.Files.Count == 0)
+        {
+            return Initialise(half, arena, half.FeedForward is null ? [] : jobs.Read(half.OrderJob).Numbers("channels"));
+        }
+
+        var factory = Factory(arena);
+        var block = half.Mixer is { } mixer ? factory.Mixer(mixer, half.Name)! : factory.FeedForward(half.FeedForward!, half.Name)!;
+        string path = jobs.PathOf(record.Files[0]);
+        if (_verified.Add(half.Job))
+        {
+            Verify(half.Job, record.Files[0]);
+        }
+
+        using var file = SafetensorsCheckpoint.Open(path);
+        using var converter = new CpuDevice(1);
+        foreach (var parameter in block.Parameters)
+        {
+            file.CopyTo(
+                converter, parameter.Name, DType.F32, parameter.Memory, parameter.Address, parameter.Rows, parameter.Columns);
+            parameter.MarkChanged();
+        }
+
+        return block;
+    }
+
+    private void Verify(string job, JobFile file)
+    {
         try
         {
-            using var qualities = RecordedTable.Open(Path.Combine(folder, "quality.jsonl"));
-            var factory = new BlockFactory(
-                activations.Parent.Configuration, activations.Parent.Rope, library._arena, DType.F32);
-            var initializer = new VariantInitializer(device, factory);
-            for (int layer = 0; layer < activations.Parent.Layers.Count; layer++)
-            {
-                library.BuildLayer(new LayerJobs(device, activations, settings, folder, layer, initializer, qualities), onJob);
-            }
-
-            return library;
+            jobs.Verified(job, file);
         }
-        catch
+        catch (DamagedJobException)
         {
-            library.Dispose();
+            _verified.Remove(job);
             throw;
         }
     }
 
-    /// <summary>The layer a variant stands for: trained halves, or the parent's own.</summary>
-    public DecoderLayer Layer(int layer, BlockVariant variant) =>
-        new(_blocks[(layer, Half(variant.Mixer))], _blocks[(layer, Half(variant.FeedForward))]);
-
-    /// <summary>A child that shares library and parent weights.</summary>
-    public Decoder Assemble(ModelConfiguration configuration) => _parent.WithLayers(
-        configuration,
-        [.. configuration.Layers.Select((layer, i) => Layer(i, new BlockVariant(layer.Mixer, layer.FeedForward)))]);
-
-    /// <inheritdoc />
-    public void Dispose() => _arena.Dispose();
-
-    /// <summary>Says what a job took where it took more than those before, as the parts of a job differ and the largest decides.</summary>
-    private void Report(in BlockDistillationResult result)
+    /// <summary>The parts of one choice of blocks.</summary>
+    private sealed class ChildParts(BlockLibrary library, ModelParts parent, ModelConfiguration configuration) : ModelParts(configuration)
     {
-        if (result.Planned.Bytes > _largestPlan)
-        {
-            _largestPlan = result.Planned.Bytes;
-            Console.Error.WriteLine($"memory of a block's distillation: planned {HumanUnits.FormatBytes(_largestPlan)}, used {HumanUnits.FormatBytes(result.Used.Bytes)}");
-        }
-    }
+        public override Kernels.RopeTable Rope => parent.Rope;
 
-    /// <summary>Name of a half within its layer; both kinds have a <c>linear</c>, so the kind is part of it.</summary>
-    private static string Half(MixerConfiguration mixer) => $"mixer-{mixer}";
+        public override ModelParts OwnerOfEnds => parent;
 
-    private static string Half(FeedForwardConfiguration feedForward) => $"ffn-{feedForward}";
+        public override SubBlock? Mixer(int layer, Arena arena) => library.Mixer(layer, Configuration.Layers[layer].Mixer, arena);
 
-    private void BuildLayer(LayerJobs jobs, Action<string> onJob)
-    {
-        var shape = _parent.Configuration.Layers[jobs.Layer];
-        var parent = _parent.Layers[jobs.Layer];
-        _blocks[(jobs.Layer, Half(shape.Mixer))] = parent.Mixer;
-        _blocks[(jobs.Layer, Half(shape.FeedForward))] = parent.FeedForward;
-        foreach (var mixer in VariantGrid.Mixers(shape.Mixer).Skip(1))
-        {
-            string label = Half(mixer);
-            _blocks[(jobs.Layer, label)] = mixer is NoMixerConfiguration
-                ? null
-                : jobs.Run(label, name => jobs.Initializer.Mixer(parent.Mixer!, mixer, name)!, (d, block) => d.TrainMixer(jobs.Layer, block), this, onJob);
-        }
+        public override SubBlock? FeedForward(int layer, Arena arena) =>
+            library.FeedForward(layer, Configuration.Layers[layer].FeedForward, arena);
 
-        if (VariantGrid.FeedForwards(shape.FeedForward).Count == 1)
-        {
-            return;
-        }
+        public override Tensors.Parameter Embedding(Arena arena) => parent.Embedding(arena);
 
-        using var middles = new Middles(jobs);
-        foreach (var feedForward in VariantGrid.FeedForwards(shape.FeedForward).Skip(1))
-        {
-            string label = Half(feedForward);
-            _blocks[(jobs.Layer, label)] = feedForward is NoFeedForwardConfiguration
-                ? null
-                : jobs.Run(
-                    label, name => jobs.Initializer.FeedForward(parent.FeedForward!, feedForward, middles.ChannelOrder, name)!,
-                    (d, block) => d.TrainFeedForward(jobs.Layer, block, middles.Values), this, onJob);
-        }
-    }
+        public override Tensors.Parameter FinalNorm(Arena arena) => parent.FinalNorm(arena);
 
-    /// <summary>What the feed-forward jobs of a layer share: the stream between the halves, and the channels' order.</summary>
-    private sealed class Middles : IDisposable
-    {
-        private readonly Arena _arena;
-
-        public Middles(LayerJobs jobs)
-        {
-            _arena = jobs.Device.CreateArena("streams between halves");
-            using var scratch = jobs.Device.CreateArena("mixer outputs");
-            var values = new List<Tensor>();
-            foreach (var batch in jobs.Activations.Batches)
-            {
-                scratch.Reset();
-                var middle = LayerHalves.Middle(
-                    new Executor(jobs.Device, scratch, null), jobs.Activations.Parent, batch, jobs.Layer);
-                values.Add(ParentActivations.Keep(_arena, middle));
-            }
-
-            Values = values;
-            ChannelOrder = ChannelContribution.Order(ChannelContribution.Score(jobs.Device, jobs.Activations, jobs.Layer));
-        }
-
-        public IReadOnlyList<Tensor> Values { get; }
-
-        public int[] ChannelOrder { get; }
-
-        public void Dispose() => _arena.Dispose();
-    }
-
-    /// <summary>The jobs of one layer: train and store, or read back.</summary>
-    private sealed record LayerJobs(
-        Device Device, ParentActivations Activations, BlockDistillationSettings Settings, string Folder, int Layer,
-        VariantInitializer Initializer, RecordedTable Qualities)
-    {
-        public SubBlock Run(
-            string label, Func<string, SubBlock> initialise, Func<BlockDistillation, SubBlock, BlockDistillationResult> train,
-            BlockLibrary library, Action<string> onJob)
-        {
-            string key = $"{Layer}/{label}";
-            string path = Path.Combine(Folder, $"layer{Layer:D3}.{label}.safetensors");
-            var block = initialise($"layers.{Layer}.{label}");
-            bool isStored = Qualities.TryGet(key, out _);
-            library.Quality[key] = Qualities.GetOrAdd(key, PuzzleJson.Default.VariantQuality, () =>
-            {
-                var result = train(new BlockDistillation(Device, Activations, Settings), block);
-                Write(path, block);
-                library.Report(result);
-                return new VariantQuality(result.Before, result.After);
-            });
-            if (isStored)
-            {
-                // The record is made after the weights are on disk, so a recorded job has its file.
-                Read(path, block);
-            }
-
-            onJob($"layer {Layer} {label}");
-            return block;
-        }
-
-        private static void Read(string path, SubBlock block)
-        {
-            using var file = SafetensorsCheckpoint.Open(path);
-            using var converter = new CpuDevice(1);
-            foreach (var parameter in block.Parameters)
-            {
-                file.CopyTo(
-                    converter, parameter.Name, DType.F32, parameter.Memory, parameter.Address, parameter.Rows, parameter.Columns);
-                parameter.MarkChanged();
-            }
-        }
-
-        private static void Write(string path, SubBlock block) => SafetensorsWriter.Write(
-            path,
-            [.. block.Parameters.Select(p => new TensorToWrite(p.Name, DType.F32, [p.Rows, p.Columns], p.Address) { Memory = p.Memory })]);
+        public override Tensors.Parameter Head(Arena arena) => parent.Head(arena);
     }
 }

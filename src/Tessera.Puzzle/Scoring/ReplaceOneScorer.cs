@@ -1,104 +1,93 @@
 using Tessera.Devices;
-using Tessera.Kernels;
-using Tessera.Models;
 using Tessera.Models.Blocks;
+using Tessera.Models.Checkpoints;
 using Tessera.Puzzle.Calibration;
 using Tessera.Tensors;
 
 namespace Tessera.Puzzle.Scoring;
 
-/// <summary>A mean over documents with its standard error.</summary>
-/// <param name="Mean">Mean.</param>
-/// <param name="StandardError">Of the mean, from the spread between documents.</param>
-/// <param name="Documents">Documents.</param>
-public readonly record struct Estimate(double Mean, double StandardError, int Documents);
-
 /// <summary>
-/// KL(parent ‖ child) of the next-token distributions, averaged over tokens: of the parent with one layer replaced (Puzzle
-/// section 3.1), or of any child.
+/// KL(parent ‖ child) of the next-token distributions, averaged over tokens, of the parent with one layer replaced (Puzzle section 3.1).
 /// </summary>
-/// <remarks>Only the layers from the replaced one on are run: the parent's states in front of it are cached.</remarks>
-public sealed unsafe class ReplaceOneScorer(Device device, ParentActivations activations) : IDisposable
+/// <remarks>
+/// The states in front of the replaced layer are read from files; the layers behind it pass by one at a time, and several variants of
+/// one layer share the passage.
+/// </remarks>
+public sealed class ReplaceOneScorer : IDisposable
 {
-    private readonly Arena _arena = device.CreateArena("scoring");
+    private readonly Device _device;
+    private readonly ParentStates _states;
+    private readonly StreamingMemory _memory;
+    private readonly CachedParts _parent;
+    private readonly Arena _ends;
+    private readonly Parameter _norm;
+    private readonly Parameter _head;
 
-    /// <summary>Score of the parent with layer <paramref name="layer"/> replaced.</summary>
-    public Estimate Score(int layer, DecoderLayer replacement)
+    /// <summary>Reads the parent's head.</summary>
+    /// <param name="device">Where to compute.</param>
+    /// <param name="states">The parent's states on the scoring batches.</param>
+    /// <param name="memory">How much may be in memory at a time.</param>
+    public ReplaceOneScorer(Device device, ParentStates states, StreamingMemory memory)
     {
-        var parent = activations.Parent;
-        var layers = parent.Layers.ToArray();
-        layers[layer] = replacement;
-        return Score(parent.WithLayers(parent.Configuration, layers), layer);
+        (_device, _states, _memory) = (device, states, memory);
+        _parent = new CachedParts(device, states.Parent, memory.CacheBytes);
+        _ends = device.CreateArena("head");
+        _norm = _parent.FinalNorm(_ends);
+        _head = _parent.Head(_ends);
     }
 
-    /// <summary>Score of a whole child whose layers below <paramref name="firstDifference"/> are the parent's.</summary>
-    public Estimate Score(Decoder child, int firstDifference)
+    /// <summary>Scores of the parent with layer <paramref name="layer"/> replaced, one for each variant.</summary>
+    /// <param name="layer">The layer.</param>
+    /// <param name="variants">Each reads its layer into an arena that is valid until the next one is asked for.</param>
+    public Estimate[] Score(int layer, IReadOnlyList<Func<Arena, DecoderLayer>> variants)
     {
-        var documents = new List<(double Loss, double Weight)>();
-        foreach (var batch in activations.Batches)
+        var sums = variants.Select(_ => new DivergenceSums()).ToArray();
+        int last = _parent.LayerCount;
+        float epsilon = (float)_parent.Configuration.RmsNormEpsilon;
+        using var weights = _device.CreateArena("layer");
+        using var streams = new StreamWindow(_device, _states.Steps, _parent.Configuration, variants.Count, _memory.WindowBytes);
+        foreach (var window in streams.Windows())
         {
-            _arena.Reset();
-            var executor = new Executor(device, _arena, null);
-            var hidden = child.Continue(executor, batch.Step, batch.States[firstDifference], firstDifference);
-            AddDocuments(batch, hidden, child.Head, documents);
+            for (int v = 0; v < variants.Count; v++)
+            {
+                for (int batch = window.First; batch < window.End; batch++)
+                {
+                    window.Set(v, batch, _states.Read(window.Fresh().Arena, layer, batch));
+                }
+
+                weights.Reset();
+                window.Apply(v, variants[v](weights));
+            }
+
+            for (int behind = layer + 1; behind < last; behind++)
+            {
+                weights.Reset();
+                var blocks = _parent.Layer(behind, weights);
+                for (int v = 0; v < variants.Count; v++)
+                {
+                    window.Apply(v, blocks);
+                }
+            }
+
+            for (int batch = window.First; batch < window.End; batch++)
+            {
+                for (int v = 0; v < variants.Count; v++)
+                {
+                    var executor = window.Fresh();
+                    var parent = executor.RmsNorm(_states.Read(executor.Arena, last, batch), _norm, epsilon);
+                    var child = executor.RmsNorm(window[v, batch], _norm, epsilon);
+                    sums[v].Add(executor, _states.Steps, batch, child, _head, parent, _head);
+                }
+            }
         }
 
-        return Summarise(documents);
-    }
-
-    /// <summary>Score of a child with an embedding of its own, run from the tokens on.</summary>
-    public Estimate ScoreFromTokens(Decoder child)
-    {
-        var documents = new List<(double Loss, double Weight)>();
-        foreach (var batch in activations.Batches)
-        {
-            _arena.Reset();
-            var hidden = child.Forward(new Executor(device, _arena, null), batch.Step);
-            AddDocuments(batch, hidden, child.Head, documents);
-        }
-
-        return Summarise(documents);
+        return [.. sums.Select(sum => sum.Summarise())];
     }
 
     /// <inheritdoc />
-    public void Dispose() => _arena.Dispose();
-
-    private void AddDocuments(CalibrationBatch batch, Tensor hidden, Parameter head, List<(double Loss, double Weight)> documents)
+    public void Dispose()
     {
-        int tokens = hidden.Rows;
-        float[] weights = batch.Batch.Weights, losses = new float[tokens];
-        float* deviceWeights = _arena.Floats(tokens);
-        float* deviceLosses = _arena.Floats(tokens);
-        device.Upload<float>(weights, (nint)deviceWeights);
-        LinearKl.Run(
-            device, hidden.Data, head.View, batch.Final.Data, activations.Parent.Head.View, deviceWeights, 1f, deviceLosses, default,
-            false, default, tokens, hidden.Columns, batch.Final.Columns, head.Rows, 1f);
-        device.Download<float>((nint)deviceLosses, losses);
-        foreach (var span in batch.Step.Spans)
-        {
-            double loss = 0, weight = 0;
-            for (int i = span.Start; i < span.Start + span.Count; i++)
-            {
-                loss += (double)weights[i] * losses[i];
-                weight += weights[i];
-            }
-
-            if (weight > 0)
-            {
-                documents.Add((loss, weight));
-            }
-        }
-    }
-
-    /// <summary>Ratio of sums (a token counts the same in a short and a long document) and its linearised standard error.</summary>
-    private static Estimate Summarise(List<(double Loss, double Weight)> documents)
-    {
-        double loss = documents.Sum(document => document.Loss);
-        double weight = documents.Sum(document => document.Weight);
-        double mean = loss / weight;
-        double squares = documents.Sum(document => Math.Pow(document.Loss - (mean * document.Weight), 2));
-        int n = documents.Count;
-        double error = n < 2 ? 0 : Math.Sqrt(squares * n / (n - 1.0)) / weight;
-        return new Estimate(mean, error, n);
+        _parent.Dispose();
+        _ends.Dispose();
     }
 }

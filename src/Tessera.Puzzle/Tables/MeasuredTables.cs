@@ -5,10 +5,10 @@ using Tessera.Puzzle.Scoring;
 
 namespace Tessera.Puzzle.Tables;
 
-/// <summary>Tables of a search from what a compression measured.</summary>
+/// <summary>Tables of a search from costs and scores of a compression.</summary>
 public static class MeasuredTables
 {
-    /// <summary>Name of the one scenario that a compression measures.</summary>
+    /// <summary>Name of a scenario that has none of its own, such as the one that a compression measures.</summary>
     public const string Scenario = "serving";
 
     /// <summary>Sizes, times and scores of a parent's library.</summary>
@@ -46,10 +46,26 @@ public static class MeasuredTables
         EnsureSame(tables.Mixers, costs.Mixers, source);
         EnsureSame(tables.FeedForwards, costs.FeedForwards, source);
         var load = Load(costs, scenario);
+        double weight = tables.Loads.FirstOrDefault(other => other.Scenario == load.Scenario)?.Weight ?? load.Weight;
         return tables with
         {
-            Loads = [.. tables.Loads.Where(other => other.Scenario != load.Scenario || other.Batch != load.Batch), load],
+            Loads = [.. tables.Loads.Where(other => other.Scenario != load.Scenario || other.Batch != load.Batch), load with { Weight = weight }],
         };
+    }
+
+    /// <summary>Tables with the times of all loads of a file; a load without a name belongs to the tables' first scenario.</summary>
+    /// <param name="tables">The tables.</param>
+    /// <param name="costs">Costs of the same halves.</param>
+    /// <param name="scenario">A name for the scenario of them all, or null for their own.</param>
+    /// <param name="source">Where the costs come from, for messages.</param>
+    /// <exception cref="InvalidDataException">The costs are of other halves, or a name is given for several scenarios.</exception>
+    public static SearchTables With(SearchTables tables, CostSet costs, string? scenario, string source)
+    {
+        string first = tables.Loads[0].Scenario;
+        string[] names = [.. costs.Loads.Select(table => table.Name ?? first).Distinct()];
+        return scenario is null || names.Length == 1
+            ? costs.Loads.Aggregate(tables, (joined, table) => With(joined, table, scenario ?? table.Name ?? first, source))
+            : throw new InvalidDataException($"{source}: there are the scenarios {string.Join(", ", names)}, which cannot all be called {scenario}");
     }
 
     /// <summary>The times of a cost table.</summary>
@@ -66,6 +82,7 @@ public static class MeasuredTables
             InputLength = costs.Scenario.InputLength,
             OutputLength = costs.Scenario.OutputLength,
             Machine = costs.Machine,
+            IsPredicted = costs.IsPredicted,
             Label = costs.Scenario.Label,
             Base = Time(costs.Base),
             Mixers = costs.Mixers.ToDictionary(pair => pair.Key, pair => Time(pair.Value)),

@@ -19,6 +19,14 @@ public static class SearchTablesReader
 
     private static readonly string[] Kinds = ["none", "linear", "attention", "swiglu"];
 
+    /// <summary>Whether a file calls itself such tables, in distinction to tables of costs alone: it tells layers.</summary>
+    /// <exception cref="InvalidDataException">It is no JSON object.</exception>
+    public static bool IsNamed(string path)
+    {
+        using var document = JsonFile.Load(path);
+        return JsonFields.Root(document, path).Has("layers");
+    }
+
     /// <summary>Reads a file.</summary>
     /// <exception cref="InvalidDataException">It is not such a file; the sentence names file and field.</exception>
     public static SearchTables Read(string path)

@@ -10,7 +10,7 @@ namespace Tessera.Puzzle.Targets;
 
 /// <summary>Turns a parent's scores, costs and targets into the problem the solvers work on, and back.</summary>
 /// <param name="parent">The parent's shape.</param>
-/// <param name="costs">Measured costs.</param>
+/// <param name="costs">Measured or predicted costs.</param>
 public sealed class ChoiceTable(ModelConfiguration parent, CostTable costs)
 {
     private readonly TableProblem _costs = new(
@@ -18,6 +18,9 @@ public sealed class ChoiceTable(ModelConfiguration parent, CostTable costs)
 
     /// <summary>Alternatives of every layer, the parent's own first.</summary>
     public IReadOnlyList<IReadOnlyList<BlockVariant>> Variants { get; } = [.. parent.Layers.Select(VariantGrid.Blocks)];
+
+    /// <summary>Whether the blocks' times come from a model of the machine and not from a clock.</summary>
+    public bool HasPredictedTimes => costs.IsPredicted;
 
     /// <summary>What is outside the layers.</summary>
     public Amounts Base => _costs.Base(_costs.Loads[0]);

@@ -211,6 +211,7 @@ public sealed class ConfigurationWriterTests : IDisposable
     {
         var biased = new LayerConfiguration(new AttentionConfiguration(2) { HasQkvBias = true }, new SwiGluConfiguration(512));
         AssertRefused("layers differ in biases or head norms", Plain, biased);
+        AssertRefused("layer 0 has kv2 ffn512, layer 2 has kv2-qkvbias ffn512", Plain, Plain, biased);
         AssertRefused("can say these biases, norms and windows together", new LayerConfiguration(
             new AttentionConfiguration(2) { HasOutputBias = true }, new SwiGluConfiguration(512)));
         AssertRefused("can say these biases, norms and windows together", new LayerConfiguration(

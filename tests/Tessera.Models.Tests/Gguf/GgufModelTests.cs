@@ -263,6 +263,18 @@ public sealed class GgufModelTests : IDisposable
         Assert.Contains("layer 0", Assert.Throws<NotSupportedException>(() => GgufExport.Write(path, narrow, GgufTensorType.F32, "x")).Message, StringComparison.Ordinal);
         using var windowed = SmallModel.Create(Shape([Plain[0], new(new AttentionConfiguration(2) { Window = 4 }, new SwiGluConfiguration(32))]));
         Assert.Contains("layer 1 has a sliding window", Assert.Throws<NotSupportedException>(() => GgufExport.Write(path, windowed, GgufTensorType.F32, "x")).Message, StringComparison.Ordinal);
+        var normed = new AttentionConfiguration(2) { HasHeadNorms = true };
+        foreach (var (sentence, layers) in ((string, LayerConfiguration[])[])
+        [
+            ("layer 1 has norms of query and key heads beside layers of other shapes", [Plain[0], new(normed, new SwiGluConfiguration(32))]),
+            ("layer 0 has biases beside norms of query and key heads", [new(normed with { HasQkvBias = true }, new SwiGluConfiguration(32))]),
+            ("layer 0 has biases in its feed-forward beside norms of query and key heads", [new(normed, new SwiGluConfiguration(32) { HasBias = true })]),
+        ])
+        {
+            using var refused = SmallModel.Create(Shape([.. layers]));
+            Assert.Contains(sentence, Assert.Throws<NotSupportedException>(() => GgufExport.Write(path, refused, GgufTensorType.F32, "x")).Message, StringComparison.Ordinal);
+        }
+
         using var stretched = SmallModel.Create(Shape(Plain) with { RopeScaling = new YarnRopeScaling(4, 16) });
         Assert.Contains("Yarn", Assert.Throws<NotSupportedException>(() => GgufExport.Write(path, stretched, GgufTensorType.F32, "x")).Message, StringComparison.Ordinal);
         Assert.Empty(Directory.GetFiles(_folder.FullPath));

@@ -48,7 +48,7 @@ public sealed class RunTablesTests : IDisposable
         string folder = Path.Combine(_folder, "parent");
         using var small = new SmallParent();
         ModelFolder.Save(folder, small.Model, DType.F32);
-        using var parent = ModelFolder.Load(folder, DType.F32, small.Device);
+        using var parent = ParentModel.Open(folder, small.Device);
         var scenario = new ServingScenario(2, 8, 4, DType.F32, 2);
         var pipeline = new CompressionPipeline(
             small.Device,

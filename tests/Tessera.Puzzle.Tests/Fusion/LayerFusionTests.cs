@@ -160,8 +160,9 @@ public class LayerFusionTests
     /// <summary>The residual stream at a depth of a model over a batch, row by row.</summary>
     internal static double[][] States(SmallParent small, Decoder model, int depth)
     {
-        using var activations = new ParentActivations(small.Device, model, [SmallParent.Batch(3)]);
-        return Rows(activations.Batches[0].States[depth]);
+        using var states = new SmallStates(small.Device, model, [SmallParent.Batch(3)]);
+        using var arena = new Arena("test");
+        return Rows(states.States.Read(arena, depth, 0));
     }
 
     private static unsafe double[][] Rows(Tensor tensor) => [.. Enumerable.Range(0, tensor.Rows).Select(
@@ -170,11 +171,11 @@ public class LayerFusionTests
     /// <summary>What the first layer adds to the embeddings of a batch, beside these.</summary>
     private static (double[][] Input, double[][] Added) Contribution(SmallParent small, Decoder model)
     {
-        using var activations = new ParentActivations(small.Device, small.Model, [SmallParent.Batch(3)]);
+        using var states = new SmallStates(small.Device, small.Model, [SmallParent.Batch(3)]);
         using var arena = new Arena("test");
-        var batch = activations.Batches[0];
-        var added = LayerHalves.Contribution(new Executor(small.Device, arena, null), model, batch.Step, batch.States[0], 0);
-        return (Rows(batch.States[0]), Rows(added));
+        var input = states.States.Read(arena, 0, 0);
+        var added = LayerHalves.Contribution(new Executor(small.Device, arena, null), model, states.Steps.Steps[0], input, 0);
+        return (Rows(input), Rows(added));
     }
 
     private static void AssertClose(double[][] expected, double[][] actual) => Assert.All(

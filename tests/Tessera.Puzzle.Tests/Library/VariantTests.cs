@@ -33,12 +33,12 @@ public unsafe class VariantTests
     public void A_channels_contribution_is_the_change_its_removal_makes()
     {
         using var small = new SmallParent();
-        using var activations = small.Activations(1, 1);
-        double[] scores = ChannelContribution.Score(small.Device, activations, 1);
+        using var states = small.States(1, 1);
+        double[] scores = states.States.ChannelScores(1);
         var block = (SwiGluBlock)small.Model.Layers[1].FeedForward!;
         for (int channel = 0; channel < block.Width; channel += 7)
         {
-            var before = FeedForwardOutput(small, activations, 1);
+            var before = FeedForwardOutput(small, states, 1);
             float[] column = new float[block.Down.Rows];
             for (int row = 0; row < column.Length; row++)
             {
@@ -46,7 +46,7 @@ public unsafe class VariantTests
                 block.Down.Floats[(row * block.Width) + channel] = 0;
             }
 
-            var after = FeedForwardOutput(small, activations, 1);
+            var after = FeedForwardOutput(small, states, 1);
             for (int row = 0; row < column.Length; row++)
             {
                 block.Down.Floats[(row * block.Width) + channel] = column[row];
@@ -63,8 +63,8 @@ public unsafe class VariantTests
     {
         using var small = new SmallParent();
         using var arena = new Arena("test");
-        using var activations = small.Activations(2);
-        int[] order = ChannelContribution.Order(ChannelContribution.Score(small.Device, activations, 0));
+        using var states = small.States(2);
+        int[] order = ChannelContribution.Order(states.States.ChannelScores(0));
         var initializer = new VariantInitializer(
             small.Device, new BlockFactory(small.Configuration, small.Model.Rope, arena, DType.F32));
         var parent = (SwiGluBlock)small.Model.Layers[0].FeedForward!;
@@ -183,11 +183,11 @@ public unsafe class VariantTests
         using var small = new SmallParent(change: Everything);
         using var arena = new Arena("test");
         Shake(small.Model);
-        using var activations = small.Activations(3, 4);
+        using var states = small.States(3, 4);
         var initializer = new VariantInitializer(
             small.Device, new BlockFactory(small.Configuration, small.Model.Rope, arena, DType.F32));
         var parent = (SwiGluBlock)small.Model.Layers[1].FeedForward!;
-        int[] order = ChannelContribution.Order(ChannelContribution.Score(small.Device, activations, 1));
+        int[] order = ChannelContribution.Order(states.States.ChannelScores(1));
         var ffn = (SwiGluConfiguration)small.Configuration.Layers[1].FeedForward;
         var narrow = (SwiGluBlock)initializer.FeedForward(parent, ffn with { Width = 16 }, order, "ffn")!;
         int[] kept = [.. order[..16].Order()];
@@ -198,11 +198,11 @@ public unsafe class VariantTests
         }
 
         Assert.Equal(Values(parent.DownBias!), Values(narrow.DownBias!));
-        var distillation = new BlockDistillation(small.Device, activations, new BlockDistillationSettings(60, 3e-3));
+        var distillation = new BlockDistillation(small.Device, states.States, 1, small.Model.Layers[1], new BlockDistillationSettings(60, 3e-3));
         var attention = (AttentionConfiguration)small.Configuration.Layers[1].Mixer;
         var mixer = initializer.Mixer(small.Model.Layers[1].Mixer!, attention with { KvHeadCount = 1 }, "mixer")!;
         float[][] before = [.. mixer.Parameters.Select(Values)];
-        var result = distillation.TrainMixer(1, mixer);
+        var result = distillation.TrainMixer(mixer);
         Assert.True(result.After < 0.9 * result.Before, $"{result.Before} to {result.After}");
 
         // Every part was trained, the vectors too.
@@ -240,19 +240,17 @@ public unsafe class VariantTests
     {
         using var small = new SmallParent();
         using var arena = new Arena("test");
-        using var activations = small.Activations(3, 4);
+        using var states = small.States(3, 4);
         var initializer = new VariantInitializer(
             small.Device, new BlockFactory(small.Configuration, small.Model.Rope, arena, DType.F32));
         float[] before = Snapshot(small.Model);
-        var distillation = new BlockDistillation(small.Device, activations, new BlockDistillationSettings(60, 3e-3));
+        var distillation = new BlockDistillation(small.Device, states.States, 1, small.Model.Layers[1], new BlockDistillationSettings(60, 3e-3));
         var mixer = initializer.Mixer(small.Model.Layers[1].Mixer!, new LinearMixerConfiguration(), "mixer")!;
-        var mixerResult = distillation.TrainMixer(1, mixer);
+        var mixerResult = distillation.TrainMixer(mixer);
         Assert.True(mixerResult.After < 0.9 * mixerResult.Before, $"{mixerResult.Before} to {mixerResult.After}");
-        int[] order = ChannelContribution.Order(ChannelContribution.Score(small.Device, activations, 1));
+        int[] order = ChannelContribution.Order(states.States.ChannelScores(1));
         var narrow = initializer.FeedForward(small.Model.Layers[1].FeedForward!, new SwiGluConfiguration(16), order, "ffn")!;
-        var executor = new Executor(small.Device, arena, null);
-        var middles = activations.Batches.Select(batch => LayerHalves.Middle(executor, small.Model, batch, 1)).ToList();
-        var narrowResult = distillation.TrainFeedForward(1, narrow, middles);
+        var narrowResult = distillation.TrainFeedForward(narrow);
         Assert.True(narrowResult.After < 0.9 * narrowResult.Before, $"{narrowResult.Before} to {narrowResult.After}");
         Assert.Equal(before, Snapshot(small.Model));
         foreach (var result in (BlockDistillationResult[])[mixerResult, narrowResult])
@@ -264,6 +262,33 @@ public unsafe class VariantTests
         }
 
         Assert.DoesNotContain(small.Model.Parameters, parameter => parameter.IsTrainable);
+    }
+
+    [Fact]
+    public void Patience_ends_a_distillation_that_gets_no_better_and_keeps_the_best_weights()
+    {
+        using var small = new SmallParent();
+        using var states = small.States(3, 2);
+        (BlockDistillationResult Result, float[] Weights) Train(BlockDistillationSettings settings)
+        {
+            using var arena = new Arena("test");
+            var initializer = new VariantInitializer(
+                small.Device, new BlockFactory(small.Configuration, small.Model.Rope, arena, DType.F32));
+            var mixer = initializer.Mixer(small.Model.Layers[1].Mixer!, new LinearMixerConfiguration(), "mixer")!;
+            var result = new BlockDistillation(small.Device, states.States, 1, small.Model.Layers[1], settings).TrainMixer(mixer);
+            return (result, [.. mixer.Parameters.SelectMany(Values)]);
+        }
+
+        // A rate at which losses go up and down.
+        var whole = Train(new BlockDistillationSettings(400, 0.2));
+        var patient = Train(new BlockDistillationSettings(400, 0.2) { Patience = 3 });
+        var again = Train(new BlockDistillationSettings(400, 0.2) { Patience = 3 });
+        Assert.Equal(400, whole.Result.Steps);
+        Assert.InRange(patient.Result.Steps, 6, 399);
+        Assert.Equal(0, patient.Result.Steps % 2);
+        Assert.True(patient.Result.After < patient.Result.Before, $"{patient.Result.Before} to {patient.Result.After}");
+        Assert.Equal(patient.Result.Steps, again.Result.Steps);
+        Assert.Equal(patient.Weights, again.Weights);
     }
 
     private static LayerConfiguration Everything(LayerConfiguration layer) => new(
@@ -285,13 +310,13 @@ public unsafe class VariantTests
 
     private static float[] Values(Parameter parameter) => new ReadOnlySpan<float>(parameter.Floats, (int)parameter.Count).ToArray();
 
-    private static float[] FeedForwardOutput(SmallParent small, ParentActivations activations, int layer)
+    private static float[] FeedForwardOutput(SmallParent small, SmallStates states, int layer)
     {
         using var arena = new Arena("test");
         var executor = new Executor(small.Device, arena, null);
-        var batch = activations.Batches[0];
-        var middle = LayerHalves.Middle(executor, small.Model, batch, layer);
-        var output = LayerHalves.Half(executor, small.Model, batch, small.Model.Layers[layer].FeedForward, middle, layer);
+        var middle = states.States.ReadMiddle(arena, layer, 0);
+        var output = LayerHalves.Half(
+            executor, small.Configuration, states.Steps.Steps[0], small.Model.Layers[layer].FeedForward, middle);
         return new ReadOnlySpan<float>(output.Data.Floats, (int)output.Count).ToArray();
     }
 

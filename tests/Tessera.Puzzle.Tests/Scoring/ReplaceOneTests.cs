@@ -12,14 +12,15 @@ public unsafe class ReplaceOneTests
     public void The_parent_scores_exactly_zero_against_itself()
     {
         using var small = new SmallParent();
-        using var activations = small.Activations(1);
-        using var scorer = new ReplaceOneScorer(small.Device, activations);
+        using var states = small.States(1);
+        using var scorer = new ReplaceOneScorer(small.Device, states.States, StreamingMemory.Least);
         for (int layer = 0; layer < 3; layer++)
         {
-            Assert.Equal(new Estimate(0, 0, 8), scorer.Score(layer, small.Model.Layers[layer]));
+            var own = small.Model.Layers[layer];
+            Assert.Equal([new Estimate(0, 0, 8)], scorer.Score(layer, [_ => own]));
         }
 
-        Assert.Equal(0, scorer.ScoreFromTokens(small.Model).Mean);
+        Assert.Equal(0, states.Score(small.Device, small.Model).Mean);
     }
 
     [Theory]
@@ -28,10 +29,10 @@ public unsafe class ReplaceOneTests
     public void A_swap_scored_from_cached_states_equals_divergence_of_whole_models(int layer)
     {
         using var small = new SmallParent();
-        using var activations = small.Activations(2);
-        using var scorer = new ReplaceOneScorer(small.Device, activations);
+        using var states = small.States(2);
+        using var scorer = new ReplaceOneScorer(small.Device, states.States, StreamingMemory.Least);
         var replacement = new DecoderLayer(null, small.Model.Layers[layer].FeedForward);
-        var estimate = scorer.Score(layer, replacement);
+        var estimate = scorer.Score(layer, [_ => replacement])[0];
 
         var layers = small.Model.Layers.ToArray();
         layers[layer] = replacement;
@@ -39,12 +40,12 @@ public unsafe class ReplaceOneTests
         shapes[layer] = shapes[layer] with { Mixer = new NoMixerConfiguration() };
         using var child = small.Model.WithLayers(small.Configuration with { Layers = [.. shapes] }, layers);
         double sum = 0, weight = 0;
-        foreach (var batch in activations.Batches)
+        foreach (var batch in states.Steps.Batches)
         {
-            double[] p = Probabilities(small, small.Model, batch.Batch), q = Probabilities(small, child, batch.Batch);
-            for (int t = 0; t < batch.Batch.Ids.Length; t++)
+            double[] p = Probabilities(small, small.Model, batch), q = Probabilities(small, child, batch);
+            for (int t = 0; t < batch.Ids.Length; t++)
             {
-                if (batch.Batch.Weights[t] > 0)
+                if (batch.Weights[t] > 0)
                 {
                     weight++;
                     for (int v = 0; v < SmallParent.Vocabulary; v++)
@@ -59,6 +60,7 @@ public unsafe class ReplaceOneTests
         Assert.True(estimate.Mean > 1e-3);
         Assert.Equal(sum / weight, estimate.Mean, 1e-4 * estimate.Mean);
         Assert.InRange(estimate.StandardError, 1e-3 * estimate.Mean, estimate.Mean);
+        Assert.Equal(estimate, states.Score(small.Device, child));
     }
 
     private static double[] Probabilities(SmallParent small, Decoder model, Training.Data.PackedBatch batch)

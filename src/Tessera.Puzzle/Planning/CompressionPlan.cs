@@ -1,0 +1,151 @@
+using Tessera.Devices;
+using Tessera.Models.Configuration;
+using Tessera.Puzzle.Compression;
+using Tessera.Puzzle.Costs;
+using Tessera.Puzzle.Library;
+using Tessera.Runs;
+using Tessera.Training.Memory;
+
+namespace Tessera.Puzzle.Planning;
+
+/// <summary>Memory, disk and time of every stage of a compression, from shapes alone.</summary>
+/// <remarks>
+/// <code>
+/// measure    (rounds + 2) · Σ time of (parent + 8 copies of a half); all stacks are held at once
+/// library    forward of the parent over the calibration; each job two evaluations and its steps
+///            residual streams, tokens · hidden · (2 · layers + 1), lie on the disk until its end and are told beside it
+/// scores     Σ over layers and pairs: tokens · (layers from the replaced one on + head of parent and child)
+/// realise    up to 5 models: (2 · rounds + 3) passes each, two sets of tokens, problems
+/// heal       steps · tokens · (forward of the parent + 3 · forward of the child)
+/// </code>
+/// The child is not known yet: the parent stands for it, which no child exceeds. Memory of the healing is that of the trainer's own
+/// plan. Times of passes are a <see cref="Roofline"/>'s, of batches <see cref="WorkRate"/>'s.
+/// </remarks>
+/// <param name="parent">The parent's shape.</param>
+/// <param name="settings">What is to be done.</param>
+/// <param name="work">How much data.</param>
+/// <param name="hardware">The machine that is planned for.</param>
+public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettings settings, CompressionWork work, Hardware hardware)
+{
+    private const int Candidates = 5;
+    private const int ProblemTokens = 96;
+    private const double Kibibyte = 1024;
+
+    // A row of a score table, a line of measurements, a report with its pictures.
+    private const double BytesOfScore = 200;
+    private const double BytesOfReport = 256 * Kibibyte;
+
+    private readonly WorkRate _rate = new(hardware, DType.F32);
+    private readonly CompressionMemory _memory = new(parent, settings, work);
+
+    /// <summary>The stages in order.</summary>
+    /// <param name="hasCosts">Whether costs are given and nothing has to be measured before the search.</param>
+    public IReadOnlyList<StageEstimate> Stages(bool hasCosts)
+    {
+        StageEstimate[] stages = [Measure(), Library(), Scores(), Realise(), Heal()];
+        return hasCosts ? stages[1..] : stages;
+    }
+
+    private StageEstimate Measure()
+    {
+        var roofline = new Roofline(parent, settings.Scenario, hardware);
+        double Pass(ScenarioTime time) => time.PrefillSeconds + (settings.Scenario.OutputLength * time.DecodeSeconds);
+        double whole = Pass(roofline.Time(parent)), seconds = whole + Pass(roofline.Base());
+        var (mixers, feedForwards) = Halves();
+        int stacks = 0;
+        foreach (double half in mixers.Select(m => Pass(roofline.Time(m))).Concat(feedForwards.Select(f => Pass(roofline.Time(f)))).Where(time => time > 0))
+        {
+            seconds += whole + (CostMeter.Copies * half);
+            stacks++;
+        }
+
+        int rounds = settings.CostRounds + CostMeter.WarmupRounds;
+        return new StageEstimate(
+            "measure", 0, rounds * seconds, _memory.Measure(mixers, feedForwards), (stacks + 1) * 2 * BytesOfScore,
+            $"{stacks} halves in {rounds} rounds, {settings.Scenario.Label}");
+    }
+
+    private StageEstimate Library()
+    {
+        int steps = settings.BlockDistillation.Steps, length = work.MaxLength;
+        double tokens = work.CalibrationTokens, stepTokens = tokens / work.CalibrationBatches, disk = 0;
+        double operations = tokens * WorkRate.Forward(parent, length);
+        int jobs = 0;
+        foreach (var layer in parent.Layers)
+        {
+            int context = WorkRate.Context(length);
+            // The stream between the halves, and the activations that rank channels.
+            operations += tokens * WorkRate.Layer(parent, layer, length);
+            double own = layer.FeedForward.FlopsPerToken(parent);
+            foreach (var mixer in VariantGrid.Mixers(layer.Mixer).Skip(1).Where(m => m is not NoMixerConfiguration))
+            {
+                // Behind it the parent's own feed-forward, through which gradients pass.
+                double each = mixer.FlopsPerToken(parent, context);
+                operations += (2 * tokens * (each + own)) + (steps * stepTokens * ((WorkRate.Training * each) + (2 * own)));
+                disk += sizeof(float) * (double)mixer.ParameterCount(parent);
+                jobs++;
+            }
+
+            foreach (var feedForward in VariantGrid.FeedForwards(layer.FeedForward).Skip(1).Where(f => f is not NoFeedForwardConfiguration))
+            {
+                double each = feedForward.FlopsPerToken(parent);
+                operations += (2 * tokens * each) + (steps * stepTokens * WorkRate.Training * each);
+                disk += sizeof(float) * (double)feedForward.ParameterCount(parent);
+                jobs++;
+            }
+        }
+
+        return new StageEstimate(
+            "library", operations, _rate.Seconds(operations), _memory.Library(), disk,
+            $"{jobs} halves, {steps} steps of {Math.Round(stepTokens):N0} tokens each; {HumanUnits.FormatBytes((long)_memory.StatesOnDisk())} of residual streams on the disk meanwhile");
+    }
+
+    private StageEstimate Scores()
+    {
+        double suffix = 0, operations = work.ScoringTokens * WorkRate.Forward(parent, work.MaxLength);
+        long swaps = 0;
+        for (int layer = parent.Layers.Length - 1; layer >= 0; layer--)
+        {
+            var blocks = VariantGrid.Blocks(parent.Layers[layer]).Skip(1).ToList();
+            double own = blocks.Sum(block => WorkRate.Layer(parent, block.ToLayer(), work.MaxLength));
+            operations += work.ScoringTokens * (own + (blocks.Count * (suffix + (2 * WorkRate.Head(parent)))));
+            suffix += WorkRate.Layer(parent, parent.Layers[layer], work.MaxLength);
+            swaps += blocks.Count;
+        }
+
+        return new StageEstimate(
+            "scores", operations, _rate.Seconds(operations), _memory.Scores(), swaps * BytesOfScore,
+            $"{swaps:N0} swaps on {work.ScoringTokens:N0} tokens");
+    }
+
+    private StageEstimate Realise()
+    {
+        var time = new Roofline(parent, settings.Scenario, hardware).Time(parent);
+        double pass = time.PrefillSeconds + (settings.Scenario.OutputLength * time.DecodeSeconds);
+        int passes = Candidates * ((2 * settings.CostRounds) + 3);
+        double operations = (2.0 * work.ScoringTokens * ((Candidates + 1) * WorkRate.Forward(parent, work.MaxLength)))
+            + (Candidates * (double)work.Problems * ProblemTokens * WorkRate.Forward(parent, ProblemTokens));
+        return new StageEstimate(
+            "search and realise", operations, (passes * pass) + _rate.Seconds(operations), _memory.Realise(Candidates), BytesOfReport,
+            $"up to {Candidates} models, {passes} passes{(work.Problems > 0 ? $", {work.Problems} problems each" : string.Empty)}");
+    }
+
+    private StageEstimate Heal()
+    {
+        int steps = settings.Healing.Schedule.TotalSteps;
+        double tokens = (double)steps * settings.Healing.BatchTokens * settings.Healing.Accumulation;
+        int length = settings.Healing.MaxLength;
+        double operations = (tokens * (1 + WorkRate.Training) * WorkRate.Forward(parent, length))
+            + (2.0 * work.ScoringTokens * WorkRate.Forward(parent, work.MaxLength));
+        double written = settings.Scenario.Memory.WeightBytes(parent.ParameterCount, 0);
+        // A checkpoint holds weights and both moments in f32.
+        double disk = written + (steps > 0 ? 3.0 * sizeof(float) * parent.ParameterCount : 0);
+        return new StageEstimate(
+            "heal and write", operations, _rate.Seconds(operations), _memory.Heal(), disk,
+            steps > 0 ? $"{steps} steps of {settings.Healing.BatchTokens:N0} tokens" : "no training");
+    }
+
+    private (IReadOnlyList<MixerConfiguration> Mixers, IReadOnlyList<FeedForwardConfiguration> FeedForwards) Halves() => (
+        [.. parent.Layers.SelectMany(layer => VariantGrid.Mixers(layer.Mixer)).Distinct()],
+        [.. parent.Layers.SelectMany(layer => VariantGrid.FeedForwards(layer.FeedForward)).Distinct()]);
+}
