@@ -17,6 +17,9 @@ public readonly record struct RatioEstimate(double Value, double? HalfWidth)
         2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
     ];
 
+    /// <summary>√Var R; null where fewer than two documents leave the variation unknown.</summary>
+    public double? StandardError { get; init; }
+
     /// <summary>The lower end of the interval, not below 0, or null.</summary>
     public double? Low => HalfWidth is { } half ? Math.Max(0, Value - half) : null;
 
@@ -42,7 +45,8 @@ public readonly record struct RatioEstimate(double Value, double? HalfWidth)
         }
 
         double squares = pairs.Sum(pair => Math.Pow(pair.Numerator - (ratio * pair.Denominator), 2));
-        return new RatioEstimate(ratio, Student(count - 1) * Math.Sqrt(squares * count / (count - 1.0)) / denominator);
+        double deviation = Math.Sqrt(squares * count / (count - 1.0));
+        return new RatioEstimate(ratio, Student(count - 1) * deviation / denominator) { StandardError = deviation / denominator };
     }
 
     /// <summary>The 97.5 % quantile of Student's t; beyond the table by the first terms of the Cornish–Fisher expansion.</summary>

@@ -1,4 +1,5 @@
 using Tessera.Devices;
+using Tessera.Evaluation;
 using Tessera.Kernels;
 using Tessera.Puzzle.Calibration;
 using Tessera.Tensors;
@@ -47,15 +48,10 @@ internal sealed unsafe class DivergenceSums
         }
     }
 
-    /// <summary>Ratio of sums (a token counts the same in a short and a long document) and its linearised standard error.</summary>
+    /// <summary>Ratio of sums (a token counts the same in a short and a long document) and its standard error, 0 for one document.</summary>
     public Estimate Summarise()
     {
-        double loss = _documents.Sum(document => document.Loss);
-        double weight = _documents.Sum(document => document.Weight);
-        double mean = loss / weight;
-        double squares = _documents.Sum(document => Math.Pow(document.Loss - (mean * document.Weight), 2));
-        int n = _documents.Count;
-        double error = n < 2 ? 0 : Math.Sqrt(squares * n / (n - 1.0)) / weight;
-        return new Estimate(mean, error, n);
+        var ratio = RatioEstimate.Of(_documents);
+        return new Estimate(ratio.Value, ratio.StandardError ?? 0, _documents.Count);
     }
 }
