@@ -51,6 +51,11 @@ internal sealed unsafe class CudaKernels : IDisposable
         }
 
         var function = new CudaFunction(_context, handle, name);
+        if (kernel.StartsEarly)
+        {
+            function.ShareCacheAlike();
+        }
+
         _compiler.Describe(source, name, function);
         _functions.Add((kernel.Number, variant), function);
         return function;

@@ -12,8 +12,8 @@ public static unsafe partial class Fp8Linear
     /// <remarks>
     /// Few tokens (W8A16): Y[t,o] = d[o] · Σ_i bf16(X[t,i]) · Q[o,i], added in f32; bf16 tokens are taken as they are.
     /// More (W8A8): Y[t,o] = d[o] · s[t] · Σ_i P[t,i] · Q[o,i], where a token is rounded as <see cref="Fp8Matrix.Store"/> rounds a row of
-    /// a weight, X ≈ s·P. The sums are the library's with fast accumulation: the tensor cores keep fewer digits than f32, which costs
-    /// up to 3e-3 at 14,336 columns where the formats cost 3.7e-2, and a fifth of the time less. Where their number is no
+    /// a weight, X ≈ s·P. Up to 8,192 columns the sums are the library's with fast accumulation: the tensor cores keep fewer digits than
+    /// f32, which costs up to 2e-3 where the formats cost 3.7e-2, and a tenth of the time less. Where their number is no
     /// multiple of 4, and wherever else the library refuses, the weight is widened to bf16 and tokens are not rounded.
     /// Added to Y where <paramref name="accumulate"/> is set.
     /// Shapes: input [tokens, weight.Columns], weight [outputs, inputs] fp8, output [tokens, weight.Rows]; f32 or bf16 each.
