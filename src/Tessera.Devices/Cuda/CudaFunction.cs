@@ -8,11 +8,8 @@ public sealed class CudaFunction
     /// <summary>Shared memory that needs no permission: what the code declares and what a launch adds together.</summary>
     private const int UsualSharedBytes = 48 << 10;
 
-    /// <summary>
-    /// Share of a multiprocessor's first-level cache, in percent, that is shared memory for kernels which start early: 100 KB of
-    /// Hopper's 228. More slows down the streaming products, which read through the rest.
-    /// </summary>
-    private const int SuccessorsSharedPercent = 44;
+    /// <summary>Share of a multiprocessor's first-level cache, in percent, that is enough shared memory for kernels that read through it.</summary>
+    private const int LeastSharedPercent = 14;
 
     private readonly CudaContext _context;
     private readonly string _name;
@@ -65,12 +62,11 @@ public sealed class CudaFunction
     }
 
     /// <summary>
-    /// Divides the first-level cache alike for all kernels that start early. A multiprocessor must be empty before its cache is divided
-    /// anew, so that no kernel could start beside one with another share.
+    /// Asks for most of a multiprocessor's memory as first-level cache. Without, the division stays as the kernel before has left it, and
+    /// one that wanted much shared memory would leave too little room for the loads that are under way.
     /// </summary>
-    internal void ShareCacheAlike() => _context.Check(
-        CudaDriver.FuncSetAttribute(Handle, CudaFunctionAttribute.PreferredSharedMemoryCarveout, SuccessorsSharedPercent),
-        "cuFuncSetAttribute", _name);
+    internal void PreferCache() => _context.Check(
+        CudaDriver.FuncSetAttribute(Handle, CudaFunctionAttribute.PreferredSharedMemoryCarveout, LeastSharedPercent), "cuFuncSetAttribute", _name);
 
     private int Read(CudaFunctionAttribute attribute)
     {

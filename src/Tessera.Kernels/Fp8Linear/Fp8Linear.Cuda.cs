@@ -20,7 +20,7 @@ public static unsafe partial class Fp8Linear
     private const int Alignment = 16;
 
     private static readonly CudaKernel<CudaFewArguments> CudaFew =
-        new("Fp8Linear.cu", "fp8_few", "X_TYPE", "Y_TYPE", "TOKEN_TILES", "ALIGNED") { StartsEarly = true };
+        new("Fp8Linear.cu", "fp8_few", "X_TYPE", "Y_TYPE", "TOKEN_TILES", "ALIGNED") { StartsEarly = true, ReadsThroughCache = true };
 
     private static readonly CudaKernel<CudaScaleArguments> CudaScale = new("Fp8Linear.Scale.cu", "fp8_scale", "Y_TYPE");
 
