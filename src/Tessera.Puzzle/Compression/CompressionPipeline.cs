@@ -84,7 +84,7 @@ public sealed class CompressionPipeline(
         CompressionResult? result = null;
         var hashes = new StageHashes(libraryStage.Manifest.Hash, scoreHash, costHash);
         // What is around a child is shared by all processes, as the scores are; what comes behind is one's.
-        var rescoring = settings.Scoring.Rounds == 0 || stage.IsComplete ? null
+        var rescoring = settings.Scoring.Rounds == 0 ? null
             : new RescoringRounds(device, inputs, settings, _stages, library, table).Run(
                 scores, [("library", hashes.Library), ("scores", scoreHash), ("costs", costHash)], costHash, [.. SearchSettings()],
                 () => Search(table, scores, hashes).Outcome.Candidates[1].Choice);
