@@ -10,8 +10,8 @@ namespace Tessera.Puzzle.Compression;
 /// With K(c) the child's realised score and K(c, l → j) that with layer l replaced by variant j, the model of a choice y is
 /// K(c) + Σₗ (K(c, l → yₗ) − K(c)): exact where y differs from c in one layer, and the worse the more layers differ. So the search is repeated with
 /// at most L, L/2, L/4, … 1 layers changed, and what each finds is assembled. One more search minimises the mean of this model and the sum of
-/// one-swap scores in the parent: half of what two swaps do to each other is in either, so for a score with pairwise terms alone that mean is
-/// exact at c.
+/// one-swap scores in the parent: with pairwise terms alone the first errs by those among the layers that go back to the parent's, the second by those
+/// among the layers that stay, and the mean is exact for the difference between child and parent.
 /// </remarks>
 /// <param name="settings">Limits and filter.</param>
 /// <param name="table">Variants and costs.</param>
