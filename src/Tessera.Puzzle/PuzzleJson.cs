@@ -23,4 +23,6 @@ namespace Tessera.Puzzle;
 [JsonSerializable(typeof(int[]))]
 [JsonSerializable(typeof(DependencyMatrix))]
 [JsonSerializable(typeof(FusionResult))]
+[JsonSerializable(typeof(RealisedChoice))]
+[JsonSerializable(typeof(RescoringRound))]
 public sealed partial class PuzzleJson : JsonSerializerContext;

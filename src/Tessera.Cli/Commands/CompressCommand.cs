@@ -34,7 +34,7 @@ internal static class CompressCommand
         using var device = Devices.Device.Open(result.GetValue(options.Device)!, result.GetValue(options.Threads));
         var settings = options.ToSettings(result, device, shape);
         string? costs = result.GetValue(options.Costs);
-        var inputs = CompressionData.Load(device, folder, options.ToData(result));
+        var inputs = CompressionData.Load(device, folder, options.ToData(result) with { AnswerTask = settings.Scoring.Kind.TaskName });
         using var parent = inputs.Parent;
         var pipeline = new CompressionPipeline(
             device, inputs, settings, output, string.Join(' ', Environment.GetCommandLineArgs().Skip(1)))
@@ -44,6 +44,7 @@ internal static class CompressCommand
         var outcome = pipeline.Run();
         string child = Path.Combine(output, outcome.ChildFolder);
         new ModelCard(child, RunOrigin.Of(child), folder).Write();
+        ScoringOptions.Report(outcome);
         foreach (var missed in outcome.Targets.Where(target => !target.IsMet))
         {
             Console.Error.WriteLine(FormattableString.Invariant(

@@ -82,6 +82,8 @@ internal sealed class CompressOptions(int healSteps = 160)
 
     public FusionOptions Fusion { get; } = new("--fuse-");
 
+    public ScoringOptions Scoring { get; } = new();
+
     public Option<int> Problems { get; } = Number("--problems", "Unseen problems for accuracy; 0 for none.", 400);
 
     public Option<ulong> Seed { get; } = SharedOptions.Seed();
@@ -101,7 +103,7 @@ internal sealed class CompressOptions(int healSteps = 160)
         [HealSteps, HealTokens, HealRate, HealCosine, HealDivergence, HealCrossEntropy, Recompute, MemoryLimit];
 
     public IEnumerable<Option> All =>
-        [.. Scenario, .. Limits.All, .. Data, .. Healing, Output, Costs, BlockSteps, BlockRate, BlockPatience, Memory, Margin, Fuse, .. Fusion.Limits];
+        [.. Scenario, .. Limits.All, .. Data, .. Healing, Output, Costs, BlockSteps, BlockRate, BlockPatience, Memory, Margin, Fuse, .. Fusion.Limits, .. Scoring.All];
 
     /// <summary>The scenario the options describe, on a device that is open.</summary>
     public ServingScenario ToScenario(ParseResult result, Device device, ModelConfiguration model) =>
@@ -145,6 +147,7 @@ internal sealed class CompressOptions(int healSteps = 160)
             Targets = Limits.ToTargets(result, [], string.Empty),
             Filter = Limits.ToFilter(result),
             Scenario = scenario,
+            Scoring = Scoring.ToSettings(result),
             BlockDistillation = new BlockDistillationSettings(OptionChecks.AtLeast(result, BlockSteps, 0), OptionChecks.NotNegative(result, BlockRate))
             {
                 Patience = OptionChecks.AtLeast(result, BlockPatience, 0),

@@ -46,7 +46,10 @@ internal sealed record CompressionDataOptions
     /// <summary>Unseen problems for accuracy; 0 for none.</summary>
     public required int Problems { get; init; }
 
-    /// <summary>Hash of everything above, with the contents of the files.</summary>
+    /// <summary>Task whose answers are scored; null for none. The stage that scores them is named after it, so it is not in the hash.</summary>
+    public string? AnswerTask { get; init; }
+
+    /// <summary>Hash of everything above but the answers' task, with the contents of the files.</summary>
     public string Hash() => ContentHash.OfNamed(
         Text.Select((path, i) => KeyValuePair.Create($"text {i}", ContentHash.OfFile(path)))
             .Concat(Blend is null ? [] : [KeyValuePair.Create("data", BlendPlan.Of(Blend).Hash())])
@@ -65,6 +68,7 @@ internal static class CompressionData
     private const ulong CalibrationStream = 1_000_000;
     private const ulong ScoringStream = 2_000_000;
     private const ulong HealingStream = 3_000_000;
+    private const ulong AnswerStream = 4_000_000;
 
     /// <summary>Loads the parent and draws the data.</summary>
     public static CompressionInputs Load(Device device, string folder, CompressionDataOptions options)
@@ -94,6 +98,7 @@ internal static class CompressionData
                 Calibration = calibration,
                 Scoring = scoring,
                 HeldOut = heldOut,
+                Answers = options.AnswerTask is { } task ? Answers(task, parent, tokenizer, options) : [],
                 Documents = healing,
                 Accuracy = options.Tasks is null || options.Problems == 0
                     ? null
@@ -137,6 +142,14 @@ internal static class CompressionData
             Documents(ProblemSplit.Training, options.Seed + ScoringStream),
             Documents(ProblemSplit.Evaluation, options.Seed + ScoringStream),
             Documents(ProblemSplit.Training, options.Seed + HealingStream).Source);
+    }
+
+    /// <summary>Problems of the training split, as many tokens as are scored: the evaluation's are never looked at to choose blocks.</summary>
+    private static List<PackedBatch> Answers(string task, ParentModel parent, Tokenizer tokenizer, CompressionDataOptions options)
+    {
+        var problems = Commands.TasksCommand.Source(ProblemSplit.Training, options.Seed + AnswerStream, task, options.Levels);
+        var packer = new BatchPacker(new AnswerDocuments(tokenizer, problems, parent.Configuration), options.BatchTokens, options.MaxLength);
+        return TaskDocuments.Checked(packer.Take(options.ScoringTokens), options.MaxLength);
     }
 
     private static Streams FromText(ParentModel parent, Tokenizer tokenizer, CompressionDataOptions options)

@@ -32,6 +32,9 @@ public sealed class CompressionPipeline(
     // More files than this do not go bad one after the other: something else is wrong.
     private const int MostRepairs = 16;
 
+    // The choice of the scores in the parent, where scoring again found a better one.
+    private const string FirstChoice = "first choice";
+
     private readonly PipelineStages _stages = new(inputs, output, command);
 
     /// <summary>Costs measured earlier, to be used instead of measuring.</summary>
@@ -72,20 +75,26 @@ public sealed class CompressionPipeline(
         var libraryStage = _stages.Open("library", [], settings.BlockDistillation.Identity);
         using var libraryJobs = OpenJobs(libraryStage);
         var library = Library(libraryStage, libraryJobs);
-        var (scores, scoreHash) = Scores(library, table, libraryStage.Manifest.Hash);
+        var (scores, scoreHash) = new ScoringStage(device, inputs, settings, _stages).Run(library, table, libraryStage.Manifest.Hash, costHash);
         var stage = _stages.Open(
             "result", [("scores", scoreHash), ("costs", costHash)],
             [.. SearchSettings(), ("scenario", settings.Scenario.Label), ("rounds", Text(settings.CostRounds)),
-                .. settings.HealingPlan.Identity, .. settings.Fusion is { } fusion ? Fusing(fusion).Identity.Select(pair => ("fusion-" + pair.Name, pair.Value)) : []]);
+                .. settings.Scoring.Identity, .. settings.HealingPlan.Identity, .. settings.Fusion is { } fusion ? Fusing(fusion).Identity.Select(pair => ("fusion-" + pair.Name, pair.Value)) : []]);
         string path = stage.PathOf("result.json");
         CompressionResult? result = null;
+        var hashes = new StageHashes(libraryStage.Manifest.Hash, scoreHash, costHash);
+        // What is around a child is shared by all processes, as the scores are; what comes behind is one's.
+        var rescoring = settings.Scoring.Rounds == 0 ? null
+            : new RescoringRounds(device, inputs, settings, _stages, library, table).Run(
+                scores, [("library", hashes.Library), ("scores", scoreHash), ("costs", costHash)], costHash, [.. SearchSettings()],
+                () => Search(table, scores, hashes).Outcome.Candidates[1].Choice);
         using var jobs = OpenJobs(stage);
         new JobBoard(jobs).RunAlone(
             "finish",
             waited => waited && _stages.Reopen(stage).IsComplete && (result = Read(path)) is not null,
             () =>
             {
-                result = Finish(library, table, scores, new StageHashes(libraryStage.Manifest.Hash, scoreHash, costHash));
+                result = Finish(library, table, scores, hashes, rescoring);
                 AtomicFile.WriteAllText(path, JsonSerializer.Serialize(result, PuzzleJson.Default.CompressionResult));
                 stage.MarkComplete();
             });
@@ -93,11 +102,12 @@ public sealed class CompressionPipeline(
     }
 
     /// <summary>Chooses, assembles, holds against the prediction, heals and reports: what one process does alone.</summary>
-    private CompressionResult Finish(BlockLibrary library, ChoiceTable table, ScoreTable scores, StageHashes hashes)
+    private CompressionResult Finish(
+        BlockLibrary library, ChoiceTable table, ScoreTable scores, StageHashes hashes, RescoringOutcome? rescoring)
     {
         OnScored?.Invoke();
         WriteTables(table, scores);
-        var (outcome, choiceHash) = Search(table, scores, hashes);
+        var (outcome, choiceHash) = Rescored(Search(table, scores, hashes), rescoring);
         var realisation = new Realisation(device, inputs, settings, library, table);
         var realised = _stages.Open(
             "realise", [("scores", hashes.Scores), ("choice", choiceHash)],
@@ -126,6 +136,8 @@ public sealed class CompressionPipeline(
             Nodes = outcome.Nodes,
             HealedDivergence = healed.Divergence!.Value,
             Fusion = fusion?.Comparison,
+            Additivity = Additivity(table, scores, candidates),
+            Rescoring = rescoring,
             HealedCorrect = healed.Accuracy?.Correct ?? 0,
             ChildFolder = "child",
         };
@@ -172,22 +184,6 @@ public sealed class CompressionPipeline(
         return new BlockLibrary(device, inputs.Parent.Parts, jobs);
     }
 
-    private (ScoreTable Scores, string Hash) Scores(BlockLibrary library, ChoiceTable table, string libraryHash)
-    {
-        var stage = _stages.Open("scores", [("library", libraryHash)], []);
-        using var jobs = OpenJobs(stage);
-        using var steps = new CalibrationSteps(device, inputs.Scoring);
-        using var states = new ParentStates(device, inputs.Parent.Parts, steps, jobs, forDistillation: false);
-        int total = ScoreTable.JobCount(table.Variants);
-        using var progress = Progress("scores", "jobs", total);
-        var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, settings.Memory);
-        var scores = ScoreTable.Compute(
-            device, states, library, table.Variants, jobs, memory, done => progress.Report(done));
-        SayShare("scores", scores.OwnJobs, total, stage.IsComplete);
-        stage.MarkComplete();
-        return (scores, stage.Manifest.Hash);
-    }
-
     private FusionStage Fusing(FusionRunSettings chosen) => new(device, inputs, chosen, settings.Scenario, settings.CostRounds);
 
     /// <summary>Fuses the assembled child where that is asked for.</summary>
@@ -221,7 +217,7 @@ public sealed class CompressionPipeline(
     /// <summary>Scores and costs as a file of their own, so that the choice can be repeated under other limits.</summary>
     private void WriteTables(ChoiceTable table, ScoreTable scores) => SearchTablesWriter.Write(
         Path.Combine(output, "tables.json"),
-        table.Tables(scores.Score) with
+        TableScores.WithKinds(table.Tables(scores.Score), table.Variants, scores) with
         {
             Model = Path.GetFileName(Path.TrimEndingDirectorySeparator(inputs.ParentFolder)),
             Targets = [.. settings.Targets.Select(target => target.Text)],
@@ -238,6 +234,33 @@ public sealed class CompressionPipeline(
         var outcome = record.GetOrAdd("outcome", PuzzleJson.Default.SearchOutcome, () => Solve(table, scores));
         stage.MarkComplete();
         return (outcome, record.Hash);
+    }
+
+    /// <summary>The first search's outcome with the child that scoring again found in place of its own, which is then the last candidate.</summary>
+    private static (SearchOutcome Outcome, string Hash) Rescored((SearchOutcome Outcome, string Hash) first, RescoringOutcome? rescoring)
+    {
+        var candidates = first.Outcome.Candidates;
+        if (rescoring is null || rescoring.Best.Choice.AsSpan().SequenceEqual(candidates[1].Choice))
+        {
+            return first;
+        }
+
+        return (
+            first.Outcome with
+            {
+                Candidates =
+                    [candidates[0], candidates[1] with { Choice = rescoring.Best.Choice }, .. candidates.Skip(2), candidates[1] with { Name = FirstChoice }],
+            },
+            ContentHash.OfText($"{first.Hash} {string.Join(' ', rescoring.Best.Choice)}"));
+    }
+
+    /// <summary>Whether the scores of the first search's choice added up.</summary>
+    private AdditivityCheck Additivity(ChoiceTable table, ScoreTable scores, IReadOnlyList<CandidateResult> candidates)
+    {
+        var chosen = candidates.FirstOrDefault(candidate => candidate.Name == FirstChoice) ?? candidates[1];
+        return AdditivityCheck.Of(
+            ScoreKind.Divergence, table.Choice(chosen.Layers).Select((index, layer) => scores.Divergence(layer, table.Variants[layer][index])),
+            chosen.ScoringDivergence, settings.Scoring.AdditivityLimit);
     }
 
     private SearchOutcome Solve(ChoiceTable table, ScoreTable scores)
@@ -278,12 +301,13 @@ public sealed class CompressionPipeline(
         ("targets", string.Join("; ", settings.Targets.Select(target => target.Text))), ("margin", Text(settings.Margin)),
         // Only where there is one: a run without keeps the stages of runs that knew none.
         .. settings.Filter.IsEmpty ? [] : ((string, string)[])[("filter", settings.Filter.ToString())],
+        .. settings.Scoring.Kind == ScoreKind.Divergence ? [] : ((string, string)[])[("score", settings.Scoring.Kind.Name)],
     ];
 
     private static JobFolder OpenJobs(RunFolder stage) => JobFolder.Open(stage.PathOf("jobs"));
 
     /// <summary>Says what this process did of a stage, where that is not all of it.</summary>
-    private static void SayShare(string stage, int own, int total, bool wasComplete)
+    internal static void SayShare(string stage, int own, int total, bool wasComplete)
     {
         if (own < total && !wasComplete)
         {

@@ -156,7 +156,7 @@ internal sealed class CompressionReport(
             for (int c = 0; c < columns.Count; c++)
             {
                 var variant = table.Variants[layer].FirstOrDefault(v => isSwapOfHalf(v, layers[layer]) && half(v).Equals(columns[c]));
-                values[layer, c] = variant is null ? double.NaN : Math.Log10(Math.Max(1e-6, scores.Score(layer, variant).Mean));
+                values[layer, c] = variant is null ? double.NaN : Math.Log10(Math.Max(1e-6, scores.Divergence(layer, variant).Mean));
             }
         }
 

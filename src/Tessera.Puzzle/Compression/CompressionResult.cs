@@ -88,6 +88,14 @@ public sealed record CompressionResult
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public FusionComparison? Fusion { get; init; }
 
+    /// <summary>Whether the scores of the first search's choice added up to the divergence of the assembled model; null in results of older versions.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public AdditivityCheck? Additivity { get; init; }
+
+    /// <summary>Rounds of scoring again around the child; null where none were asked for.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public RescoringOutcome? Rescoring { get; init; }
+
     /// <summary>
     /// The child before healing in the form that is written: as assembled, or fused. A fused child's times are those of the
     /// assembled one, measured beside its parent, times the ratio of after to before, measured beside that one.

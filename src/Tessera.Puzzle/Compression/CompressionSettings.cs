@@ -23,6 +23,9 @@ public sealed record CompressionSettings
     /// <summary>Length and rate of each blockwise distillation.</summary>
     public required BlockDistillationSettings BlockDistillation { get; init; }
 
+    /// <summary>Which score is minimised, and how it is taken.</summary>
+    public ScoringSettings Scoring { get; init; } = new();
+
     /// <summary>Length, rate and batches of the healing; 0 steps for none.</summary>
     public required TrainingSettings Healing { get; init; }
 

@@ -43,7 +43,7 @@ internal sealed class Realisation(
             Layers = [.. candidate.Choice.Select((index, layer) => table.Variants[layer][index].Label)],
             Parameters = configuration.ParameterCount,
             KvBytesPerToken = configuration.KvBytesPerToken(settings.Scenario.Type),
-            PredictedDivergence = candidate.Choice.Select((index, layer) => scores.Score(layer, table.Variants[layer][index]).Mean).Sum(),
+            PredictedDivergence = candidate.Choice.Select((index, layer) => scores.Divergence(layer, table.Variants[layer][index]).Mean).Sum(),
             ScoringDivergence = divergence.Scoring,
             HeldOutDivergence = divergence.HeldOut,
             PredictedDecodeSeconds = predicted.DecodeSeconds,

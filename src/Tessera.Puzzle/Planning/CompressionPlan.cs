@@ -15,6 +15,7 @@ namespace Tessera.Puzzle.Planning;
 /// library    forward of the parent over the calibration; each job two evaluations and its steps
 ///            residual streams, tokens · hidden · (2 · layers + 1), lie on the disk until its end and are told beside it
 /// scores     Σ over layers and pairs: tokens · (layers from the replaced one on + head of parent and child)
+/// task-scores, rescore   as scores, once for answers and once a round, at most
 /// realise    up to 5 models: (2 · rounds + 3) passes each, two sets of tokens, problems
 /// heal       steps · tokens · (forward of the parent + 3 · forward of the child)
 /// </code>
@@ -31,8 +32,9 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
     private const int ProblemTokens = 96;
     private const double Kibibyte = 1024;
 
-    // A row of a score table, a line of measurements, a report with its pictures.
+    // A line of measurements, a row of a score table with its record, a report with its pictures.
     private const double BytesOfScore = 200;
+    private const double BytesOfSwap = 500;
     private const double BytesOfReport = 256 * Kibibyte;
 
     private readonly WorkRate _rate = new(hardware, DType.F32);
@@ -42,7 +44,7 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
     /// <param name="hasCosts">Whether costs are given and nothing has to be measured before the search.</param>
     public IReadOnlyList<StageEstimate> Stages(bool hasCosts)
     {
-        StageEstimate[] stages = [Measure(), Library(), Scores(), Realise(), Heal()];
+        StageEstimate[] stages = [Measure(), Library(), .. AllScores(), Realise(), Heal()];
         return hasCosts ? stages[1..] : stages;
     }
 
@@ -100,6 +102,22 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
             $"{jobs} halves, {steps} steps of {Math.Round(stepTokens):N0} tokens each; {HumanUnits.FormatBytes((long)_memory.StatesOnDisk())} of residual streams on the disk meanwhile");
     }
 
+    /// <summary>Scores on text, on a task's answers, and in every round around a child at most: a child's layers are no larger than the parent's.</summary>
+    private IEnumerable<StageEstimate> AllScores()
+    {
+        var scores = Scores();
+        yield return scores;
+        if (settings.Scoring.Kind.TaskName is not null)
+        {
+            yield return scores with { Name = "task-scores" };
+        }
+
+        for (int round = 1; round <= settings.Scoring.Rounds; round++)
+        {
+            yield return scores with { Name = FormattableString.Invariant($"rescore {round}") };
+        }
+    }
+
     private StageEstimate Scores()
     {
         double suffix = 0, operations = work.ScoringTokens * WorkRate.Forward(parent, work.MaxLength);
@@ -114,7 +132,7 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
         }
 
         return new StageEstimate(
-            "scores", operations, _rate.Seconds(operations), _memory.Scores(), swaps * BytesOfScore,
+            "scores", operations, _rate.Seconds(operations), _memory.Scores(), swaps * BytesOfSwap,
             $"{swaps:N0} swaps on {work.ScoringTokens:N0} tokens");
     }
 

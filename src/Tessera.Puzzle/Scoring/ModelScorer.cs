@@ -6,8 +6,8 @@ using Tessera.Tensors;
 namespace Tessera.Puzzle.Scoring;
 
 /// <summary>
-/// KL(parent ‖ child) of the next-token distributions, averaged over tokens, of whole children. The layers of the parent and of all
-/// children pass by one at a time.
+/// What whole children lose to their parent: KL(parent ‖ child) of the next-token distributions, averaged over tokens, and the other measures
+/// of <see cref="BlockScore"/>. The layers of the parent and of all children pass by one at a time.
 /// </summary>
 /// <param name="device">Where to compute.</param>
 /// <param name="parent">The parent, in f32.</param>
@@ -16,12 +16,18 @@ namespace Tessera.Puzzle.Scoring;
 public sealed class ModelScorer(Device device, ModelParts parent, CalibrationSteps steps, StreamingMemory memory)
 {
     /// <summary>Divergences of children with any number of layers, each with its own token table and head or the parent's.</summary>
-    public Estimate[] Score(IReadOnlyList<ModelParts> children)
+    public Estimate[] Score(IReadOnlyList<ModelParts> children) => [.. ScoreAll(children).Select(score => score.Divergence)];
+
+    /// <summary>All measures of children with any number of layers, each with its own token table and head or the parent's.</summary>
+    /// <param name="children">The children.</param>
+    /// <param name="withAnswers">Whether the tokens with weight are answers, whose probability is scored as well.</param>
+    public BlockScore[] ScoreAll(IReadOnlyList<ModelParts> children, bool withAnswers = false)
     {
         // The parent is the model in front; it is compared with the others.
         ModelParts[] models = [parent, .. children];
         Array.ForEach(models, steps.Prepare);
-        var sums = children.Select(_ => new DivergenceSums()).ToArray();
+        var sums = children.Select(_ => new ScoreSums()).ToArray();
+        var answers = withAnswers ? new AnswerLogProbabilities(steps) : null;
         using var weights = device.CreateArena("layer");
         using var streams = new StreamWindow(device, steps, parent.Configuration, models.Length, memory.WindowBytes);
         foreach (var window in streams.Windows())
@@ -51,10 +57,10 @@ public sealed class ModelScorer(Device device, ModelParts parent, CalibrationSte
             }
 
             weights.Reset();
-            Compare(window, models, weights, sums);
+            Compare(window, models, weights, sums, answers);
         }
 
-        return [.. sums.Select(sum => sum.Summarise())];
+        return [.. sums.Select(sum => sum.Summarise(withAnswers))];
     }
 
     private unsafe void Embed(StreamWindow window, int model, Parameter table)
@@ -74,7 +80,7 @@ public sealed class ModelScorer(Device device, ModelParts parent, CalibrationSte
         }
     }
 
-    private void Compare(StreamWindow window, ModelParts[] models, Arena weights, DivergenceSums[] sums)
+    private void Compare(StreamWindow window, ModelParts[] models, Arena weights, ScoreSums[] sums, AnswerLogProbabilities? answers)
     {
         float epsilon = (float)parent.Configuration.RmsNormEpsilon;
         // The large one first: it finds the room of the token table.
@@ -89,7 +95,8 @@ public sealed class ModelScorer(Device device, ModelParts parent, CalibrationSte
                 var executor = window.Fresh();
                 var reference = executor.RmsNorm(window[0, batch], norm, epsilon);
                 var hidden = executor.RmsNorm(window[m, batch], childNorm, epsilon);
-                sums[m - 1].Add(executor, steps, batch, hidden, childHead, reference, head);
+                sums[m - 1].Add(
+                    executor, steps, batch, hidden, childHead, reference, head, answers?.Of(executor, batch, reference, head));
             }
 
             weights.Release(mark);

@@ -58,14 +58,14 @@ public sealed unsafe class ParentStatesTests : IDisposable
             _ => new DecoderLayer(null, small.Model.Layers[0].FeedForward), _ => new DecoderLayer(small.Model.Layers[1].Mixer, null),
             _ => new DecoderLayer(null, null),
         ];
-        Estimate[] Score(ParentStates from, StreamingMemory memory, Func<Arena, DecoderLayer>[] variants)
+        BlockScore[] Score(ParentStates from, StreamingMemory memory, Func<Arena, DecoderLayer>[] variants)
         {
             using var scorer = new ReplaceOneScorer(small.Device, from, memory);
             return scorer.Score(0, variants);
         }
 
         var expected = Score(states.States, StreamingMemory.Least, replacements);
-        Assert.All(expected, score => Assert.True(score.Mean > 0));
+        Assert.All(expected, score => Assert.True(score.Divergence.Mean > 0));
         Assert.Equal(expected, Score(states.States, new StreamingMemory(1 << 30, 1 << 30), replacements));
         Assert.Equal(expected, replacements.SelectMany(one => Score(states.States, new StreamingMemory(40_000, 30_000), [one])));
 
