@@ -69,10 +69,24 @@ public sealed class CompressionPipeline(
         // Impossible limits are found out before an hour is spent on the library.
         EnsureFeasible(table);
         EnsureMemory();
-        var libraryStage = _stages.Open("library", [], settings.BlockDistillation.Identity);
+        // Pairs begin with halves as they are made, unless these are to be trained first.
+        var halves = settings.Library.Mode == DistillationMode.Coupled ? settings.BlockDistillation with { Steps = 0 } : settings.BlockDistillation;
+        var libraryStage = _stages.Open("library", [], [.. halves.Identity, .. settings.Library.Identity]);
         using var libraryJobs = OpenJobs(libraryStage);
-        var library = Library(libraryStage, libraryJobs);
-        var (scores, scoreHash) = Scores(library, table, libraryStage.Manifest.Hash);
+        var (library, rate) = Library(libraryStage, libraryJobs, halves);
+        string libraryHash = libraryStage.Manifest.Hash;
+        using var coupled = new CoupledDistillation(device, inputs, settings, _stages);
+        ScoreTable scores;
+        string scoreHash;
+        if (settings.Library.Mode == DistillationMode.Decoupled)
+        {
+            (scores, scoreHash) = Scores(library, table.Variants, libraryHash);
+        }
+        else
+        {
+            (library, libraryHash, scores, scoreHash) = coupled.Run(library, table, libraryHash, rate, Scores);
+        }
+
         var stage = _stages.Open(
             "result", [("scores", scoreHash), ("costs", costHash)],
             [.. SearchSettings(), ("scenario", settings.Scenario.Label), ("rounds", Text(settings.CostRounds)),
@@ -85,7 +99,7 @@ public sealed class CompressionPipeline(
             waited => waited && _stages.Reopen(stage).IsComplete && (result = Read(path)) is not null,
             () =>
             {
-                result = Finish(library, table, scores, new StageHashes(libraryStage.Manifest.Hash, scoreHash, costHash));
+                result = Finish(library, table, scores, new StageHashes(libraryHash, scoreHash, costHash));
                 AtomicFile.WriteAllText(path, JsonSerializer.Serialize(result, PuzzleJson.Default.CompressionResult));
                 stage.MarkComplete();
             });
@@ -160,29 +174,30 @@ public sealed class CompressionPipeline(
         return (CostTableFile.Read(path), ContentHash.OfFile(path));
     }
 
-    private BlockLibrary Library(RunFolder stage, JobFolder jobs)
+    private (BlockLibrary Library, double Rate) Library(RunFolder stage, JobFolder jobs, BlockDistillationSettings halves)
     {
         using var steps = new CalibrationSteps(device, inputs.Calibration);
         using var states = new ParentStates(device, inputs.Parent.Parts, steps, jobs, forDistillation: true);
         int total = LibraryBuilder.JobCount(inputs.Parent.Configuration);
         using var progress = Progress("library", "jobs", total);
-        int own = new LibraryBuilder(device, states, settings.BlockDistillation, jobs).Run(done => progress.Report(done));
+        var builder = new LibraryBuilder(device, states, halves, jobs);
+        int own = builder.Run(done => progress.Report(done));
         SayShare("library", own, total, stage.IsComplete);
         stage.MarkComplete();
-        return new BlockLibrary(device, inputs.Parent.Parts, jobs);
+        return (new BlockLibrary(device, inputs.Parent.Parts, jobs), builder.Rate);
     }
 
-    private (ScoreTable Scores, string Hash) Scores(BlockLibrary library, ChoiceTable table, string libraryHash)
+    private (ScoreTable Scores, string Hash) Scores(BlockLibrary library, IReadOnlyList<IReadOnlyList<BlockVariant>> variants, string libraryHash)
     {
         var stage = _stages.Open("scores", [("library", libraryHash)], []);
         using var jobs = OpenJobs(stage);
         using var steps = new CalibrationSteps(device, inputs.Scoring);
         using var states = new ParentStates(device, inputs.Parent.Parts, steps, jobs, forDistillation: false);
-        int total = ScoreTable.JobCount(table.Variants);
+        int total = ScoreTable.JobCount(variants);
         using var progress = Progress("scores", "jobs", total);
         var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, settings.Memory);
         var scores = ScoreTable.Compute(
-            device, states, library, table.Variants, jobs, memory, done => progress.Report(done));
+            device, states, library, variants, jobs, memory, done => progress.Report(done));
         SayShare("scores", scores.OwnJobs, total, stage.IsComplete);
         stage.MarkComplete();
         return (scores, stage.Manifest.Hash);

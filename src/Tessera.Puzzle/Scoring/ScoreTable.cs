@@ -57,6 +57,18 @@ public sealed class ScoreTable
         return table;
     }
 
+    /// <summary>These scores, and those of another table where it has one of the same variant.</summary>
+    public ScoreTable UpdatedBy(ScoreTable other)
+    {
+        var updated = new ScoreTable { OwnJobs = OwnJobs + other.OwnJobs };
+        foreach (var (key, score) in _scores.Concat(other._scores))
+        {
+            updated._scores[key] = score;
+        }
+
+        return updated;
+    }
+
     /// <summary>Score of a variant of a layer, nats a token.</summary>
     public Estimate Score(int layer, BlockVariant variant) => _scores[(layer, variant.Label)];
 
