@@ -25,6 +25,9 @@ public sealed class ParentStates : IDisposable
     private readonly bool _forDistillation;
     private readonly Dictionary<string, StateFile> _open = new(StringComparer.Ordinal);
 
+    // Hashes of files that this process wrote or has read through: a file of gigabytes is not hashed again when it is opened again.
+    private readonly HashSet<string> _known = new(StringComparer.Ordinal);
+
     /// <summary>States in the folder <c>states</c> beside a folder of jobs.</summary>
     /// <param name="device">Where to compute.</param>
     /// <param name="parent">The model, in f32.</param>
@@ -112,7 +115,9 @@ public sealed class ParentStates : IDisposable
             string job = JobOf(depth);
             var described = _jobs.Read(job).Files.FirstOrDefault(found => _jobs.PathOf(found) == path)
                 ?? throw new DamagedJobException(_jobs, job, $"{path}: job '{job}' does not say that it left this file");
-            file = StateFile.Open(_jobs.Verified(job, described), Steps, Parent.Configuration.HiddenSize, _device.ActivationType);
+            path = _known.Contains(path + described.Sha256) && System.IO.File.Exists(path) ? path : _jobs.Verified(job, described);
+            _known.Add(path + described.Sha256);
+            file = StateFile.Open(path, Steps, Parent.Configuration.HiddenSize, _device.ActivationType);
             _open.Add(path, file);
         }
 
@@ -140,7 +145,7 @@ public sealed class ParentStates : IDisposable
                 add(Embedded(new Executor(_device, work, null), Steps.Steps[i], table), work.Memory);
             }
         });
-        return new JobRecord([_jobs.Describe(StreamPath(0))], []);
+        return new JobRecord([Describe(StreamPath(0))], []);
     }
 
     private static unsafe Tensor Embedded(Executor executor, StepBatch step, Parameter table) => executor.Embed(step.Ids, step.Tokens, table);
@@ -154,7 +159,7 @@ public sealed class ParentStates : IDisposable
         {
             Write(StreamPath(layer + 1), add => ForEachBatch(work, layer, (executor, step, input) =>
                 add(Decoder.LayerOutput(executor, Parent.Configuration, blocks, step, input), work.Memory)));
-            return new JobRecord([_jobs.Describe(StreamPath(layer + 1))], []);
+            return new JobRecord([Describe(StreamPath(layer + 1))], []);
         }
 
         using var contribution = new ChannelContribution(_device, blocks.FeedForward as SwiGluBlock, Parent.Configuration);
@@ -166,7 +171,7 @@ public sealed class ParentStates : IDisposable
             add(LayerHalves.Half(executor, Parent.Configuration, step, blocks.FeedForward, middle), work.Memory);
         })));
         return new JobRecord(
-            [_jobs.Describe(StreamPath(layer + 1)), _jobs.Describe(MiddlePath(layer))],
+            [Describe(StreamPath(layer + 1)), Describe(MiddlePath(layer))],
             [KeyValuePair.Create(Channels, contribution.Scores())]);
     }
 
@@ -177,6 +182,13 @@ public sealed class ParentStates : IDisposable
             work.Reset();
             run(new Executor(_device, work, null), Steps.Steps[i], Read(work, depth, i));
         }
+    }
+
+    private JobFile Describe(string path)
+    {
+        var described = _jobs.Describe(path);
+        _known.Add(path + described.Sha256);
+        return described;
     }
 
     private void Write(string path, Action<Action<Tensor, DeviceMemory>> fill) =>

@@ -56,7 +56,10 @@ internal sealed unsafe class StateFile : IDisposable
         }
     }
 
-    /// <summary>Writes a file batch by batch; it appears as a whole or not at all.</summary>
+    /// <summary>
+    /// Writes a file batch by batch; it appears as a whole or not at all. It is held against its hash before it is used and can be made
+    /// again, so nobody waits until gigabytes are on the disk.
+    /// </summary>
     /// <param name="path">The file.</param>
     /// <param name="steps">The batches.</param>
     /// <param name="columns">Columns of every state.</param>
@@ -75,7 +78,8 @@ internal sealed unsafe class StateFile : IDisposable
                     memory.Read(states.Address + (nint)done, bytes, room => stream.Write(new ReadOnlySpan<byte>((void*)room, bytes)));
                 }
             });
-        });
+        },
+        isDurable: false);
 
     /// <summary>The states of one batch, [tokens, columns], in an arena.</summary>
     public Tensor Read(Arena arena, int batch)
