@@ -13,7 +13,8 @@ namespace Tessera.Puzzle.Calibration;
 /// behind all layers. Each depth is a job that needs the one before, so that one layer and one batch are in memory at a time.
 /// </summary>
 /// <remarks>
-/// States have the bits of <see cref="Decoder.Forward"/>. For distillation the stream between the halves and the channels'
+/// States have the bits of <see cref="Decoder.Forward"/>, unless files in bf16 are asked for: each layer then begins with the rounded
+/// stream, as on a device that computes in bf16. For distillation the stream between the halves and the channels'
 /// contributions are kept as well. Everything can be made again, and is deleted when nothing needs it any more.
 /// </remarks>
 public sealed class ParentStates : IDisposable
@@ -23,6 +24,7 @@ public sealed class ParentStates : IDisposable
     private readonly JobFolder _jobs;
     private readonly string _folder;
     private readonly bool _forDistillation;
+    private readonly DType _stored;
     private readonly Dictionary<string, StateFile> _open = new(StringComparer.Ordinal);
 
     // Hashes of files that this process wrote or has read through: a file of gigabytes is not hashed again when it is opened again.
@@ -34,9 +36,12 @@ public sealed class ParentStates : IDisposable
     /// <param name="steps">The batches.</param>
     /// <param name="jobs">The stage's jobs.</param>
     /// <param name="forDistillation">Whether streams between the halves and channel contributions are wanted.</param>
-    public ParentStates(Device device, ModelParts parent, CalibrationSteps steps, JobFolder jobs, bool forDistillation)
+    /// <param name="stored">How files hold states: f32, or bf16 in half the room. A device that computes in bf16 has bf16 files.</param>
+    public ParentStates(
+        Device device, ModelParts parent, CalibrationSteps steps, JobFolder jobs, bool forDistillation, DType stored = DType.F32)
     {
         (_device, Parent, Steps, _jobs, _forDistillation) = (device, parent, steps, jobs, forDistillation);
+        _stored = device.ActivationType == DType.F32 ? stored : device.ActivationType;
         _folder = Path.Combine(Path.GetDirectoryName(jobs.FullPath)!, "states");
         steps.Prepare(parent);
         Plan = [.. Enumerable.Range(0, parent.LayerCount + 1).Select(depth => new Job(
@@ -59,12 +64,18 @@ public sealed class ParentStates : IDisposable
     public static IReadOnlyList<string> JobsOfLayer(int layer) => [JobOf(layer), JobOf(layer + 1)];
 
     /// <summary>The stream at a depth, [tokens, hidden], read into an arena.</summary>
+    /// <param name="arena">Takes the states.</param>
+    /// <param name="depth">Layers in front.</param>
+    /// <param name="batch">The batch.</param>
+    /// <param name="device">Whose arena it is, where that is not the device of the states, as in planning.</param>
     /// <exception cref="DamagedJobException">The file is not what was written.</exception>
-    public Tensor Read(Arena arena, int depth, int batch) => File(depth, StreamPath(depth)).Read(arena, batch);
+    public Tensor Read(Arena arena, int depth, int batch, Device? device = null) =>
+        File(depth, StreamPath(depth)).Read(device ?? _device, arena, batch);
 
     /// <summary>The stream between the halves of a layer, read into an arena.</summary>
     /// <exception cref="DamagedJobException">The file is not what was written.</exception>
-    public Tensor ReadMiddle(Arena arena, int layer, int batch) => File(layer + 1, MiddlePath(layer)).Read(arena, batch);
+    public Tensor ReadMiddle(Arena arena, int layer, int batch, Device? device = null) =>
+        File(layer + 1, MiddlePath(layer)).Read(device ?? _device, arena, batch);
 
     /// <summary>What each FFN channel of a layer contributes; empty where the layer has no SwiGLU.</summary>
     public double[] ChannelScores(int layer) => _jobs.Read(JobOf(layer + 1)).Numbers(Channels);
@@ -117,7 +128,7 @@ public sealed class ParentStates : IDisposable
                 ?? throw new DamagedJobException(_jobs, job, $"{path}: job '{job}' does not say that it left this file");
             path = _known.Contains(path + described.Sha256) && System.IO.File.Exists(path) ? path : _jobs.Verified(job, described);
             _known.Add(path + described.Sha256);
-            file = StateFile.Open(path, Steps, Parent.Configuration.HiddenSize, _device.ActivationType);
+            file = StateFile.Open(path, Steps, Parent.Configuration.HiddenSize, _stored);
             _open.Add(path, file);
         }
 
@@ -192,5 +203,5 @@ public sealed class ParentStates : IDisposable
     }
 
     private void Write(string path, Action<Action<Tensor, DeviceMemory>> fill) =>
-        StateFile.Write(path, Steps, Parent.Configuration.HiddenSize, _device.ActivationType, fill);
+        StateFile.Write(path, Steps, Parent.Configuration.HiddenSize, _stored, _device, fill);
 }

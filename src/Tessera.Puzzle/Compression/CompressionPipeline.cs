@@ -177,10 +177,10 @@ public sealed class CompressionPipeline(
     private (BlockLibrary Library, double Rate) Library(RunFolder stage, JobFolder jobs, BlockDistillationSettings halves)
     {
         using var steps = new CalibrationSteps(device, inputs.Calibration);
-        using var states = new ParentStates(device, inputs.Parent.Parts, steps, jobs, forDistillation: true);
+        using var states = new ParentStates(device, inputs.Parent.Parts, steps, jobs, forDistillation: true, settings.Library.States);
         int total = LibraryBuilder.JobCount(inputs.Parent.Configuration);
         using var progress = Progress("library", "jobs", total);
-        var builder = new LibraryBuilder(device, states, halves, jobs);
+        var builder = new LibraryBuilder(device, states, halves, jobs) { PruneRounds = settings.Library.PruneRounds };
         int own = builder.Run(done => progress.Report(done));
         SayShare("library", own, total, stage.IsComplete);
         stage.MarkComplete();

@@ -82,7 +82,7 @@ internal sealed class CoupledDistillation(
             Announce(pairs, steps, rate);
         }
 
-        using var states = new ParentStates(device, inputs.Parent.Parts, steps, _pairJobs, forDistillation: true);
+        using var states = new ParentStates(device, inputs.Parent.Parts, steps, _pairJobs, forDistillation: true, settings.Library.States);
         using var progress = new ProgressReporter(Console.Error, new ProgressOptions { Label = "pairs", Unit = "jobs", Total = pairs.Count });
         new PairBuilder(device, states, halves, settings.BlockDistillation, _pairJobs).Run(pairs, done => progress.Report(done));
         stage.MarkComplete();

@@ -34,18 +34,18 @@ public sealed unsafe class BlockDistillation(
     /// <summary>Trains a mixer variant in front of the parent's frozen feed-forward.</summary>
     public BlockDistillationResult TrainMixer(SubBlock variant) => Train([.. variant.Parameters], (executor, batch) =>
     {
-        var middle = Half(executor, batch, variant, states.Read(executor.Arena, layer, batch));
+        var middle = Half(executor, batch, variant, states.Read(executor.Arena, layer, batch, executor.Device));
         return Half(executor, batch, parent.FeedForward, middle);
     });
 
     /// <summary>Trains a feed-forward variant behind the parent's frozen mixer, whose output was computed once for all.</summary>
     public BlockDistillationResult TrainFeedForward(SubBlock variant) => Train(
-        [.. variant.Parameters], (executor, batch) => Half(executor, batch, variant, states.ReadMiddle(executor.Arena, layer, batch)));
+        [.. variant.Parameters], (executor, batch) => Half(executor, batch, variant, states.ReadMiddle(executor.Arena, layer, batch, executor.Device)));
 
     /// <summary>Trains both halves of a block together; at least one is there.</summary>
     public BlockDistillationResult TrainBlock(DecoderLayer block) => Train([.. block.Parameters], (executor, batch) =>
     {
-        var middle = Half(executor, batch, block.Mixer, states.Read(executor.Arena, layer, batch));
+        var middle = Half(executor, batch, block.Mixer, states.Read(executor.Arena, layer, batch, executor.Device));
         return Half(executor, batch, block.FeedForward, middle);
     });
 
@@ -125,7 +125,7 @@ public sealed unsafe class BlockDistillation(
         arena.Reset();
         tape.Reset();
         var output = forward(new Executor(where, arena, tape), batch);
-        var target = states.Read(arena, layer + 1, batch);
+        var target = states.Read(arena, layer + 1, batch, where);
         HiddenLoss.NormalisedMse(
             where, output.Data, target.Data, tape.GradientOf(output), output.Rows, output.Columns, 1f, null);
         tape.Backward();

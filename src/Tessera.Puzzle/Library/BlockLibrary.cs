@@ -81,15 +81,23 @@ public sealed class BlockLibrary(Device device, ModelParts parent, JobFolder job
     /// <summary>A half with its initial weights, made from the parent's.</summary>
     /// <param name="half">Which.</param>
     /// <param name="arena">Takes the weights.</param>
-    /// <param name="channelScores">What the parent's channels contribute.</param>
-    internal SubBlock Initialise(LibraryHalf half, Arena arena, double[] channelScores)
+    /// <exception cref="DamagedJobException">The record of the channels' order is not one.</exception>
+    internal SubBlock Initialise(LibraryHalf half, Arena arena)
     {
         using var source = device.CreateArena("parent half");
         var initializer = new VariantInitializer(device, Factory(arena));
         return half.Mixer is { } mixer
             ? initializer.Mixer(parent.Mixer(half.Layer, source)!, mixer, half.Name)!
             : initializer.FeedForward(
-                parent.FeedForward(half.Layer, source)!, half.FeedForward!, ChannelContribution.Order(channelScores), half.Name)!;
+                parent.FeedForward(half.Layer, source)!, half.FeedForward!, ChannelOrder(half), half.Name)!;
+    }
+
+    /// <summary>A layer's channels by falling importance: as they were cut in rounds, or as they contribute to the whole.</summary>
+    private int[] ChannelOrder(LibraryHalf half)
+    {
+        var record = jobs.Read(half.OrderJob);
+        double[] order = record.Numbers("order");
+        return order.Length > 0 ? [.. order.Select(channel => (int)channel)] : ChannelContribution.Order(record.Numbers("channels"));
     }
 
     private BlockFactory Factory(Arena arena) => new(Shape, parent.Rope, arena, DType.F32);
@@ -99,7 +107,7 @@ public sealed class BlockLibrary(Device device, ModelParts parent, JobFolder job
         var record = jobs.Read(half.Job);
         if (record.Files.Count == 0)
         {
-            return Initialise(half, arena, half.FeedForward is null ? [] : jobs.Read(half.OrderJob).Numbers("channels"));
+            return Initialise(half, arena);
         }
 
         var factory = Factory(arena);

@@ -29,6 +29,9 @@ public sealed class LibraryBuilder(Device device, ParentStates states, BlockDist
     private readonly Stopwatch _time = new();
     private double _operations;
 
+    /// <summary>Rounds in which channels are cut; with 1 they are ordered by what each contributes to the whole.</summary>
+    public int PruneRounds { get; init; } = 1;
+
     /// <summary>Operations a second of the distillations that this builder did; 0 where it did none.</summary>
     public double Rate => _operations == 0 ? 0 : _operations / _time.Elapsed.TotalSeconds;
 
@@ -61,7 +64,14 @@ public sealed class LibraryBuilder(Device device, ParentStates states, BlockDist
     public static int JobCount(ModelConfiguration parent) => BlockLibrary.Halves(parent)
         .SelectMany(half => half.FeedForward is null ? (string[])[half.Job] : [half.Job, half.OrderJob]).Distinct().Count();
 
-    private JobRecord Order(int layer) => JobRecord.Of(("channels", states.ChannelScores(layer)));
+    private JobRecord Order(int layer)
+    {
+        var record = JobRecord.Of(("channels", states.ChannelScores(layer)));
+        int[] order = PruneRounds > 1 ? new ChannelElimination(device, states, layer).Order(PruneRounds) : [];
+        return order.Length == 0
+            ? record
+            : record with { Values = [.. record.Values, KeyValuePair.Create("order", order.Select(channel => (double)channel).ToArray())] };
+    }
 
     private JobRecord Make(LibraryHalf half)
     {
@@ -76,8 +86,7 @@ public sealed class LibraryBuilder(Device device, ParentStates states, BlockDist
     {
         using var weights = device.CreateArena("variant");
         using var frozen = device.CreateArena("parent layer");
-        var block = _library.Initialise(
-            half, weights, half.FeedForward is null ? [] : jobs.Read(half.OrderJob).Numbers("channels"));
+        var block = _library.Initialise(half, weights);
         var layer = states.Parent.Layer(half.Layer, frozen);
         var distillation = new BlockDistillation(device, states, half.Layer, layer, settings);
         var result = half.Mixer is null ? distillation.TrainFeedForward(block) : distillation.TrainMixer(block);

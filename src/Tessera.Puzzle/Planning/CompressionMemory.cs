@@ -77,7 +77,7 @@ internal sealed class CompressionMemory(ModelConfiguration parent, CompressionSe
 
     /// <summary>Residual streams on the disk while the library is built, or while the scores are taken.</summary>
     public double StatesOnDisk() => Math.Max(
-        States(work.CalibrationTokens, (2 * parent.Layers.Length) + 1), States(work.ScoringTokens, parent.Layers.Length + 1));
+        States(work.CalibrationTokens, (2 * parent.Layers.Length) + 1) * settings.Library.States.Bytes() / sizeof(float), States(work.ScoringTokens, parent.Layers.Length + 1));
 
     private double Batch => Math.Min(work.BatchTokens, work.CalibrationTokens);
 

@@ -78,6 +78,7 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
         {
             // The stream between the halves, and the activations that rank channels.
             operations += tokens * WorkRate.Layer(parent, layer, length);
+            operations += (settings.Library.PruneRounds - 1) * distillation.ChannelRound(layer.FeedForward);
             foreach (var mixer in VariantGrid.Mixers(layer.Mixer).Skip(1).Where(m => m is not NoMixerConfiguration))
             {
                 operations += distillation.Mixer(layer, mixer);

@@ -46,6 +46,10 @@ public sealed record DistillationWork(ModelConfiguration Parent, double Tokens, 
     /// <summary>A pair that is trained as one block.</summary>
     public double Pair(LibraryPair pair) => Whole(WorkRate.Layer(Parent, pair.Block.ToLayer(), Length));
 
+    /// <summary>A further round in which channels are cut: the feed-forward, and two more products of its down projection's size.</summary>
+    public double ChannelRound(FeedForwardConfiguration feedForward) =>
+        feedForward is SwiGluConfiguration swiGlu ? Tokens * (feedForward.FlopsPerToken(Parent) + (4.0 * swiGlu.Width * Parent.HiddenSize)) : 0;
+
     /// <summary>Bytes of a pair's file.</summary>
     public double BytesOf(LibraryPair pair) =>
         sizeof(float) * (double)(pair.Block.Mixer.ParameterCount(Parent) + pair.Block.FeedForward.ParameterCount(Parent));
