@@ -184,7 +184,7 @@ internal sealed class CompressOptions(int healSteps = 160)
         var training = new TrainingSettings
         {
             Schedule = new LearningRateSchedule(ScheduleShape.Cosine, rate, rate / 20, Math.Max(1, heal / 20), heal),
-            BatchTokens = Batch(result, HealTokens),
+            BatchTokens = TokensOf(result, HealTokens),
             MaxLength = maxLength,
             WeightDecay = 0.01f,
             Recompute = SharedOptions.ParseRecompute(result.GetValue(Recompute)!),
@@ -203,13 +203,13 @@ internal sealed class CompressOptions(int healSteps = 160)
         Seed = result.GetValue(Seed),
         CalibrationTokens = OptionChecks.AtLeast(result, CalibrationTokens, 64),
         ScoringTokens = OptionChecks.AtLeast(result, ScoringTokens, 64),
-        BatchTokens = Batch(result, BatchTokens),
+        BatchTokens = TokensOf(result, BatchTokens),
         MaxLength = OptionChecks.AtLeast(result, MaxLength, 2),
         Problems = OptionChecks.AtLeast(result, Problems, 0),
     };
 
     /// <summary>Tokens of a batch: one that is not given grows with the longest document, one that is given must hold it.</summary>
-    private int Batch(ParseResult result, Option<int> option)
+    private int TokensOf(ParseResult result, Option<int> option)
     {
         int longest = OptionChecks.AtLeast(result, MaxLength, 2);
         return result.GetResult(option) is { Implicit: false }

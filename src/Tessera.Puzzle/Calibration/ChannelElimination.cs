@@ -1,6 +1,7 @@
 using System.Numerics;
 using Tessera.Devices;
 using Tessera.Models.Blocks;
+using Tessera.Models.Checkpoints;
 using Tessera.Tensors;
 
 namespace Tessera.Puzzle.Calibration;
@@ -86,19 +87,20 @@ public sealed class ChannelElimination(Device device, ParentStates states, int l
         int hidden = block.Down.Rows, width = block.Width;
         var gone = new Parameter("removed channels", hidden, width, DType.F32, arena);
         var columns = new Parameter("columns", width, hidden, DType.F32, arena);
-        block.Down.ReadWhole(down => gone.EditWhole(kept => columns.EditWhole(transposed =>
+        ParameterConversion.Copy(block.Down, gone);
+        gone.EditWhole(kept => columns.EditWhole(transposed =>
         {
             for (int row = 0; row < hidden; row++)
             {
                 for (int i = 0; i < width; i++)
                 {
-                    float value = down.Floats[((long)row * width) + i];
+                    ref float value = ref kept.Floats[((long)row * width) + i];
                     squares[i] += (double)value * value;
-                    kept.Floats[((long)row * width) + i] = isRemoved[i] ? value : 0;
                     transposed.Floats[((long)i * hidden) + row] = value;
+                    value = isRemoved[i] ? value : 0;
                 }
             }
-        })));
+        }));
         return (gone, columns);
     }
 
