@@ -14,6 +14,7 @@ namespace Tessera.Puzzle;
 [JsonSerializable(typeof(CostTable))]
 [JsonSerializable(typeof(CostSet))]
 [JsonSerializable(typeof(LibraryEntry[]))]
+[JsonSerializable(typeof(PairEntry[]))]
 [JsonSerializable(typeof(string))]
 [JsonSerializable(typeof(Estimate))]
 [JsonSerializable(typeof(CompressionResult))]

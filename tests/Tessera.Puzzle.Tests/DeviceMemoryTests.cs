@@ -184,6 +184,26 @@ public sealed class DeviceMemoryTests : IDisposable
         return Weights(child);
     });
 
+    // Pairs, states in bf16, and channels that are cut in rounds.
+    [Fact]
+    public void A_model_is_compressed_with_pairs() => AssertSame(device =>
+    {
+        string source = Path.Combine(_folder, "few"), output = Path.Combine(_folder, "pairs-" + device.Name);
+        using (var few = SmallParent.Of(Attention(48), Ffn(48)))
+        {
+            ModelFolder.Save(source, few.Model, DType.F32);
+        }
+
+        using var parent = ParentModel.Open(source, device);
+        var library = new LibrarySettings { Mode = DistillationMode.Hybrid, Solutions = 1, PruneRounds = 2, States = DType.BF16 };
+        new CompressionPipeline(device, Inputs(parent, source), Settings("parameters<=70%") with { Library = library }, output, "test")
+        {
+            GivenCosts = _freeCosts.Value,
+        }.Run();
+        string stage = Directory.GetDirectories(output, "pairs-*").Single();
+        return [.. Weights(Path.Combine(output, "child")), .. Weights(Path.Combine(stage, "weights"))];
+    });
+
     [Fact]
     public void A_model_is_fused_and_healed() => AssertSame(device =>
     {

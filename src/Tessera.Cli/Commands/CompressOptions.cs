@@ -48,15 +48,17 @@ internal sealed class CompressOptions(int healSteps = 160)
 
     public Option<int> ScoringTokens { get; } = Number("--scoring-tokens", "Tokens for scores, and as many held out.", 6144);
 
-    public Option<int> BatchTokens { get; } = Number("--batch-tokens", "Most tokens of a batch.", 2048);
+    public Option<int> BatchTokens { get; } = Number("--batch-tokens", "Most tokens of a batch; at least the longest document.", 2048);
 
-    public Option<int> MaxLength { get; } = Number("--max-length", "Longest document in tokens.", 256);
+    public Option<int> MaxLength { get; } = Number("--max-length", "Longest document in tokens; up to the length that is to be served.", 256);
 
     public Option<int> BlockSteps { get; } = Number("--block-steps", "Steps of each blockwise distillation; 0 for none.", 32);
 
     public Option<double> BlockRate { get; } = Rate("--block-lr", "Peak learning rate of the blockwise distillation.", 1e-3);
 
     public Option<int> BlockPatience { get; } = Number("--block-patience", "End a blockwise distillation after so many passes without a better loss; 0 for never.", 0);
+
+    public LibraryOptions Library { get; } = new();
 
     public Option<string?> Memory { get; } = new("--memory") { Description = "Most memory of the device while layers pass by, such as 12GiB: changes speed and no result." };
 
@@ -103,7 +105,8 @@ internal sealed class CompressOptions(int healSteps = 160)
         [HealSteps, HealTokens, HealRate, HealCosine, HealDivergence, HealCrossEntropy, Recompute, MemoryLimit];
 
     public IEnumerable<Option> All =>
-        [.. Scenario, .. Limits.All, .. Data, .. Healing, Output, Costs, BlockSteps, BlockRate, BlockPatience, Memory, Margin, Fuse, .. Fusion.Limits, .. Scoring.All];
+        [.. Scenario, .. Limits.All, .. Data, .. Healing, Output, Costs, BlockSteps, BlockRate, BlockPatience, .. Library.All, Memory, Margin, Fuse, .. Fusion.Limits,
+            .. Scoring.All];
 
     /// <summary>The scenario the options describe, on a device that is open.</summary>
     public ServingScenario ToScenario(ParseResult result, Device device, ModelConfiguration model) =>
@@ -152,6 +155,7 @@ internal sealed class CompressOptions(int healSteps = 160)
             {
                 Patience = OptionChecks.AtLeast(result, BlockPatience, 0),
             },
+            Library = Library.ToSettings(result),
             Memory = OptionChecks.Bytes(result, Memory),
             CostRounds = OptionChecks.AtLeast(result, Rounds, 1),
             Margin = OptionChecks.NotNegative(result, Margin),
@@ -171,11 +175,6 @@ internal sealed class CompressOptions(int healSteps = 160)
             throw new ArgumentException($"--max-length {maxLength}: the model takes at most {model.MaxPositions} positions");
         }
 
-        foreach (var batch in (Option<int>[])[BatchTokens, HealTokens])
-        {
-            OptionChecks.AtLeast(result, batch, maxLength);
-        }
-
         int heal = OptionChecks.AtLeast(result, HealSteps, 0);
         var weights = new ObjectiveWeights(
             OptionChecks.NotNegative(result, HealCrossEntropy), OptionChecks.NotNegative(result, HealDivergence),
@@ -189,7 +188,7 @@ internal sealed class CompressOptions(int healSteps = 160)
         var training = new TrainingSettings
         {
             Schedule = new LearningRateSchedule(ScheduleShape.Cosine, rate, rate / 20, Math.Max(1, heal / 20), heal),
-            BatchTokens = result.GetValue(HealTokens),
+            BatchTokens = TokensOf(result, HealTokens),
             MaxLength = maxLength,
             WeightDecay = 0.01f,
             Recompute = SharedOptions.ParseRecompute(result.GetValue(Recompute)!),
@@ -208,10 +207,18 @@ internal sealed class CompressOptions(int healSteps = 160)
         Seed = result.GetValue(Seed),
         CalibrationTokens = OptionChecks.AtLeast(result, CalibrationTokens, 64),
         ScoringTokens = OptionChecks.AtLeast(result, ScoringTokens, 64),
-        BatchTokens = OptionChecks.AtLeast(result, BatchTokens, 16),
+        BatchTokens = TokensOf(result, BatchTokens),
         MaxLength = OptionChecks.AtLeast(result, MaxLength, 2),
         Problems = OptionChecks.AtLeast(result, Problems, 0),
     };
+
+    /// <summary>Tokens of a batch: one that is not given grows with the longest document, one that is given must hold it.</summary>
+    private int TokensOf(ParseResult result, Option<int> option)
+    {
+        int longest = OptionChecks.AtLeast(result, MaxLength, 2);
+        return result.GetResult(option) is { Implicit: false }
+            ? OptionChecks.AtLeast(result, option, longest) : Math.Max(longest, result.GetValue(option));
+    }
 
     private static Option<int> Number(string name, string description, int fallback) =>
         new(name) { Description = description, DefaultValueFactory = _ => fallback };

@@ -72,17 +72,33 @@ public sealed class CompressionPipeline(
         // Impossible limits are found out before an hour is spent on the library.
         EnsureFeasible(table);
         EnsureMemory();
-        var libraryStage = _stages.Open("library", [], settings.BlockDistillation.Identity);
+        // Pairs begin with halves as they are made, unless these are to be trained first.
+        var halves = settings.Library.Mode == DistillationMode.Coupled ? settings.BlockDistillation with { Steps = 0 } : settings.BlockDistillation;
+        var libraryStage = _stages.Open("library", [], [.. halves.Identity, .. settings.Library.Identity]);
         using var libraryJobs = OpenJobs(libraryStage);
-        var library = Library(libraryStage, libraryJobs);
-        var (scores, scoreHash) = new ScoringStage(device, inputs, settings, _stages).Run(library, table, libraryStage.Manifest.Hash, costHash);
+        var (library, rate) = Library(libraryStage, libraryJobs, halves);
+        string libraryHash = libraryStage.Manifest.Hash;
+        var scoring = new ScoringStage(device, inputs, settings, _stages);
+        using var coupled = new CoupledDistillation(device, inputs, settings, _stages);
+        ScoreTable scores;
+        string scoreHash;
+        if (settings.Library.Mode == DistillationMode.Decoupled)
+        {
+            (scores, scoreHash) = scoring.Run(library, table, table.Variants, libraryHash, costHash);
+        }
+        else
+        {
+            (library, libraryHash, scores, scoreHash) = coupled.Run(
+                library, table, libraryHash, rate, (trained, variants, hash) => scoring.Run(trained, table, variants, hash, costHash));
+        }
+
         var stage = _stages.Open(
             "result", [("scores", scoreHash), ("costs", costHash)],
             [.. SearchSettings(), ("scenario", settings.Scenario.Label), ("rounds", Text(settings.CostRounds)),
                 .. settings.Scoring.Identity, .. settings.HealingPlan.Identity, .. settings.Fusion is { } fusion ? Fusing(fusion).Identity.Select(pair => ("fusion-" + pair.Name, pair.Value)) : []]);
         string path = stage.PathOf("result.json");
         CompressionResult? result = null;
-        var hashes = new StageHashes(libraryStage.Manifest.Hash, scoreHash, costHash);
+        var hashes = new StageHashes(libraryHash, scoreHash, costHash);
         // What is around a child is shared by all processes, as the scores are; what comes behind is one's.
         var rescoring = settings.Scoring.Rounds == 0 ? null
             : new RescoringRounds(device, inputs, settings, _stages, library, table).Run(
@@ -172,16 +188,17 @@ public sealed class CompressionPipeline(
         return (CostTableFile.Read(path), ContentHash.OfFile(path));
     }
 
-    private BlockLibrary Library(RunFolder stage, JobFolder jobs)
+    private (BlockLibrary Library, double Rate) Library(RunFolder stage, JobFolder jobs, BlockDistillationSettings halves)
     {
         using var steps = new CalibrationSteps(device, inputs.Calibration);
-        using var states = new ParentStates(device, inputs.Parent.Parts, steps, jobs, forDistillation: true);
+        using var states = new ParentStates(device, inputs.Parent.Parts, steps, jobs, forDistillation: true, settings.Library.States);
         int total = LibraryBuilder.JobCount(inputs.Parent.Configuration);
         using var progress = Progress("library", "jobs", total);
-        int own = new LibraryBuilder(device, states, settings.BlockDistillation, jobs).Run(done => progress.Report(done));
+        var builder = new LibraryBuilder(device, states, halves, jobs) { PruneRounds = settings.Library.PruneRounds };
+        int own = builder.Run(done => progress.Report(done));
         SayShare("library", own, total, stage.IsComplete);
         stage.MarkComplete();
-        return new BlockLibrary(device, inputs.Parent.Parts, jobs);
+        return (new BlockLibrary(device, inputs.Parent.Parts, jobs), builder.Rate);
     }
 
     private FusionStage Fusing(FusionRunSettings chosen) => new(device, inputs, chosen, settings.Scenario, settings.CostRounds);

@@ -23,6 +23,9 @@ public sealed record CompressionSettings
     /// <summary>Length and rate of each blockwise distillation.</summary>
     public required BlockDistillationSettings BlockDistillation { get; init; }
 
+    /// <summary>What is trained together, how channels are cut, how states are stored.</summary>
+    public LibrarySettings Library { get; init; } = new();
+
     /// <summary>Which score is minimised, and how it is taken.</summary>
     public ScoringSettings Scoring { get; init; } = new();
 

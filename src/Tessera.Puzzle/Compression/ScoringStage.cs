@@ -1,4 +1,5 @@
 using Tessera.Devices;
+using Tessera.Models.Blocks;
 using Tessera.Puzzle.Calibration;
 using Tessera.Puzzle.Library;
 using Tessera.Puzzle.Scoring;
@@ -19,21 +20,23 @@ internal sealed class ScoringStage(Device device, CompressionInputs inputs, Comp
 
     /// <summary>Does what no process has done yet, and returns the scores with the hash that stands for them.</summary>
     /// <param name="library">Complete.</param>
-    /// <param name="table">Variants and costs.</param>
+    /// <param name="table">All variants and costs.</param>
+    /// <param name="variants">Those to score: all, or a choice of them, which then do not race.</param>
     /// <param name="libraryHash">Stands for the library.</param>
     /// <param name="costHash">Stands for the costs; decides only where variants race.</param>
-    public (ScoreTable Scores, string Hash) Run(BlockLibrary library, ChoiceTable table, string libraryHash, string costHash)
+    public (ScoreTable Scores, string Hash) Run(
+        BlockLibrary library, ChoiceTable table, IReadOnlyList<IReadOnlyList<BlockVariant>> variants, string libraryHash, string costHash)
     {
         var kind = settings.Scoring.Kind;
         var ofText = kind.TaskName is null ? kind : ScoreKind.Divergence;
-        var (scores, hash) = Run("scores", [("library", libraryHash)], [], library, table, ofText, inputs.Scoring, costHash);
+        var (scores, hash) = Run("scores", [("library", libraryHash)], [], library, table, variants, ofText, inputs.Scoring, costHash);
         if (kind.TaskName is not { } task)
         {
             return (scores, hash);
         }
 
         var (answers, answerHash) = Run(
-            "task-scores", [("library", libraryHash), ("scores", hash)], [("task", task)], library, table, kind, inputs.Answers, costHash);
+            "task-scores", [("library", libraryHash), ("scores", hash)], [("task", task)], library, table, variants, kind, inputs.Answers, costHash);
         return (scores.WithAnswers(answers), answerHash);
     }
 
@@ -55,15 +58,17 @@ internal sealed class ScoringStage(Device device, CompressionInputs inputs, Comp
 
     private (ScoreTable Scores, string Hash) Run(
         string name, IEnumerable<(string Name, string Hash)> from, IEnumerable<(string Name, string Value)> values, BlockLibrary library, ChoiceTable table,
-        ScoreKind kind, IReadOnlyList<PackedBatch> batches, string costHash)
+        IReadOnlyList<IReadOnlyList<BlockVariant>> variants, ScoreKind kind, IReadOnlyList<PackedBatch> batches, string costHash)
     {
-        var stage = stages.Open(name, from, values.Concat(RaceIdentity(kind, costHash)));
+        bool races = ReferenceEquals(variants, table.Variants);
+        var stage = stages.Open(name, from, values.Concat(races ? RaceIdentity(kind, costHash) : []));
         using var jobs = JobFolder.Open(stage.PathOf("jobs"));
         using var steps = new CalibrationSteps(device, batches);
         using var states = new ParentStates(device, inputs.Parent.Parts, steps, jobs, forDistillation: false);
         var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, settings.Memory);
-        var plan = WithRace(new ScorePlan(device, states, library, table.Variants, memory) { Kind = kind }, table);
-        int total = ScoreTable.JobCount(table.Variants, plan.Racing is not null);
+        var plan = new ScorePlan(device, states, library, variants, memory) { Kind = kind };
+        plan = races ? WithRace(plan, table) : plan;
+        int total = ScoreTable.JobCount(variants, plan.Racing is not null);
         using var progress = new ProgressReporter(Console.Error, new ProgressOptions { Label = name, Unit = "jobs", Total = total });
         var scores = ScoreTable.Compute(plan, jobs, done => progress.Report(done));
         CompressionPipeline.SayShare(name, scores.OwnJobs, total, stage.IsComplete);

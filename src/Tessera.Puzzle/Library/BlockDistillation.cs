@@ -10,7 +10,7 @@ namespace Tessera.Puzzle.Library;
 
 /// <summary>
 /// Blockwise local distillation of one layer's variants: input is always the parent's own hidden state, the target is the parent
-/// layer's whole output. One half is trained, the other is the parent's and frozen (decoupled).
+/// layer's whole output. One half is trained and the other is the parent's and frozen (decoupled), or both are trained as one (coupled).
 /// </summary>
 /// <remarks>
 /// Loss: MSE(o_p, o_c) / MSE(o_p, 0) (Puzzle section 2.1). No gradient crosses layers, so every (layer, variant) is a job of
@@ -19,7 +19,7 @@ namespace Tessera.Puzzle.Library;
 /// <param name="device">Where to compute.</param>
 /// <param name="states">The parent's states.</param>
 /// <param name="layer">The layer.</param>
-/// <param name="parent">The parent's halves of it.</param>
+/// <param name="parent">The parent's halves that stand beside what is trained.</param>
 /// <param name="settings">Length and rate.</param>
 public sealed unsafe class BlockDistillation(
     Device device, ParentStates states, int layer, DecoderLayer parent, BlockDistillationSettings settings)
@@ -32,24 +32,30 @@ public sealed unsafe class BlockDistillation(
     };
 
     /// <summary>Trains a mixer variant in front of the parent's frozen feed-forward.</summary>
-    public BlockDistillationResult TrainMixer(SubBlock variant) => Train(variant, (executor, batch) =>
+    public BlockDistillationResult TrainMixer(SubBlock variant) => Train([.. variant.Parameters], (executor, batch) =>
     {
-        var middle = Half(executor, batch, variant, states.Read(executor.Arena, layer, batch));
+        var middle = Half(executor, batch, variant, states.Read(executor.Arena, layer, batch, executor.Device));
         return Half(executor, batch, parent.FeedForward, middle);
     });
 
     /// <summary>Trains a feed-forward variant behind the parent's frozen mixer, whose output was computed once for all.</summary>
     public BlockDistillationResult TrainFeedForward(SubBlock variant) => Train(
-        variant, (executor, batch) => Half(executor, batch, variant, states.ReadMiddle(executor.Arena, layer, batch)));
+        [.. variant.Parameters], (executor, batch) => Half(executor, batch, variant, states.ReadMiddle(executor.Arena, layer, batch, executor.Device)));
+
+    /// <summary>Trains both halves of a block together; at least one is there.</summary>
+    public BlockDistillationResult TrainBlock(DecoderLayer block) => Train([.. block.Parameters], (executor, batch) =>
+    {
+        var middle = Half(executor, batch, block.Mixer, states.Read(executor.Arena, layer, batch, executor.Device));
+        return Half(executor, batch, block.FeedForward, middle);
+    });
 
     private CalibrationSteps Batches => states.Steps;
 
     private Tensor Half(Executor executor, int batch, SubBlock? half, Tensor residual) =>
         LayerHalves.Half(executor, states.Parent.Configuration, Batches.Steps[batch], half, residual);
 
-    private BlockDistillationResult Train(SubBlock variant, Func<Executor, int, Tensor> forward)
+    private BlockDistillationResult Train(Parameter[] parameters, Func<Executor, int, Tensor> forward)
     {
-        Parameter[] parameters = [.. variant.Parameters];
         var plan = Plan(parameters, forward);
         MemoryLimit.Check(device, plan, Defaults with { BatchTokens = Batches.LargestBatch, Recompute = RecomputeLevel.Full }, _ => plan);
         using var arena = device.CreateArena("activations");
@@ -119,7 +125,7 @@ public sealed unsafe class BlockDistillation(
         arena.Reset();
         tape.Reset();
         var output = forward(new Executor(where, arena, tape), batch);
-        var target = states.Read(arena, layer + 1, batch);
+        var target = states.Read(arena, layer + 1, batch, where);
         HiddenLoss.NormalisedMse(
             where, output.Data, target.Data, tape.GradientOf(output), output.Rows, output.Columns, 1f, null);
         tape.Backward();

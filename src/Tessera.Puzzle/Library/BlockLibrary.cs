@@ -2,7 +2,6 @@ using Tessera.Devices;
 using Tessera.Models.Blocks;
 using Tessera.Models.Checkpoints;
 using Tessera.Models.Configuration;
-using Tessera.Models.Safetensors;
 using Tessera.Puzzle.Calibration;
 using Tessera.Runs.Jobs;
 
@@ -18,7 +17,10 @@ namespace Tessera.Puzzle.Library;
 /// <param name="jobs">The jobs of the library's stage; weights lie in the folder <c>weights</c> beside it.</param>
 public sealed class BlockLibrary(Device device, ModelParts parent, JobFolder jobs)
 {
-    private readonly HashSet<string> _verified = new(StringComparer.Ordinal);
+    private readonly JobWeights _weights = new(jobs);
+
+    /// <summary>Pairs that were trained as one block and stand for their halves; null where there are none.</summary>
+    internal PairLibrary? Pairs { get; init; }
 
     /// <summary>Shapes of the parent.</summary>
     public ModelConfiguration Shape => parent.Configuration;
@@ -59,7 +61,19 @@ public sealed class BlockLibrary(Device device, ModelParts parent, JobFolder job
     /// <summary>The layer that a variant stands for.</summary>
     /// <exception cref="DamagedJobException">What a job left was changed since.</exception>
     public DecoderLayer Layer(int layer, BlockVariant variant, Arena arena) =>
-        new(Mixer(layer, variant.Mixer, arena), FeedForward(layer, variant.FeedForward, arena));
+        new(Mixer(layer, variant, arena), FeedForward(layer, variant, arena));
+
+    /// <summary>This library with pairs in it.</summary>
+    /// <param name="pairJobs">The jobs of the pairs' stage, complete.</param>
+    /// <param name="pairs">The pairs that it holds.</param>
+    public BlockLibrary WithPairs(JobFolder pairJobs, IEnumerable<LibraryPair> pairs) =>
+        new(device, parent, jobs) { Pairs = new PairLibrary(parent, pairJobs, pairs) };
+
+    private SubBlock? Mixer(int layer, BlockVariant variant, Arena arena) => Pairs?.Find(layer, variant) is { } pair
+        ? Pairs.Mixer(pair, arena) : Mixer(layer, variant.Mixer, arena);
+
+    private SubBlock? FeedForward(int layer, BlockVariant variant, Arena arena) => Pairs?.Find(layer, variant) is { } pair
+        ? Pairs.FeedForward(pair, arena) : FeedForward(layer, variant.FeedForward, arena);
 
     /// <summary>A child's parts: each half as the child's configuration says, and what is outside the layers from the parent.</summary>
     public ModelParts Child(ModelConfiguration configuration) => new ChildParts(this, parent, configuration);
@@ -67,15 +81,23 @@ public sealed class BlockLibrary(Device device, ModelParts parent, JobFolder job
     /// <summary>A half with its initial weights, made from the parent's.</summary>
     /// <param name="half">Which.</param>
     /// <param name="arena">Takes the weights.</param>
-    /// <param name="channelScores">What the parent's channels contribute.</param>
-    internal SubBlock Initialise(LibraryHalf half, Arena arena, double[] channelScores)
+    /// <exception cref="DamagedJobException">The record of the channels' order is not one.</exception>
+    internal SubBlock Initialise(LibraryHalf half, Arena arena)
     {
         using var source = device.CreateArena("parent half");
         var initializer = new VariantInitializer(device, Factory(arena));
         return half.Mixer is { } mixer
             ? initializer.Mixer(parent.Mixer(half.Layer, source)!, mixer, half.Name)!
             : initializer.FeedForward(
-                parent.FeedForward(half.Layer, source)!, half.FeedForward!, ChannelContribution.Order(channelScores), half.Name)!;
+                parent.FeedForward(half.Layer, source)!, half.FeedForward!, ChannelOrder(half), half.Name)!;
+    }
+
+    /// <summary>A layer's channels by falling importance: as they were cut in rounds, or as they contribute to the whole.</summary>
+    private int[] ChannelOrder(LibraryHalf half)
+    {
+        var record = jobs.Read(half.OrderJob);
+        double[] order = record.Numbers("order");
+        return order.Length > 0 ? [.. order.Select(channel => (int)channel)] : ChannelContribution.Order(record.Numbers("channels"));
     }
 
     private BlockFactory Factory(Arena arena) => new(Shape, parent.Rope, arena, DType.F32);
@@ -85,40 +107,13 @@ public sealed class BlockLibrary(Device device, ModelParts parent, JobFolder job
         var record = jobs.Read(half.Job);
         if (record.Files.Count == 0)
         {
-            return Initialise(half, arena, half.FeedForward is null ? [] : jobs.Read(half.OrderJob).Numbers("channels"));
+            return Initialise(half, arena);
         }
 
         var factory = Factory(arena);
         var block = half.Mixer is { } mixer ? factory.Mixer(mixer, half.Name)! : factory.FeedForward(half.FeedForward!, half.Name)!;
-        string path = jobs.PathOf(record.Files[0]);
-        if (_verified.Add(half.Job))
-        {
-            Verify(half.Job, record.Files[0]);
-        }
-
-        using var file = SafetensorsCheckpoint.Open(path);
-        using var converter = new CpuDevice(1);
-        foreach (var parameter in block.Parameters)
-        {
-            file.CopyTo(
-                converter, parameter.Name, DType.F32, parameter.Memory, parameter.Address, parameter.Rows, parameter.Columns);
-            parameter.MarkChanged();
-        }
-
+        _weights.Read(half.Job, record.Files[0], block.Parameters);
         return block;
-    }
-
-    private void Verify(string job, JobFile file)
-    {
-        try
-        {
-            jobs.Verified(job, file);
-        }
-        catch (DamagedJobException)
-        {
-            _verified.Remove(job);
-            throw;
-        }
     }
 
     /// <summary>The parts of one choice of blocks.</summary>
@@ -128,15 +123,16 @@ public sealed class BlockLibrary(Device device, ModelParts parent, JobFolder job
 
         public override ModelParts OwnerOfEnds => parent;
 
-        public override SubBlock? Mixer(int layer, Arena arena) => library.Mixer(layer, Configuration.Layers[layer].Mixer, arena);
+        public override SubBlock? Mixer(int layer, Arena arena) => library.Mixer(layer, Block(layer), arena);
 
-        public override SubBlock? FeedForward(int layer, Arena arena) =>
-            library.FeedForward(layer, Configuration.Layers[layer].FeedForward, arena);
+        public override SubBlock? FeedForward(int layer, Arena arena) => library.FeedForward(layer, Block(layer), arena);
 
         public override Tensors.Parameter Embedding(Arena arena) => parent.Embedding(arena);
 
         public override Tensors.Parameter FinalNorm(Arena arena) => parent.FinalNorm(arena);
 
         public override Tensors.Parameter Head(Arena arena) => parent.Head(arena);
+
+        private BlockVariant Block(int layer) => new(Configuration.Layers[layer].Mixer, Configuration.Layers[layer].FeedForward);
     }
 }

@@ -37,7 +37,10 @@ internal sealed class CompressionMemory(ModelConfiguration parent, CompressionSe
     /// <summary>The passage of layers, and one distillation of the largest half.</summary>
     public double Library()
     {
-        double largest = parent.Layers.Max(layer => Math.Max(
+        double largest = settings.Library.Mode != DistillationMode.Decoupled
+            // A pair is trained whole, and may be the parent's own mixer with another feed-forward.
+            ? parent.Layers.Max(layer => layer.Mixer.ParameterCount(parent) + layer.FeedForward.ParameterCount(parent))
+            : parent.Layers.Max(layer => Math.Max(
             VariantGrid.Mixers(layer.Mixer).Skip(1).Select(m => m.ParameterCount(parent)).DefaultIfEmpty().Max(),
             VariantGrid.FeedForwards(layer.FeedForward).Skip(1).Select(f => f.ParameterCount(parent)).DefaultIfEmpty().Max()));
         return Passage(work.CalibrationTokens, 1) + (4.0 * sizeof(float) * largest) + Activations(Batch);
@@ -74,7 +77,7 @@ internal sealed class CompressionMemory(ModelConfiguration parent, CompressionSe
 
     /// <summary>Residual streams on the disk while the library is built, or while the scores are taken.</summary>
     public double StatesOnDisk() => Math.Max(
-        States(work.CalibrationTokens, (2 * parent.Layers.Length) + 1), States(work.ScoringTokens, parent.Layers.Length + 1));
+        States(work.CalibrationTokens, (2 * parent.Layers.Length) + 1) * settings.Library.States.Bytes() / sizeof(float), States(work.ScoringTokens, parent.Layers.Length + 1));
 
     private double Batch => Math.Min(work.BatchTokens, work.CalibrationTokens);
 

@@ -44,7 +44,8 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
     /// <param name="hasCosts">Whether costs are given and nothing has to be measured before the search.</param>
     public IReadOnlyList<StageEstimate> Stages(bool hasCosts)
     {
-        StageEstimate[] stages = [Measure(), Library(), .. AllScores(), Realise(), Heal()];
+        StageEstimate[] pairs = settings.Library.Mode == DistillationMode.Decoupled ? [] : [Pairs()];
+        StageEstimate[] stages = [Measure(), Library(), .. pairs, .. AllScores(), Realise(), Heal()];
         return hasCosts ? stages[1..] : stages;
     }
 
@@ -69,29 +70,27 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
 
     private StageEstimate Library()
     {
-        int steps = settings.BlockDistillation.Steps, length = work.MaxLength;
-        double tokens = work.CalibrationTokens, stepTokens = tokens / work.CalibrationBatches, disk = 0;
+        // Pairs begin with halves as they are made; in hybrid distillation halves are trained before.
+        var distillation = Distillation(settings.Library.Mode == DistillationMode.Coupled ? 0 : settings.BlockDistillation.Steps);
+        int length = work.MaxLength;
+        double tokens = work.CalibrationTokens, disk = 0;
         double operations = tokens * WorkRate.Forward(parent, length);
         int jobs = 0;
         foreach (var layer in parent.Layers)
         {
-            int context = WorkRate.Context(length);
             // The stream between the halves, and the activations that rank channels.
             operations += tokens * WorkRate.Layer(parent, layer, length);
-            double own = layer.FeedForward.FlopsPerToken(parent);
+            operations += (settings.Library.PruneRounds - 1) * distillation.ChannelRound(layer.FeedForward);
             foreach (var mixer in VariantGrid.Mixers(layer.Mixer).Skip(1).Where(m => m is not NoMixerConfiguration))
             {
-                // Behind it the parent's own feed-forward, through which gradients pass.
-                double each = mixer.FlopsPerToken(parent, context);
-                operations += (2 * tokens * (each + own)) + (steps * stepTokens * ((WorkRate.Training * each) + (2 * own)));
+                operations += distillation.Mixer(layer, mixer);
                 disk += sizeof(float) * (double)mixer.ParameterCount(parent);
                 jobs++;
             }
 
             foreach (var feedForward in VariantGrid.FeedForwards(layer.FeedForward).Skip(1).Where(f => f is not NoFeedForwardConfiguration))
             {
-                double each = feedForward.FlopsPerToken(parent);
-                operations += (2 * tokens * each) + (steps * stepTokens * WorkRate.Training * each);
+                operations += distillation.FeedForward(feedForward);
                 disk += sizeof(float) * (double)feedForward.ParameterCount(parent);
                 jobs++;
             }
@@ -99,7 +98,7 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
 
         return new StageEstimate(
             "library", operations, _rate.Seconds(operations), _memory.Library(), disk,
-            $"{jobs} halves, {steps} steps of {Math.Round(stepTokens):N0} tokens each; {HumanUnits.FormatBytes((long)_memory.StatesOnDisk())} of residual streams on the disk meanwhile");
+            $"{jobs} halves, {distillation.Steps} steps of {Math.Round(distillation.StepTokens):N0} tokens each; {HumanUnits.FormatBytes((long)_memory.StatesOnDisk())} of residual streams on the disk meanwhile");
     }
 
     /// <summary>Scores on text, on a task's answers, and in every round around a child at most: a child's layers are no larger than the parent's.</summary>
@@ -117,6 +116,35 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
             yield return scores with { Name = FormattableString.Invariant($"rescore {round}") };
         }
     }
+
+    /// <summary>Coupled distillation of all pairs, or in hybrid distillation of as many as the solutions can choose at most.</summary>
+    private StageEstimate Pairs()
+    {
+        var distillation = Distillation(settings.BlockDistillation.Steps);
+        double operations = work.CalibrationTokens * WorkRate.Forward(parent, work.MaxLength), disk = 0;
+        int count = 0;
+        var all = LibraryPair.Of(parent, [.. parent.Layers.Select(VariantGrid.Blocks)]);
+        bool isHybrid = settings.Library.Mode == DistillationMode.Hybrid;
+        int solutions = settings.Library.Solutions + (settings.Library.Sweep?.Steps.Count ?? 0);
+        foreach (var layer in all.GroupBy(pair => pair.Layer))
+        {
+            // Solutions choose at most so many mixers and feed-forwards of a layer each; the dearest stand for those that they will.
+            var pairs = isHybrid ? layer.OrderByDescending(distillation.Pair).Take(solutions * solutions) : layer;
+            foreach (var pair in pairs)
+            {
+                operations += distillation.Pair(pair);
+                disk += distillation.BytesOf(pair);
+                count++;
+            }
+        }
+
+        return new StageEstimate(
+            "pairs", operations, _rate.Seconds(operations), _memory.Library(), disk,
+            $"{(isHybrid ? "at most " : string.Empty)}{count} of {all.Count} pairs, {distillation.Steps} steps of {Math.Round(distillation.StepTokens):N0} tokens each{(isHybrid ? ", and scores of these again" : string.Empty)}");
+    }
+
+    private DistillationWork Distillation(int steps) =>
+        new(parent, work.CalibrationTokens, work.CalibrationBatches, steps, work.MaxLength);
 
     private StageEstimate Scores()
     {

@@ -83,6 +83,18 @@ public sealed class ScoreTable
         return table;
     }
 
+    /// <summary>These scores, and those of another table where it has one of the same variant.</summary>
+    public ScoreTable UpdatedBy(ScoreTable other)
+    {
+        var updated = new ScoreTable(Kind) { OwnJobs = OwnJobs + other.OwnJobs };
+        foreach (var (key, score) in _scores.Concat(other._scores))
+        {
+            updated._scores[key] = score;
+        }
+
+        return updated;
+    }
+
     /// <summary>Score of a variant of a layer.</summary>
     public Estimate Score(int layer, BlockVariant variant) => All(layer, variant).Of(Kind)!.Value;
 
