@@ -21,6 +21,7 @@ namespace Tessera.Puzzle;
 [JsonSerializable(typeof(ScenarioTime[]))]
 [JsonSerializable(typeof(ScenarioTime[][]))]
 [JsonSerializable(typeof(int[]))]
+[JsonSerializable(typeof(double))]
 [JsonSerializable(typeof(DependencyMatrix))]
 [JsonSerializable(typeof(FusionResult))]
 public sealed partial class PuzzleJson : JsonSerializerContext;

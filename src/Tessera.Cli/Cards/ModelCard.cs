@@ -57,6 +57,7 @@ internal sealed class ModelCard(string model, RunOrigin origin, string source)
         {
             Limits(page, result);
             Scores(page, result);
+            TrainingSection.AddTo(page, result.Healing);
             Speed(page, result);
         }
 

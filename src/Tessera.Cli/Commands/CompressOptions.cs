@@ -72,6 +72,10 @@ internal sealed class CompressOptions(int healSteps = 160)
 
     public Option<double> HealCrossEntropy { get; } = Rate("--heal-ce", "Weight of the cross-entropy on the data.", 0);
 
+    public HealingOptions Course { get; } = new();
+
+    public PretrainOptions Pretraining { get; } = new();
+
     public Option<string> Recompute { get; } = SharedOptions.Recompute();
 
     public Option<string?> MemoryLimit { get; } = SharedOptions.MemoryLimit();
@@ -98,10 +102,10 @@ internal sealed class CompressOptions(int healSteps = 160)
     public IEnumerable<Option> Data => [Text, Blend, Tasks, Levels, CalibrationTokens, ScoringTokens, BatchTokens, MaxLength, Problems, Seed];
 
     public IEnumerable<Option> Healing =>
-        [HealSteps, HealTokens, HealRate, HealCosine, HealDivergence, HealCrossEntropy, Recompute, MemoryLimit];
+        [HealSteps, HealTokens, HealRate, HealCosine, HealDivergence, HealCrossEntropy, .. Course.All, Recompute, MemoryLimit];
 
     public IEnumerable<Option> All =>
-        [.. Scenario, .. Limits.All, .. Data, .. Healing, Output, Costs, BlockSteps, BlockRate, BlockPatience, Memory, Margin, Fuse, .. Fusion.Limits];
+        [.. Scenario, .. Limits.All, .. Data, .. Healing, .. Pretraining.All, Output, Costs, BlockSteps, BlockRate, BlockPatience, Memory, Margin, Fuse, .. Fusion.Limits];
 
     /// <summary>The scenario the options describe, on a device that is open.</summary>
     public ServingScenario ToScenario(ParseResult result, Device device, ModelConfiguration model) =>
@@ -155,6 +159,8 @@ internal sealed class CompressOptions(int healSteps = 160)
             HealingWeights = healing.Weights,
             HealingInterval = healing.Interval,
             Healing = healing.Training,
+            HealingCourse = healing.Course,
+            Pretraining = Pretraining.ToSettings(result, model, healing.Training, OptionChecks.AtLeast(result, MaxLength, 2)),
             Fusion = fuses ? Fusion.ToSettings(result) : null,
         };
     }
@@ -173,10 +179,12 @@ internal sealed class CompressOptions(int healSteps = 160)
             OptionChecks.AtLeast(result, batch, maxLength);
         }
 
-        int heal = OptionChecks.AtLeast(result, HealSteps, 0);
+        int stepTokens = result.GetValue(HealTokens);
+        var course = Course.ToCourse(result, model, HealSteps, stepTokens, HealTokens.Name);
+        int heal = course.Lengths.Count > 0 ? course.Lengths.Sum(phase => phase.Steps) : OptionChecks.AtLeast(result, HealSteps, 0);
         var weights = new ObjectiveWeights(
             OptionChecks.NotNegative(result, HealCrossEntropy), OptionChecks.NotNegative(result, HealDivergence),
-            OptionChecks.NotNegative(result, HealCosine));
+            OptionChecks.NotNegative(result, HealCosine), (float)OptionChecks.Positive(result, Course.Temperature));
         if (heal > 0 && weights is { CrossEntropy: 0, Divergence: 0, Cosine: 0 })
         {
             throw new ArgumentException("healing needs --heal-kl, --heal-cosine or --heal-ce above 0, or --heal-steps 0");
@@ -186,13 +194,13 @@ internal sealed class CompressOptions(int healSteps = 160)
         var training = new TrainingSettings
         {
             Schedule = new LearningRateSchedule(ScheduleShape.Cosine, rate, rate / 20, Math.Max(1, heal / 20), heal),
-            BatchTokens = result.GetValue(HealTokens),
-            MaxLength = maxLength,
+            BatchTokens = stepTokens,
+            MaxLength = course.Lengths.Count > 0 ? course.Lengths.Max(phase => phase.Length) : maxLength,
             WeightDecay = 0.01f,
             Recompute = SharedOptions.ParseRecompute(result.GetValue(Recompute)!),
             MemoryLimit = OptionChecks.Bytes(result, MemoryLimit),
         };
-        return new HealingSettings(training, weights, Math.Max(10, heal / 8), scenario.Type);
+        return new HealingSettings(training, weights, Math.Max(10, heal / 8), scenario.Type) { Course = course };
     }
 
     /// <summary>What data to draw.</summary>
@@ -208,6 +216,15 @@ internal sealed class CompressOptions(int healSteps = 160)
         BatchTokens = OptionChecks.AtLeast(result, BatchTokens, 16),
         MaxLength = OptionChecks.AtLeast(result, MaxLength, 2),
         Problems = OptionChecks.AtLeast(result, Problems, 0),
+        Healing = new HealingDataOptions
+        {
+            BatchTokens = result.GetValue(HealTokens),
+            Problems = OptionChecks.AtLeast(result, Course.Problems, 0),
+            // A verb without these options, as fuse, has their defaults: none.
+            Pretraining = result.GetValue(Pretraining.Data),
+            PretrainingLength = Pretraining.ToLength(result, result.GetValue(MaxLength)),
+            PretrainingBatchTokens = result.GetValue(Pretraining.BatchTokens),
+        },
     };
 
     private static Option<int> Number(string name, string description, int fallback) =>

@@ -39,12 +39,15 @@ internal static class FuseCommand
         var runs = fusion.ToSettings(result);
         FusionPipeline.EnsureFusible(shape, runs);
         bool hasData = result.GetValue(options.Tasks) is not null || result.GetValue(options.Blend) is not null || result.GetValue(options.Text) is { Length: > 0 };
-        if (!hasData && (runs.Threshold is not null || result.GetValue(options.HealSteps) > 0))
+        var healing = options.ToHealing(result, shape, scenario);
+        if (!hasData && (runs.Threshold is not null || healing.Steps > 0 || healing.Course.TestLength > 0))
         {
-            throw new ArgumentException($"{(runs.Threshold is not null ? fusion.Threshold.Name : options.HealSteps.Name)} needs data: give --text FILE…, --data BLEND or --tasks all|NAMES");
+            string what = runs.Threshold is not null ? fusion.Threshold.Name
+                : healing.Course.Lengths.Count > 0 ? options.Course.Lengths.Name
+                : healing.Steps > 0 ? options.HealSteps.Name : options.Course.TestLength.Name;
+            throw new ArgumentException($"{what} needs data: give --text FILE…, --data BLEND or --tasks all|NAMES");
         }
 
-        var healing = options.ToHealing(result, shape, scenario);
         var settings = new FusionSettings(runs, scenario, OptionChecks.AtLeast(result, options.Rounds, 1), healing);
         var inputs = hasData ? CompressionData.Load(device, folder, options.ToData(result)) : CompressionData.LoadWithoutData(device, folder);
         using var parent = inputs.Parent;

@@ -46,7 +46,10 @@ internal sealed record CompressionDataOptions
     /// <summary>Unseen problems for accuracy; 0 for none.</summary>
     public required int Problems { get; init; }
 
-    /// <summary>Hash of everything above, with the contents of the files.</summary>
+    /// <summary>What the healing draws beyond that; in no hash of this, as it has its own.</summary>
+    public HealingDataOptions? Healing { get; init; }
+
+    /// <summary>Hash of everything above but the healing's, with the contents of the files.</summary>
     public string Hash() => ContentHash.OfNamed(
         Text.Select((path, i) => KeyValuePair.Create($"text {i}", ContentHash.OfFile(path)))
             .Concat(Blend is null ? [] : [KeyValuePair.Create("data", BlendPlan.Of(Blend).Hash())])
@@ -98,6 +101,10 @@ internal static class CompressionData
                 Accuracy = options.Tasks is null || options.Problems == 0
                     ? null
                     : model => Score(device, model, tokenizer, source, options),
+                Healing = options.Healing is null
+                    ? new HealingData()
+                    : new HealingSources(parent, tokenizer, options, options.Healing).ToData(
+                        HealingStream, (model, count) => Score(device, model, tokenizer, source, options with { Problems = count })),
             };
         }
         catch

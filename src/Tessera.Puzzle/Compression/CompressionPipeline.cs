@@ -76,7 +76,7 @@ public sealed class CompressionPipeline(
         var stage = _stages.Open(
             "result", [("scores", scoreHash), ("costs", costHash)],
             [.. SearchSettings(), ("scenario", settings.Scenario.Label), ("rounds", Text(settings.CostRounds)),
-                .. settings.HealingPlan.Identity, .. settings.Fusion is { } fusion ? Fusing(fusion).Identity.Select(pair => ("fusion-" + pair.Name, pair.Value)) : []]);
+                .. settings.HealingPlan.WholeIdentity(inputs.Healing), .. settings.Fusion is { } fusion ? Fusing(fusion).Identity.Select(pair => ("fusion-" + pair.Name, pair.Value)) : []]);
         string path = stage.PathOf("result.json");
         CompressionResult? result = null;
         using var jobs = OpenJobs(stage);
@@ -113,7 +113,7 @@ public sealed class CompressionPipeline(
             device, inputs, settings.HealingPlan, fusion?.LayerMap ?? [.. Enumerable.Range(0, child.LayerCount)]);
         var healed = healing.Run(
             stage, fusion is null ? child : new ResidentParts(fusion.Model), Path.Combine(output, "child"),
-            [("tessera.targets", string.Join("; ", settings.Targets.Select(target => target.Text)))]);
+            [("tessera.targets", string.Join("; ", settings.Targets.Select(target => target.Text)))], _stages.OpenPretraining(stage, settings.Pretraining));
         stage.MarkComplete();
         var result = new CompressionResult
         {
@@ -126,6 +126,7 @@ public sealed class CompressionPipeline(
             Nodes = outcome.Nodes,
             HealedDivergence = healed.Divergence!.Value,
             Fusion = fusion?.Comparison,
+            Healing = healed.Findings,
             HealedCorrect = healed.Accuracy?.Correct ?? 0,
             ChildFolder = "child",
         };
@@ -266,10 +267,15 @@ public sealed class CompressionPipeline(
     /// <summary>Healing that would not fit is found out before the library as well: no child is larger than its parent.</summary>
     private void EnsureMemory()
     {
+        var shape = inputs.Parent.Configuration;
         if (settings.Healing.Schedule.TotalSteps > 0)
         {
-            var shape = inputs.Parent.Configuration;
             TrainingMemory.Check(device, shape, settings.Healing, settings.HealingWeights, shape);
+        }
+
+        if (settings.Pretraining is { } pretraining)
+        {
+            TrainingMemory.Check(device, shape, pretraining.Training, pretraining.Weights, pretraining.Weights.NeedsTeacher ? shape : null);
         }
     }
 

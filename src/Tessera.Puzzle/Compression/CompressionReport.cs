@@ -27,7 +27,7 @@ internal sealed class CompressionReport(
             FusionReport.AddFusion(report, fusion, settings.Scenario);
         }
 
-        HealingChart.AddTo(report, healingMetrics);
+        HealingChart.AddTo(report, healingMetrics, result.Healing);
         Scores(report);
         Costs(report);
         report.Save(path);

@@ -88,6 +88,10 @@ public sealed record CompressionResult
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public FusionComparison? Fusion { get; init; }
 
+    /// <summary>Phases, continued pre-training and the comparison by position; null where none of them was asked for.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public HealingFindings? Healing { get; init; }
+
     /// <summary>
     /// The child before healing in the form that is written: as assembled, or fused. A fused child's times are those of the
     /// assembled one, measured beside its parent, times the ratio of after to before, measured beside that one.

@@ -61,6 +61,7 @@ public sealed class FusionPipeline(Device device, CompressionInputs inputs, Fusi
             ChildDivergence = healed.Divergence,
             ChildCorrect = healed.Accuracy?.Correct ?? 0,
             ChildFolder = Child,
+            Healing = healed.Findings,
         };
         AtomicFile.WriteAllText(Path.Combine(output, "result.json"), JsonSerializer.Serialize(result, PuzzleJson.Default.FusionResult));
         Report(fusion, result, stage.PathOf("metrics.jsonl"));
@@ -77,7 +78,7 @@ public sealed class FusionPipeline(Device device, CompressionInputs inputs, Fusi
                 $"After {result.HealingSteps} steps of healing and stored in {settings.Healing.Storage.Label()}: KL from the model as it was {FusionReport.Text(result.ChildDivergence)} nats a token."));
         }
 
-        HealingChart.AddTo(report, metrics);
+        HealingChart.AddTo(report, metrics, result.Healing);
         report.Save(Path.Combine(output, "report.html"));
     }
 }
