@@ -119,7 +119,7 @@ public sealed class CompressionPipeline(
         {
             Scenario = settings.Scenario,
             Targets = [.. settings.Targets.Select(target => table.Check(
-                target, candidates[0], CompressionResult.Delivery(candidates[1], fusion?.Comparison)))],
+                target, CompressionResult.DeliveryParent(candidates[0], fusion?.Comparison), CompressionResult.Delivery(candidates[1], fusion?.Comparison)))],
             Candidates = candidates,
             LowerBound = outcome.LowerBound,
             Gap = outcome.Gap,
@@ -189,7 +189,10 @@ public sealed class CompressionPipeline(
         return (scores, stage.Manifest.Hash);
     }
 
-    private FusionStage Fusing(FusionRunSettings chosen) => new(device, inputs, chosen, settings.Scenario, settings.CostRounds);
+    private FusionStage Fusing(FusionRunSettings chosen) => new(device, inputs, chosen, settings.Scenario, settings.CostRounds)
+    {
+        TimesParent = true,
+    };
 
     /// <summary>Fuses the assembled child where that is asked for.</summary>
     private FusionOutcome? Fuse(Decoder? assembled, string libraryHash, string choiceHash)

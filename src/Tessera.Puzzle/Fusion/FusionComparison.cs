@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+using Tessera.Puzzle.Costs;
 using Tessera.Puzzle.Scoring;
 
 namespace Tessera.Puzzle.Fusion;
@@ -38,6 +40,10 @@ public sealed record FusionComparison
 
     /// <summary>The shorter model.</summary>
     public required FusionSide After { get; init; }
+
+    /// <summary>Median times of the parent, timed in turn with both; null where the model as it was is the parent.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ScenarioTime? Parent { get; init; }
 
     /// <summary>Generation steps a second, after over before: median of the ratios of neighbouring rounds.</summary>
     public required double DecodeSpeedUp { get; init; }

@@ -6,6 +6,7 @@ using Tessera.Models.Checkpoints;
 using Tessera.Puzzle.Calibration;
 using Tessera.Puzzle.Compression;
 using Tessera.Puzzle.Costs;
+using Tessera.Puzzle.Library;
 using Tessera.Puzzle.Scoring;
 using Tessera.Runs;
 
@@ -20,6 +21,9 @@ namespace Tessera.Puzzle.Fusion;
 internal sealed class FusionStage(
     Device device, CompressionInputs inputs, FusionRunSettings settings, ServingScenario scenario, int rounds)
 {
+    /// <summary>Whether the inputs' parent is another model than the one that is fused: then it is timed in turn with both.</summary>
+    public bool TimesParent { get; init; }
+
     /// <summary>What decides the stage besides model and data.</summary>
     public IEnumerable<(string Name, string Value)> Identity =>
     [
@@ -73,13 +77,14 @@ internal sealed class FusionStage(
 
     private FusionComparison Compare(Decoder before, Decoder after, IReadOnlyList<FusionRun> runs, RecordedTable record)
     {
-        var samples = record.GetOrAdd("times", PuzzleJson.Default.ScenarioTimeArrayArray, () => Times(before, after));
+        var samples = record.GetOrAdd(TimesParent ? "times/with parent" : "times", PuzzleJson.Default.ScenarioTimeArrayArray, () => Times(before, after));
         double[] ratios = [.. samples[0].Zip(samples[1], (b, a) => b.DecodeSeconds / a.DecodeSeconds)];
         return new FusionComparison
         {
             Runs = [.. runs.Select(run => run.ToString())],
             Before = Side("before", before, samples[0], record),
             After = Side("after", after, samples[1], record),
+            Parent = TimesParent ? ModelTimes.Median(samples[2]) : null,
             DecodeSpeedUp = KernelBench.Quantile(ratios, 0.5),
             DecodeSpeedUpSpread = KernelBench.HalfRange(ratios),
             Rounds = ratios.Length,
@@ -90,7 +95,8 @@ internal sealed class FusionStage(
     {
         using var first = ModelFolder.Convert(before, scenario.Type);
         using var second = ModelFolder.Convert(after, scenario.Type);
-        return [.. ModelTimes.Sample(device, scenario, [first, second], (2 * rounds) + 1)];
+        using var parent = TimesParent ? new ModelAssembly(device, scenario.Type).Load(inputs.Parent.Parts) : null;
+        return [.. ModelTimes.Sample(device, scenario, parent is null ? [first, second] : [first, second, parent], (2 * rounds) + 1)];
     }
 
     private FusionSide Side(string name, Decoder model, ScenarioTime[] samples, RecordedTable record)
