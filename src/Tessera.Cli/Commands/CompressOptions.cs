@@ -82,7 +82,11 @@ internal sealed class CompressOptions(int healSteps = 160)
 
     public Option<double> Margin { get; } = Rate("--margin", "Share by which speed limits are tightened in the search.", 0.03);
 
-    public Option<bool> Fuse { get; } = new("--fuse") { Description = "Fuse neighbouring feed-forwards without attention between them after the assembly, before healing." };
+    public Option<string?> Fuse { get; } = new("--fuse")
+    {
+        Description = "After the assembly and before healing, fuse neighbouring feed-forwards without attention between them (ffn, or no word), or whole blocks (blocks).",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
 
     public FusionOptions Fusion { get; } = new("--fuse-");
 
@@ -142,7 +146,14 @@ internal sealed class CompressOptions(int healSteps = 160)
     public CompressionSettings ToSettings(ParseResult result, ServingScenario scenario, ModelConfiguration model)
     {
         var healing = ToHealing(result, model, scenario);
-        bool fuses = result.GetValue(Fuse);
+        // A recipe writes a flag as true or false.
+        string? fused = result.GetResult(Fuse) is { Implicit: false } ? result.GetValue(Fuse) ?? "ffn" : null;
+        bool fuses = fused is not (null or "false");
+        if (fused is not (null or "ffn" or "blocks" or "true" or "false"))
+        {
+            throw new ArgumentException($"{Fuse.Name} {fused}: expected ffn, blocks, or nothing behind it");
+        }
+
         Fusion.EnsureUnused(result, fuses, Fuse);
         return new CompressionSettings
         {
@@ -161,7 +172,7 @@ internal sealed class CompressOptions(int healSteps = 160)
             Healing = healing.Training,
             HealingCourse = healing.Course,
             Pretraining = Pretraining.ToSettings(result, model, healing.Training, OptionChecks.AtLeast(result, MaxLength, 2)),
-            Fusion = fuses ? Fusion.ToSettings(result) : null,
+            Fusion = fuses ? Fusion.ToSettings(result, fused == "blocks") : null,
         };
     }
 

@@ -35,6 +35,10 @@ public sealed record FusionComparison
     /// <summary>The runs that were fused, such as <c>3-6</c>; empty where nothing could be.</summary>
     public required IReadOnlyList<string> Runs { get; init; }
 
+    /// <summary>Whether the attentions of a run are one too.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool WholeBlocks { get; init; }
+
     /// <summary>The model as it was.</summary>
     public required FusionSide Before { get; init; }
 

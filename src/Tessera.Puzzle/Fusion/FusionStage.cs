@@ -29,6 +29,7 @@ internal sealed class FusionStage(
     [
         ("runs", settings.Runs is null ? "found" : string.Join(',', settings.Runs)),
         ("threshold", FormattableString.Invariant($"{settings.Threshold}")), ("max-width", FormattableString.Invariant($"{settings.MaxWidth}")),
+        .. settings.Blocks is { } blocks ? ((string, string)[])[("blocks", FormattableString.Invariant($"{blocks.Length}/{blocks.Windows}"))] : [],
         ("last", settings.FusesLast ? "fused" : "kept"), ("scenario", scenario.Label), ("rounds", FormattableString.Invariant($"{rounds}")),
     ];
 
@@ -39,6 +40,11 @@ internal sealed class FusionStage(
     public FusionOutcome Run(Decoder model, RunFolder stage)
     {
         var dependency = inputs.Calibration.Count == 0 ? null : Dependency(model, stage.PathOf("dependency.json"));
+        if (dependency is null && settings is { Blocks: not null, Runs: null })
+        {
+            throw new ArgumentException("whole blocks need data to measure their dependencies on, or runs that are chosen by hand");
+        }
+
         var runs = FusionRuns.Of(model.Configuration, settings, dependency);
         if (runs.Count == 0)
         {
@@ -46,7 +52,7 @@ internal sealed class FusionStage(
             return new FusionOutcome(model, null, null, dependency);
         }
 
-        var fused = LayerFusion.Fuse(model, runs);
+        var fused = LayerFusion.Fuse(model, runs, settings.Blocks is not null);
         try
         {
             using var record = RecordedTable.Open(stage.PathOf("measurements.jsonl"));
@@ -82,6 +88,7 @@ internal sealed class FusionStage(
         return new FusionComparison
         {
             Runs = [.. runs.Select(run => run.ToString())],
+            WholeBlocks = settings.Blocks is not null,
             Before = Side("before", before, samples[0], record),
             After = Side("after", after, samples[1], record),
             Parent = TimesParent ? ModelTimes.Median(samples[2]) : null,
