@@ -97,9 +97,6 @@ public sealed class FuseTests(TinyModel files)
         Assert.Equal(8, ModelFolder.ReadConfiguration(child).HeadCount);
         CliRun.Good("export", child, "--format", "gguf", "--out", files.At("fused-blocks.gguf"));
 
-        // Among other layers it is told by its block, and gguf says which layer it cannot hold.
-        string run = files.At("fuse-two-of-three");
-        CliRun.Good("fuse", files.Mixed, "--blocks", "--runs", "3-3", "--input-length", "8", "--output-length", "4", "--rounds", "1", "--threads", "2", "--out", run);
         CliRun.Refused(
             ["fuse", files.Mixed, "--blocks", "--runs", "0-1", "--input-length", "8", "--output-length", "4", "--out", files.At("fuse-no-blocks")],
             "run 0-1: layer 1 has no attention (none)");
@@ -117,9 +114,9 @@ public sealed class FuseTests(TinyModel files)
     {
         string output = files.At("compress-blocks");
         var json = CliRun.Good(
-            "compress", files.Plain, "--target", "parameters<=95%", "--pin", "0", "--tasks", "add", "--max-length", "96", "--calibration-tokens", "128",
+            "compress", files.Plain, "--target", "parameters<=95%", "--tasks", "add", "--max-length", "96", "--calibration-tokens", "128",
             "--scoring-tokens", "128", "--batch-tokens", "128", "--block-steps", "0", "--problems", "2", "--rounds", "1", "--input-length", "8", "--output-length", "4",
-            "--heal-steps", "0", "--heal-batch-tokens", "128", "--exclude", "*:none *", "--exclude", "*:linear *", "--exclude", "*:* none", "--exclude", "*:* linear", "--fuse", "blocks",
+            "--heal-steps", "0", "--heal-batch-tokens", "128", "--exclude", "attention:none", "--exclude", "attention:linear", "--exclude", "ffn:none", "--exclude", "ffn:linear", "--fuse", "blocks",
             "--fuse-window", "2", "--threads", "2", "--out", output, "--json").Json();
         var fusion = json.GetProperty("fusion");
         Assert.Equal("0-1", Assert.Single(fusion.GetProperty("runs").EnumerateArray()).GetString());

@@ -81,8 +81,8 @@ public sealed class KillTests : IDisposable
         File.WriteAllText(blend, "sources: {sums: {tasks: add}, comparisons: {tasks: compare, weight: 2}}\n");
         string[] arguments =
         [
-            .. Compression().Where(argument => argument is not ("--heal-steps" or "40")), "--heal-lengths", "48x150,96x150,192x150", "--heal-patience", "3",
-            "--pretrain-steps", "300", "--pretrain-data", blend, "--pretrain-batch-tokens", "512", "--pretrain-kl", "0.5",
+            .. Compression().Where(argument => argument is not ("--heal-steps" or "40")), "--heal-lengths", "48x60,96x60,192x60", "--heal-patience", "3",
+            "--pretrain-steps", "120", "--pretrain-data", blend, "--pretrain-batch-tokens", "512", "--pretrain-kl", "0.5",
         ];
         var alone = Complete([.. arguments, "--out", Path.Combine(_folder, "alone")]);
         KillAtRandomMoments([.. arguments, "--out", Path.Combine(_folder, "killed")], alone, 2);

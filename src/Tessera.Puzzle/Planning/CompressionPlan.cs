@@ -17,6 +17,7 @@ namespace Tessera.Puzzle.Planning;
 /// scores     Σ over layers and pairs: tokens · (layers from the replaced one on + head of parent and child)
 /// realise    up to 5 models: (2 · rounds + 3) passes each, two sets of tokens, problems
 /// heal       steps · tokens · (forward of the parent + 3 · forward of the child)
+/// pretrain   steps · tokens · (3 · forward of the child, and the parent's with a KL)
 /// </code>
 /// The child is not known yet: the parent stands for it, which no child exceeds. Memory of the healing is that of the trainer's own
 /// plan. Times of passes are a <see cref="Roofline"/>'s, of batches <see cref="WorkRate"/>'s.
@@ -42,7 +43,7 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
     /// <param name="hasCosts">Whether costs are given and nothing has to be measured before the search.</param>
     public IReadOnlyList<StageEstimate> Stages(bool hasCosts)
     {
-        StageEstimate[] stages = [Measure(), Library(), Scores(), Realise(), Heal()];
+        StageEstimate[] stages = [Measure(), Library(), Scores(), Realise(), Heal(), .. Pretrain()];
         return hasCosts ? stages[1..] : stages;
     }
 
@@ -143,6 +144,15 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
         return new StageEstimate(
             "heal and write", operations, _rate.Seconds(operations), _memory.Heal(), disk,
             steps > 0 ? $"{steps} steps of {settings.Healing.BatchTokens:N0} tokens" : "no training");
+    }
+
+    private IEnumerable<StageEstimate> Pretrain()
+    {
+        if (settings.Pretraining is { } pretraining)
+        {
+            yield return new TrainingEstimate(hardware, DType.F32).Train(
+                "pretrain", parent, pretraining.Training, pretraining.Weights, pretraining.Weights.NeedsTeacher ? parent : null);
+        }
     }
 
     private (IReadOnlyList<MixerConfiguration> Mixers, IReadOnlyList<FeedForwardConfiguration> FeedForwards) Halves() => (
