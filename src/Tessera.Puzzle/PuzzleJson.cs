@@ -22,6 +22,7 @@ namespace Tessera.Puzzle;
 [JsonSerializable(typeof(ScenarioTime[]))]
 [JsonSerializable(typeof(ScenarioTime[][]))]
 [JsonSerializable(typeof(int[]))]
+[JsonSerializable(typeof(double))]
 [JsonSerializable(typeof(DependencyMatrix))]
 [JsonSerializable(typeof(FusionResult))]
 [JsonSerializable(typeof(RealisedChoice))]

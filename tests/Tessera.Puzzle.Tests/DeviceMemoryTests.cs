@@ -269,7 +269,9 @@ public sealed class DeviceMemoryTests : IDisposable
         Assert.Equal(plain.Candidates[1].Layers, fused.Fusion.Before.Layers);
         Assert.Equal(2, ModelFolder.ReadConfiguration(Path.Combine(output, fused.ChildFolder)).Layers.Length);
         Assert.Equal(plain.Candidates[1].HeldOutDivergence.Mean, fused.Fusion.Before.Divergence!.Value.Mean, 1e-9);
-        Assert.Equal(fused.Candidates[1].DecodeSeconds / fused.Fusion.DecodeSpeedUp, fused.Delivered.DecodeSeconds);
+        Assert.Equal(fused.Fusion.After.DecodeSeconds, fused.Delivered.DecodeSeconds);
+        Assert.Equal(fused.Fusion.Parent!.Value.DecodeSeconds, fused.DeliveredParent.DecodeSeconds);
+        Assert.Equal(fused.Fusion.Parent.Value.PrefillSeconds, fused.DeliveredParent.PrefillSeconds);
         Assert.Contains("Dependency of layers", File.ReadAllText(Path.Combine(output, "report.html")), StringComparison.Ordinal);
         return [.. unfused, .. Weights(Path.Combine(output, fused.ChildFolder))];
     });

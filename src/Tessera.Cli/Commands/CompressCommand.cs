@@ -58,6 +58,11 @@ internal static class CompressCommand
         else
         {
             ResultTable.Write(Console.Out, outcome);
+            foreach (string line in outcome.Healing is { } healing ? TrainingSection.Lines(healing) : [])
+            {
+                Console.WriteLine(line);
+            }
+
             Console.WriteLine($"child: {Path.Combine(output, outcome.ChildFolder)}");
             Console.WriteLine($"report: {Path.Combine(output, "report.html")}");
         }

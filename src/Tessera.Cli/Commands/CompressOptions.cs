@@ -74,13 +74,21 @@ internal sealed class CompressOptions(int healSteps = 160)
 
     public Option<double> HealCrossEntropy { get; } = Rate("--heal-ce", "Weight of the cross-entropy on the data.", 0);
 
+    public HealingOptions Course { get; } = new();
+
+    public PretrainOptions Pretraining { get; } = new();
+
     public Option<string> Recompute { get; } = SharedOptions.Recompute();
 
     public Option<string?> MemoryLimit { get; } = SharedOptions.MemoryLimit();
 
     public Option<double> Margin { get; } = Rate("--margin", "Share by which speed limits are tightened in the search.", 0.03);
 
-    public Option<bool> Fuse { get; } = new("--fuse") { Description = "Fuse neighbouring feed-forwards without attention between them after the assembly, before healing." };
+    public Option<string?> Fuse { get; } = new("--fuse")
+    {
+        Description = "After the assembly and before healing, fuse neighbouring feed-forwards without attention between them (ffn, or no word), or whole blocks (blocks).",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
 
     public FusionOptions Fusion { get; } = new("--fuse-");
 
@@ -102,11 +110,11 @@ internal sealed class CompressOptions(int healSteps = 160)
     public IEnumerable<Option> Data => [Text, Blend, Tasks, Levels, CalibrationTokens, ScoringTokens, BatchTokens, MaxLength, Problems, Seed];
 
     public IEnumerable<Option> Healing =>
-        [HealSteps, HealTokens, HealRate, HealCosine, HealDivergence, HealCrossEntropy, Recompute, MemoryLimit];
+        [HealSteps, HealTokens, HealRate, HealCosine, HealDivergence, HealCrossEntropy, .. Course.All, Recompute, MemoryLimit];
 
     public IEnumerable<Option> All =>
-        [.. Scenario, .. Limits.All, .. Data, .. Healing, Output, Costs, BlockSteps, BlockRate, BlockPatience, .. Library.All, Memory, Margin, Fuse, .. Fusion.Limits,
-            .. Scoring.All];
+        [.. Scenario, .. Limits.All, .. Data, .. Healing, .. Pretraining.All, Output, Costs, BlockSteps, BlockRate, BlockPatience, .. Library.All, Memory, Margin,
+            Fuse, .. Fusion.Limits, .. Scoring.All];
 
     /// <summary>The scenario the options describe, on a device that is open.</summary>
     public ServingScenario ToScenario(ParseResult result, Device device, ModelConfiguration model) =>
@@ -143,7 +151,14 @@ internal sealed class CompressOptions(int healSteps = 160)
     public CompressionSettings ToSettings(ParseResult result, ServingScenario scenario, ModelConfiguration model)
     {
         var healing = ToHealing(result, model, scenario);
-        bool fuses = result.GetValue(Fuse);
+        // A recipe writes a flag as true or false.
+        string? fused = result.GetResult(Fuse) is { Implicit: false } ? result.GetValue(Fuse) ?? "ffn" : null;
+        bool fuses = fused is not (null or "false");
+        if (fused is not (null or "ffn" or "blocks" or "true" or "false"))
+        {
+            throw new ArgumentException($"{Fuse.Name} {fused}: expected ffn, blocks, or nothing behind it");
+        }
+
         Fusion.EnsureUnused(result, fuses, Fuse);
         return new CompressionSettings
         {
@@ -162,7 +177,9 @@ internal sealed class CompressOptions(int healSteps = 160)
             HealingWeights = healing.Weights,
             HealingInterval = healing.Interval,
             Healing = healing.Training,
-            Fusion = fuses ? Fusion.ToSettings(result) : null,
+            HealingCourse = healing.Course,
+            Pretraining = Pretraining.ToSettings(result, model, healing.Training, OptionChecks.AtLeast(result, MaxLength, 2)),
+            Fusion = fuses ? Fusion.ToSettings(result, fused == "blocks") : null,
         };
     }
 
@@ -175,10 +192,12 @@ internal sealed class CompressOptions(int healSteps = 160)
             throw new ArgumentException($"--max-length {maxLength}: the model takes at most {model.MaxPositions} positions");
         }
 
-        int heal = OptionChecks.AtLeast(result, HealSteps, 0);
+        int stepTokens = TokensOf(result, HealTokens);
+        var course = Course.ToCourse(result, model, HealSteps, stepTokens, HealTokens.Name);
+        int heal = course.Lengths.Count > 0 ? course.Lengths.Sum(phase => phase.Steps) : OptionChecks.AtLeast(result, HealSteps, 0);
         var weights = new ObjectiveWeights(
             OptionChecks.NotNegative(result, HealCrossEntropy), OptionChecks.NotNegative(result, HealDivergence),
-            OptionChecks.NotNegative(result, HealCosine));
+            OptionChecks.NotNegative(result, HealCosine), (float)OptionChecks.Positive(result, Course.Temperature));
         if (heal > 0 && weights is { CrossEntropy: 0, Divergence: 0, Cosine: 0 })
         {
             throw new ArgumentException("healing needs --heal-kl, --heal-cosine or --heal-ce above 0, or --heal-steps 0");
@@ -188,13 +207,13 @@ internal sealed class CompressOptions(int healSteps = 160)
         var training = new TrainingSettings
         {
             Schedule = new LearningRateSchedule(ScheduleShape.Cosine, rate, rate / 20, Math.Max(1, heal / 20), heal),
-            BatchTokens = TokensOf(result, HealTokens),
-            MaxLength = maxLength,
+            BatchTokens = stepTokens,
+            MaxLength = course.Lengths.Count > 0 ? course.Lengths.Max(phase => phase.Length) : maxLength,
             WeightDecay = 0.01f,
             Recompute = SharedOptions.ParseRecompute(result.GetValue(Recompute)!),
             MemoryLimit = OptionChecks.Bytes(result, MemoryLimit),
         };
-        return new HealingSettings(training, weights, Math.Max(10, heal / 8), scenario.Type);
+        return new HealingSettings(training, weights, Math.Max(10, heal / 8), scenario.Type) { Course = course };
     }
 
     /// <summary>What data to draw.</summary>
@@ -210,6 +229,15 @@ internal sealed class CompressOptions(int healSteps = 160)
         BatchTokens = TokensOf(result, BatchTokens),
         MaxLength = OptionChecks.AtLeast(result, MaxLength, 2),
         Problems = OptionChecks.AtLeast(result, Problems, 0),
+        Healing = new HealingDataOptions
+        {
+            BatchTokens = TokensOf(result, HealTokens),
+            Problems = OptionChecks.AtLeast(result, Course.Problems, 0),
+            // A verb without these options, as fuse, has their defaults: none.
+            Pretraining = result.GetValue(Pretraining.Data),
+            PretrainingLength = Pretraining.ToLength(result, result.GetValue(MaxLength)),
+            PretrainingBatchTokens = result.GetValue(Pretraining.BatchTokens),
+        },
     };
 
     /// <summary>Tokens of a batch: one that is not given grows with the longest document, one that is given must hold it.</summary>

@@ -49,7 +49,10 @@ internal sealed record CompressionDataOptions
     /// <summary>Task whose answers are scored; null for none. The stage that scores them is named after it, so it is not in the hash.</summary>
     public string? AnswerTask { get; init; }
 
-    /// <summary>Hash of everything above but the answers' task, with the contents of the files.</summary>
+    /// <summary>What the healing draws beyond that; in no hash of this, as it has its own.</summary>
+    public HealingDataOptions? Healing { get; init; }
+
+    /// <summary>Hash of everything above but the answers' task and the healing's, with the contents of the files.</summary>
     public string Hash() => ContentHash.OfNamed(
         Text.Select((path, i) => KeyValuePair.Create($"text {i}", ContentHash.OfFile(path)))
             .Concat(Blend is null ? [] : [KeyValuePair.Create("data", BlendPlan.Of(Blend).Hash())])
@@ -103,6 +106,10 @@ internal static class CompressionData
                 Accuracy = options.Tasks is null || options.Problems == 0
                     ? null
                     : model => Score(device, model, tokenizer, source, options),
+                Healing = options.Healing is null
+                    ? new HealingData()
+                    : new HealingSources(parent, tokenizer, options, options.Healing).ToData(
+                        HealingStream, (model, count) => Score(device, model, tokenizer, source, options with { Problems = count })),
             };
         }
         catch

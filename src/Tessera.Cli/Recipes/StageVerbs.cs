@@ -31,7 +31,8 @@ internal static class StageVerbs
     [
         "--tasks", "--levels", "--hard-levels", "--thinking", "--target", "--pin", "--exclude", "--loadable", "--device", "--dtype", "--schedule", "--layer-map",
         "--format", "--special", "--gate", "--curriculum", "--advantage", "--aggregation", "--kl-gradient", "--correction",
-        "--recompute", "--memory-limit", "--memory", "--runs", "--score", "--score-precision", "--rescore", "--additivity-limit", "--field", "--begin", "--end", "--shard-tokens",
+        "--recompute", "--memory-limit", "--memory", "--runs", "--score", "--score-precision", "--rescore", "--additivity-limit", "--fuse", "--heal-lengths",
+        "--pretrain-schedule", "--pretrain-tokens", "--field", "--begin", "--end", "--shard-tokens",
     ];
 
     /// <summary>Looks up a verb such as <c>train</c> or <c>tokenizer train</c>.</summary>

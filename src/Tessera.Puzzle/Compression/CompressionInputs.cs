@@ -36,4 +36,7 @@ public sealed record CompressionInputs
 
     /// <summary>Task accuracy of a model in the scenario's storage type, or null where there are no tasks.</summary>
     public Func<Decoder, AccuracyResult>? Accuracy { get; init; }
+
+    /// <summary>Data of the healing that not every run has.</summary>
+    public HealingData Healing { get; init; } = new();
 }

@@ -95,7 +95,8 @@ public sealed class CompressionPipeline(
         var stage = _stages.Open(
             "result", [("scores", scoreHash), ("costs", costHash)],
             [.. SearchSettings(), ("scenario", settings.Scenario.Label), ("rounds", Text(settings.CostRounds)),
-                .. settings.Scoring.Identity, .. settings.HealingPlan.Identity, .. settings.Fusion is { } fusion ? Fusing(fusion).Identity.Select(pair => ("fusion-" + pair.Name, pair.Value)) : []]);
+                .. settings.Scoring.Identity, .. settings.HealingPlan.WholeIdentity(inputs.Healing),
+                .. settings.Fusion is { } fusion ? Fusing(fusion).Identity.Select(pair => ("fusion-" + pair.Name, pair.Value)) : []]);
         string path = stage.PathOf("result.json");
         CompressionResult? result = null;
         var hashes = new StageHashes(libraryHash, scoreHash, costHash);
@@ -139,13 +140,13 @@ public sealed class CompressionPipeline(
             device, inputs, settings.HealingPlan, fusion?.LayerMap ?? [.. Enumerable.Range(0, child.LayerCount)]);
         var healed = healing.Run(
             stage, fusion is null ? child : new ResidentParts(fusion.Model), Path.Combine(output, "child"),
-            [("tessera.targets", string.Join("; ", settings.Targets.Select(target => target.Text)))]);
+            [("tessera.targets", string.Join("; ", settings.Targets.Select(target => target.Text)))], _stages.OpenPretraining(stage, settings.Pretraining));
         stage.MarkComplete();
         var result = new CompressionResult
         {
             Scenario = settings.Scenario,
             Targets = [.. settings.Targets.Select(target => table.Check(
-                target, candidates[0], CompressionResult.Delivery(candidates[1], fusion?.Comparison)))],
+                target, CompressionResult.DeliveryParent(candidates[0], fusion?.Comparison), CompressionResult.Delivery(candidates[1], fusion?.Comparison)))],
             Candidates = candidates,
             LowerBound = outcome.LowerBound,
             Gap = outcome.Gap,
@@ -154,6 +155,7 @@ public sealed class CompressionPipeline(
             Fusion = fusion?.Comparison,
             Additivity = Additivity(table, scores, candidates),
             Rescoring = rescoring,
+            Healing = healed.Findings,
             HealedCorrect = healed.Accuracy?.Correct ?? 0,
             ChildFolder = "child",
         };
@@ -201,7 +203,10 @@ public sealed class CompressionPipeline(
         return (new BlockLibrary(device, inputs.Parent.Parts, jobs), builder.Rate);
     }
 
-    private FusionStage Fusing(FusionRunSettings chosen) => new(device, inputs, chosen, settings.Scenario, settings.CostRounds);
+    private FusionStage Fusing(FusionRunSettings chosen) => new(device, inputs, chosen, settings.Scenario, settings.CostRounds)
+    {
+        TimesParent = true,
+    };
 
     /// <summary>Fuses the assembled child where that is asked for.</summary>
     private FusionOutcome? Fuse(Decoder? assembled, string libraryHash, string choiceHash)
@@ -306,10 +311,15 @@ public sealed class CompressionPipeline(
     /// <summary>Healing that would not fit is found out before the library as well: no child is larger than its parent.</summary>
     private void EnsureMemory()
     {
+        var shape = inputs.Parent.Configuration;
         if (settings.Healing.Schedule.TotalSteps > 0)
         {
-            var shape = inputs.Parent.Configuration;
             TrainingMemory.Check(device, shape, settings.Healing, settings.HealingWeights, shape);
+        }
+
+        if (settings.Pretraining is { } pretraining)
+        {
+            TrainingMemory.Check(device, shape, pretraining.Training, pretraining.Weights, pretraining.Weights.NeedsTeacher ? shape : null);
         }
     }
 

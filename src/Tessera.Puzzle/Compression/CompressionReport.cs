@@ -27,7 +27,7 @@ internal sealed class CompressionReport(
             FusionReport.AddFusion(report, fusion, settings.Scenario);
         }
 
-        HealingChart.AddTo(report, healingMetrics);
+        HealingChart.AddTo(report, healingMetrics, result.Healing);
         Scores(report);
         Costs(report);
         report.Save(path);
@@ -43,16 +43,16 @@ internal sealed class CompressionReport(
             "model", "parameters", "decode tokens/s", "speed-up", "prefill tokens/s", "KV bytes/token", "KL", "± s.e.", "accuracy", "± s.e.");
         foreach (var candidate in result.Candidates)
         {
-            Row(rows, candidate.Name, candidate, candidate.HeldOutDivergence, candidate.Correct);
+            Row(rows, candidate.Name, candidate, candidate.HeldOutDivergence, candidate.Correct, result.Candidates[0]);
         }
 
         var child = result.Delivered;
         if (result.Fusion is not null)
         {
-            Row(rows, child.Name, child, child.HeldOutDivergence, child.Correct);
+            Row(rows, child.Name, child, child.HeldOutDivergence, child.Correct, result.DeliveredParent);
         }
 
-        Row(rows, "child, healed", child, result.HealedDivergence, result.HealedCorrect);
+        Row(rows, "child, healed", child, result.HealedDivergence, result.HealedCorrect, result.DeliveredParent);
         report.Table(rows);
         foreach (var check in result.Targets)
         {
@@ -64,9 +64,8 @@ internal sealed class CompressionReport(
             $"The search proved that no choice of blocks has a summed score below {result.LowerBound:F5} (gap {result.Gap:P3}, {result.Nodes} nodes)."));
     }
 
-    private void Row(ReportTable rows, string name, CandidateResult candidate, Estimate divergence, int correct)
+    private void Row(ReportTable rows, string name, CandidateResult candidate, Estimate divergence, int correct, CandidateResult parent)
     {
-        var parent = result.Candidates[0];
         double accuracy = candidate.Problems == 0 ? 0 : (double)correct / candidate.Problems;
         rows.Add(
             name, candidate.Parameters, Number(settings.Scenario.Batch / candidate.DecodeSeconds, "N0"),

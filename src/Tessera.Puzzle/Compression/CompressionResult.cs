@@ -96,12 +96,20 @@ public sealed record CompressionResult
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public RescoringOutcome? Rescoring { get; init; }
 
+    /// <summary>Phases, continued pre-training and the comparison by position; null where none of them was asked for.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public HealingFindings? Healing { get; init; }
+
     /// <summary>
-    /// The child before healing in the form that is written: as assembled, or fused. A fused child's times are those of the
-    /// assembled one, measured beside its parent, times the ratio of after to before, measured beside that one.
+    /// The child before healing in the form that is written: as assembled, or fused. A fused child's times are its own, measured in
+    /// turn with the assembled one and the parent.
     /// </summary>
     [JsonIgnore]
     public CandidateResult Delivered => Delivery(Candidates[1], Fusion);
+
+    /// <summary>The parent with the times that it had in turn with <see cref="Delivered"/>.</summary>
+    [JsonIgnore]
+    public CandidateResult DeliveredParent => DeliveryParent(Candidates[0], Fusion);
 
     /// <inheritdoc cref="Delivered" />
     internal static CandidateResult Delivery(CandidateResult child, FusionComparison? fusion) => fusion is null ? child : child with
@@ -109,8 +117,13 @@ public sealed record CompressionResult
         Name = "child, fused",
         Parameters = fusion.After.Parameters,
         HeldOutDivergence = fusion.After.Divergence ?? child.HeldOutDivergence,
-        DecodeSeconds = child.DecodeSeconds / fusion.DecodeSpeedUp,
-        PrefillSeconds = child.PrefillSeconds * fusion.After.PrefillSeconds / fusion.Before.PrefillSeconds,
+        DecodeSeconds = fusion.After.DecodeSeconds,
+        PrefillSeconds = fusion.After.PrefillSeconds,
         Correct = fusion.After.Correct,
     };
+
+    /// <inheritdoc cref="DeliveredParent" />
+    internal static CandidateResult DeliveryParent(CandidateResult parent, FusionComparison? fusion) => fusion?.Parent is not { } time
+        ? parent
+        : parent with { DecodeSeconds = time.DecodeSeconds, PrefillSeconds = time.PrefillSeconds };
 }

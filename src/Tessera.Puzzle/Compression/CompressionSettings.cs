@@ -50,6 +50,15 @@ public sealed record CompressionSettings
     /// <summary>Most bytes of the device's memory while layers pass by; null for the usual. Changes no bit of a result.</summary>
     public long? Memory { get; init; }
 
+    /// <summary>Phases, early stop and last test of the healing.</summary>
+    public HealingCourse HealingCourse { get; init; } = new();
+
+    /// <summary>Continued pre-training of the healed child; null for none.</summary>
+    public PretrainingSettings? Pretraining { get; init; }
+
     /// <summary>The healing with its losses and the storage of what it writes.</summary>
-    public HealingSettings HealingPlan => new(Healing, HealingWeights, HealingInterval, Scenario.Type) { Memory = Memory };
+    public HealingSettings HealingPlan => new(Healing, HealingWeights, HealingInterval, Scenario.Type)
+    {
+        Memory = Memory, Course = HealingCourse, Pretraining = Pretraining,
+    };
 }

@@ -25,6 +25,11 @@ internal sealed class PipelineStages(CompressionInputs inputs, string output, st
         stage.Manifest.Stage, stage.Manifest.Inputs.Where(pair => pair.Key is not ("parent" or "data")).Select(pair => (pair.Key, pair.Value)),
         stage.Manifest.Settings.Select(pair => (pair.Key, pair.Value)));
 
+    /// <summary>Continued pre-training of what a healing leaves, on data of its own; null where there is none.</summary>
+    public RunFolder? OpenPretraining(RunFolder healing, PretrainingSettings? settings) => settings is null
+        ? null
+        : Open("pretrain", [("healing", healing.Manifest.Hash), ("pretraining-data", inputs.Healing.Pretraining?.Hash ?? string.Empty)], settings.Identity);
+
     /// <summary>Times depend on shapes and scenario alone: other data, or other weights of the same shape, do not ask for new ones.</summary>
     public RunFolder OpenMeasurement(IEnumerable<(string Name, string Value)> values) => RunFolder.Open(output, new RunStage
     {

@@ -19,7 +19,10 @@ internal static class FusionReport
         if (fusion.Comparison is { } comparison)
         {
             report.Paragraph(
-                "The feed-forwards of a run are one wide one that sees what the first of them sees. KL is KL(parent ‖ model) in nats a "
+                (comparison.WholeBlocks
+                    ? "The attentions of a run are one wide one that sees what the first of them sees, and so are its feed-forwards behind it. KL"
+                    : "The feed-forwards of a run are one wide one that sees what the first of them sees. KL")
+                + " is KL(parent ‖ model) in nats a "
                 + "token on held-out documents before any healing; both models are timed in turn.");
             report.Table(Sides(comparison, scenario)).Paragraph(string.Create(
                 CultureInfo.InvariantCulture,

@@ -90,8 +90,8 @@ internal sealed class CompressionMemory(ModelConfiguration parent, CompressionSe
     /// <summary>What a layer keeps of a batch: the stream three times, queries, keys and values, and three arrays of the widest feed-forward.</summary>
     private double Activations(double rows)
     {
-        double attention = parent.Layers.Max(layer => layer.Mixer is AttentionConfiguration
-            ? (2.0 * parent.HeadCount * parent.HeadDim) + layer.Mixer.KvElementsPerToken(parent) : parent.HiddenSize);
+        double attention = parent.Layers.Max(layer => layer.Mixer is AttentionConfiguration own
+            ? (2.0 * own.Heads(parent) * parent.HeadDim) + layer.Mixer.KvElementsPerToken(parent) : parent.HiddenSize);
         double width = parent.Layers.Max(layer => layer.FeedForward is SwiGluConfiguration swiGlu ? 3.0 * swiGlu.Width : parent.HiddenSize);
         return sizeof(float) * rows * ((3.0 * parent.HiddenSize) + attention + width);
     }

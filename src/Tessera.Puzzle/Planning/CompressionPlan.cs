@@ -18,6 +18,7 @@ namespace Tessera.Puzzle.Planning;
 /// task-scores, rescore   as scores, once for answers and once a round, at most
 /// realise    up to 5 models: (2 · rounds + 3) passes each, two sets of tokens, problems
 /// heal       steps · tokens · (forward of the parent + 3 · forward of the child)
+/// pretrain   steps · tokens · (3 · forward of the child, and the parent's with a KL)
 /// </code>
 /// The child is not known yet: the parent stands for it, which no child exceeds. Memory of the healing is that of the trainer's own
 /// plan. Times of passes are a <see cref="Roofline"/>'s, of batches <see cref="WorkRate"/>'s.
@@ -45,7 +46,7 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
     public IReadOnlyList<StageEstimate> Stages(bool hasCosts)
     {
         StageEstimate[] pairs = settings.Library.Mode == DistillationMode.Decoupled ? [] : [Pairs()];
-        StageEstimate[] stages = [Measure(), Library(), .. pairs, .. AllScores(), Realise(), Heal()];
+        StageEstimate[] stages = [Measure(), Library(), .. pairs, .. AllScores(), Realise(), Heal(), .. Pretrain()];
         return hasCosts ? stages[1..] : stages;
     }
 
@@ -189,6 +190,15 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
         return new StageEstimate(
             "heal and write", operations, _rate.Seconds(operations), _memory.Heal(), disk,
             steps > 0 ? $"{steps} steps of {settings.Healing.BatchTokens:N0} tokens" : "no training");
+    }
+
+    private IEnumerable<StageEstimate> Pretrain()
+    {
+        if (settings.Pretraining is { } pretraining)
+        {
+            yield return new TrainingEstimate(hardware, DType.F32).Train(
+                "pretrain", parent, pretraining.Training, pretraining.Weights, pretraining.Weights.NeedsTeacher ? parent : null);
+        }
     }
 
     private (IReadOnlyList<MixerConfiguration> Mixers, IReadOnlyList<FeedForwardConfiguration> FeedForwards) Halves() => (

@@ -23,11 +23,32 @@ public sealed class ModelScorer(Device device, ModelParts parent, CalibrationSte
     /// <param name="withAnswers">Whether the tokens with weight are answers, whose probability is scored as well.</param>
     public BlockScore[] ScoreAll(IReadOnlyList<ModelParts> children, bool withAnswers = false)
     {
+        var sums = children.Select(_ => new ScoreSums()).ToArray();
+        var answers = withAnswers ? new AnswerLogProbabilities(steps) : null;
+        Pass(children, (executor, child, batch, compared) => sums[child].Add(
+            executor, steps, batch, compared.Hidden, compared.Head, compared.ParentHidden, compared.ParentHead,
+            answers?.Of(executor, batch, compared.ParentHidden, compared.ParentHead)));
+        return [.. sums.Select(sum => sum.Summarise(withAnswers))];
+    }
+
+    /// <summary>Parent and one child by position of the token.</summary>
+    /// <param name="child">As <see cref="Score"/> takes it.</param>
+    /// <param name="length">Longest document of the batches.</param>
+    public PositionTable Positions(ModelParts child, int length)
+    {
+        var sums = new PositionSums(length);
+        Pass([child], (executor, _, batch, compared) => sums.Add(executor, steps, batch, compared));
+        return sums.Summarise();
+    }
+
+    /// <summary>Leads parent and children through their layers and hands over what their heads read, batch by batch in order.</summary>
+    /// <param name="children">As <see cref="Score"/> takes them.</param>
+    /// <param name="compare">Called with an executor for what is computed on the way, number of the child, number of the batch.</param>
+    private void Pass(IReadOnlyList<ModelParts> children, Action<Executor, int, int, ModelComparison> compare)
+    {
         // The parent is the model in front; it is compared with the others.
         ModelParts[] models = [parent, .. children];
         Array.ForEach(models, steps.Prepare);
-        var sums = children.Select(_ => new ScoreSums()).ToArray();
-        var answers = withAnswers ? new AnswerLogProbabilities(steps) : null;
         using var weights = device.CreateArena("layer");
         using var streams = new StreamWindow(device, steps, parent.Configuration, models.Length, memory.WindowBytes);
         foreach (var window in streams.Windows())
@@ -57,10 +78,8 @@ public sealed class ModelScorer(Device device, ModelParts parent, CalibrationSte
             }
 
             weights.Reset();
-            Compare(window, models, weights, sums, answers);
+            Compare(window, models, weights, compare);
         }
-
-        return [.. sums.Select(sum => sum.Summarise(withAnswers))];
     }
 
     private unsafe void Embed(StreamWindow window, int model, Parameter table)
@@ -80,7 +99,7 @@ public sealed class ModelScorer(Device device, ModelParts parent, CalibrationSte
         }
     }
 
-    private void Compare(StreamWindow window, ModelParts[] models, Arena weights, ScoreSums[] sums, AnswerLogProbabilities? answers)
+    private void Compare(StreamWindow window, ModelParts[] models, Arena weights, Action<Executor, int, int, ModelComparison> compare)
     {
         float epsilon = (float)parent.Configuration.RmsNormEpsilon;
         // The large one first: it finds the room of the token table.
@@ -95,8 +114,7 @@ public sealed class ModelScorer(Device device, ModelParts parent, CalibrationSte
                 var executor = window.Fresh();
                 var reference = executor.RmsNorm(window[0, batch], norm, epsilon);
                 var hidden = executor.RmsNorm(window[m, batch], childNorm, epsilon);
-                sums[m - 1].Add(
-                    executor, steps, batch, hidden, childHead, reference, head, answers?.Of(executor, batch, reference, head));
+                compare(executor, m - 1, batch, new ModelComparison(hidden, childHead, reference, head));
             }
 
             weights.Release(mark);
