@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using Tessera.Cli.Cards;
 using Tessera.Cli.Data;
+using Tessera.Cli.Output;
 using Tessera.Puzzle;
 using Tessera.Puzzle.Compression;
 using Tessera.Puzzle.Costs;
@@ -31,10 +32,11 @@ internal static class CompressCommand
         OptionChecks.Output(output, "result.json", folder);
         OptionChecks.Output(Path.Combine(output, "child"), "model.safetensors", folder);
         var shape = ModelSource.Open(folder).Configuration;
-        using var device = Devices.Device.Open(result.GetValue(options.Device)!, result.GetValue(options.Threads));
+        var type = options.Work.Type(result);
+        using var device = Devices.Device.Open(result.GetValue(options.Device)!, result.GetValue(options.Threads), type);
         var settings = options.ToSettings(result, device, shape);
         string? costs = result.GetValue(options.Costs);
-        var inputs = CompressionData.Load(device, folder, options.ToData(result));
+        var inputs = CompressionData.Load(device, folder, options.ToData(result), type);
         using var parent = inputs.Parent;
         var pipeline = new CompressionPipeline(
             device, inputs, settings, output, string.Join(' ', Environment.GetCommandLineArgs().Skip(1)))
@@ -57,6 +59,7 @@ internal static class CompressCommand
         else
         {
             ResultTable.Write(Console.Out, outcome);
+            CompressionTimes.Write(Console.Out, outcome);
             Console.WriteLine($"child: {Path.Combine(output, outcome.ChildFolder)}");
             Console.WriteLine($"report: {Path.Combine(output, "report.html")}");
         }

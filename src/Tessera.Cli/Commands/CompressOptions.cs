@@ -82,6 +82,8 @@ internal sealed class CompressOptions(int healSteps = 160)
 
     public FusionOptions Fusion { get; } = new("--fuse-");
 
+    public CompressDeviceOptions Work { get; } = new();
+
     public Option<int> Problems { get; } = Number("--problems", "Unseen problems for accuracy; 0 for none.", 400);
 
     public Option<ulong> Seed { get; } = SharedOptions.Seed();
@@ -101,7 +103,7 @@ internal sealed class CompressOptions(int healSteps = 160)
         [HealSteps, HealTokens, HealRate, HealCosine, HealDivergence, HealCrossEntropy, Recompute, MemoryLimit];
 
     public IEnumerable<Option> All =>
-        [.. Scenario, .. Limits.All, .. Data, .. Healing, Output, Costs, BlockSteps, BlockRate, BlockPatience, Memory, Margin, Fuse, .. Fusion.Limits];
+        [.. Scenario, .. Limits.All, .. Data, .. Healing, Output, Costs, BlockSteps, BlockRate, BlockPatience, Memory, Margin, Fuse, .. Fusion.Limits, .. Work.All];
 
     /// <summary>The scenario the options describe, on a device that is open.</summary>
     public ServingScenario ToScenario(ParseResult result, Device device, ModelConfiguration model) =>
@@ -132,15 +134,19 @@ internal sealed class CompressOptions(int healSteps = 160)
 
     /// <summary>Everything that decides the compression.</summary>
     public CompressionSettings ToSettings(ParseResult result, Device device, ModelConfiguration model) =>
-        ToSettings(result, ToScenario(result, device, model), model);
+        ToSettings(result, model, load => ToScenario(result, device, null, model, load));
 
-    /// <summary>Everything that decides the compression, in a scenario.</summary>
-    public CompressionSettings ToSettings(ParseResult result, ServingScenario scenario, ModelConfiguration model)
+    /// <summary>Everything that decides the compression.</summary>
+    /// <param name="result">The command line.</param>
+    /// <param name="model">The parent's shape.</param>
+    /// <param name="toScenario">The scenario of a load, or that of the options.</param>
+    public CompressionSettings ToSettings(ParseResult result, ModelConfiguration model, Func<NamedLoad?, ServingScenario> toScenario)
     {
+        var scenario = toScenario(null);
         var healing = ToHealing(result, model, scenario);
         bool fuses = result.GetValue(Fuse);
         Fusion.EnsureUnused(result, fuses, Fuse);
-        return new CompressionSettings
+        var settings = new CompressionSettings
         {
             Targets = Limits.ToTargets(result, [], string.Empty),
             Filter = Limits.ToFilter(result),
@@ -157,6 +163,7 @@ internal sealed class CompressOptions(int healSteps = 160)
             Healing = healing.Training,
             Fusion = fuses ? Fusion.ToSettings(result) : null,
         };
+        return Work.Apply(result, settings, model, toScenario);
     }
 
     /// <summary>The healing, for a child in the scenario's storage.</summary>
@@ -208,6 +215,7 @@ internal sealed class CompressOptions(int healSteps = 160)
         BatchTokens = OptionChecks.AtLeast(result, BatchTokens, 16),
         MaxLength = OptionChecks.AtLeast(result, MaxLength, 2),
         Problems = OptionChecks.AtLeast(result, Problems, 0),
+        Ids = result.GetValue(Work.Ids),
     };
 
     private static Option<int> Number(string name, string description, int fallback) =>

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Tessera.Devices;
 using Tessera.Models;
 using Tessera.Models.Checkpoints;
+using Tessera.Models.Configuration;
 using Tessera.Puzzle.Calibration;
 using Tessera.Puzzle.Costs;
 using Tessera.Puzzle.Fusion;
@@ -33,6 +34,7 @@ public sealed class CompressionPipeline(
     private const int MostRepairs = 16;
 
     private readonly PipelineStages _stages = new(inputs, output, command);
+    private readonly StageClock _times = new();
 
     /// <summary>Costs measured earlier, to be used instead of measuring.</summary>
     public CostTable? GivenCosts { get; init; }
@@ -65,17 +67,19 @@ public sealed class CompressionPipeline(
     private CompressionResult RunStages()
     {
         var (costs, costHash) = Costs();
-        var table = new ChoiceTable(inputs.Parent.Configuration, costs);
+        var table = new ChoiceTable(inputs.Parent.Configuration, costs, settings.Variants);
         // Impossible limits are found out before an hour is spent on the library.
         EnsureFeasible(table);
         EnsureMemory();
-        var libraryStage = _stages.Open("library", [], settings.BlockDistillation.Identity);
+        var libraryStage = _stages.Open("library", [], LibrarySettings());
         using var libraryJobs = OpenJobs(libraryStage);
         var library = Library(libraryStage, libraryJobs);
+        using var kept = Keep(library);
         var (scores, scoreHash) = Scores(library, table, libraryStage.Manifest.Hash);
         var stage = _stages.Open(
             "result", [("scores", scoreHash), ("costs", costHash)],
             [.. SearchSettings(), ("scenario", settings.Scenario.Label), ("rounds", Text(settings.CostRounds)),
+                .. settings.Loads.Count > 0 ? new LoadComparison(device, inputs, settings, library).Identity : [],
                 .. settings.HealingPlan.Identity, .. settings.Fusion is { } fusion ? Fusing(fusion).Identity.Select(pair => ("fusion-" + pair.Name, pair.Value)) : []]);
         string path = stage.PathOf("result.json");
         CompressionResult? result = null;
@@ -85,7 +89,8 @@ public sealed class CompressionPipeline(
             waited => waited && _stages.Reopen(stage).IsComplete && (result = Read(path)) is not null,
             () =>
             {
-                result = Finish(library, table, scores, new StageHashes(libraryStage.Manifest.Hash, scoreHash, costHash));
+                result = Finish(
+                    library, libraryJobs, table, scores, new StageHashes(libraryStage.Manifest.Hash, scoreHash, costHash));
                 AtomicFile.WriteAllText(path, JsonSerializer.Serialize(result, PuzzleJson.Default.CompressionResult));
                 stage.MarkComplete();
             });
@@ -93,7 +98,8 @@ public sealed class CompressionPipeline(
     }
 
     /// <summary>Chooses, assembles, holds against the prediction, heals and reports: what one process does alone.</summary>
-    private CompressionResult Finish(BlockLibrary library, ChoiceTable table, ScoreTable scores, StageHashes hashes)
+    private CompressionResult Finish(
+        BlockLibrary library, JobFolder libraryJobs, ChoiceTable table, ScoreTable scores, StageHashes hashes)
     {
         OnScored?.Invoke();
         WriteTables(table, scores);
@@ -103,8 +109,9 @@ public sealed class CompressionPipeline(
             "realise", [("scores", hashes.Scores), ("choice", choiceHash)],
             [("scenario", settings.Scenario.Label), ("rounds", Text(settings.CostRounds))]);
         var candidates = realisation.Run(outcome.Candidates, scores, realised.PathOf("measurements.jsonl"));
-        realised.MarkComplete();
+        _times.Complete(realised);
         var child = library.Child(table.Configuration(outcome.Candidates[1].Choice));
+        var loads = Loads(library, child.Configuration, hashes.Library, choiceHash);
         using var assembled = settings.Fusion is null ? null : new ModelAssembly(device, DType.F32).Load(child);
         using var fusion = Fuse(assembled, hashes.Library, choiceHash);
         var stage = _stages.Open(
@@ -114,7 +121,7 @@ public sealed class CompressionPipeline(
         var healed = healing.Run(
             stage, fusion is null ? child : new ResidentParts(fusion.Model), Path.Combine(output, "child"),
             [("tessera.targets", string.Join("; ", settings.Targets.Select(target => target.Text)))]);
-        stage.MarkComplete();
+        _times.Complete(stage);
         var result = new CompressionResult
         {
             Scenario = settings.Scenario,
@@ -128,6 +135,11 @@ public sealed class CompressionPipeline(
             Fusion = fusion?.Comparison,
             HealedCorrect = healed.Accuracy?.Correct ?? 0,
             ChildFolder = "child",
+            Loads = loads,
+            Stages = _times.Stages,
+            Projection = settings.BlockDistillation.Layers is null ? null : LibraryProjection.Of(
+                BlockLibrary.Halves(library.Shape, settings.Variants), settings.BlockDistillation, JobTimes.Of(libraryJobs).Read(),
+                library.Shape.Layers.Length),
         };
         AtomicFile.WriteAllText(
             Path.Combine(output, "result.json"), JsonSerializer.Serialize(result, PuzzleJson.Default.CompressionResult));
@@ -143,6 +155,8 @@ public sealed class CompressionPipeline(
         var stage = _stages.OpenMeasurement([
             ("scenario", settings.Scenario.Label), ("rounds", Text(settings.CostRounds)), ("shape", string.Join(' ', shape.Layers)),
             ("hidden", Text(shape.HiddenSize)), ("vocabulary", Text(shape.VocabularySize)),
+            .. settings.Variants.IsAll ? [] : ((string, string)[])[("variants", settings.Variants.Text)],
+            .. settings.DecodeSteps is { } steps ? ((string, string)[])[("decode-steps", Text(steps))] : [],
             ("given", GivenCosts is null ? "no" : ContentHash.OfText(JsonSerializer.Serialize(GivenCosts, PuzzleJson.Default.CostTable))),
         ]);
         string path = stage.PathOf("costs.json");
@@ -151,12 +165,13 @@ public sealed class CompressionPipeline(
             // One process measures while the others wait, or they would measure each other.
             new JobBoard(jobs).RunAlone("measure", _ => File.Exists(path), () =>
             {
-                var measured = GivenCosts ?? CostMeasurement.Run(device, shape, settings.Scenario, settings.CostRounds);
+                var measured = GivenCosts ?? CostMeasurement.Run(
+                    device, shape, settings.Scenario, settings.CostRounds, settings.Variants, settings.DecodeSteps);
                 AtomicFile.WriteAllText(path, JsonSerializer.Serialize(measured, PuzzleJson.Default.CostTable));
             });
         }
 
-        stage.MarkComplete();
+        _times.Complete(stage);
         return (CostTableFile.Read(path), ContentHash.OfFile(path));
     }
 
@@ -164,12 +179,12 @@ public sealed class CompressionPipeline(
     {
         using var steps = new CalibrationSteps(device, inputs.Calibration);
         using var states = new ParentStates(device, inputs.Parent.Parts, steps, jobs, forDistillation: true);
-        int total = LibraryBuilder.JobCount(inputs.Parent.Configuration);
+        int total = LibraryBuilder.JobCount(inputs.Parent.Configuration, settings.Variants);
         using var progress = Progress("library", "jobs", total);
-        int own = new LibraryBuilder(device, states, settings.BlockDistillation, jobs).Run(done => progress.Report(done));
+        int own = new LibraryBuilder(device, states, settings.BlockDistillation, jobs, settings.Variants).Run(done => progress.Report(done));
         SayShare("library", own, total, stage.IsComplete);
-        stage.MarkComplete();
-        return new BlockLibrary(device, inputs.Parent.Parts, jobs);
+        _times.Complete(stage, jobs);
+        return new BlockLibrary(device, inputs.Parent.Parts, jobs, settings.Variants);
     }
 
     private (ScoreTable Scores, string Hash) Scores(BlockLibrary library, ChoiceTable table, string libraryHash)
@@ -180,12 +195,45 @@ public sealed class CompressionPipeline(
         using var states = new ParentStates(device, inputs.Parent.Parts, steps, jobs, forDistillation: false);
         int total = ScoreTable.JobCount(table.Variants);
         using var progress = Progress("scores", "jobs", total);
-        var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, settings.Memory);
+        var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, settings.Memory, inputs.Parent.Parts.Type);
         var scores = ScoreTable.Compute(
             device, states, library, table.Variants, jobs, memory, done => progress.Report(done));
         SayShare("scores", scores.OwnJobs, total, stage.IsComplete);
-        stage.MarkComplete();
+        _times.Complete(stage, jobs);
         return (scores, stage.Manifest.Hash);
+    }
+
+    /// <summary>Settings of the library's stage; those that came later count only where they are used.</summary>
+    private IEnumerable<(string Name, string Value)> LibrarySettings() =>
+    [
+        .. settings.BlockDistillation.Identity,
+        .. settings.Variants.IsAll ? [] : ((string, string)[])[("variants", settings.Variants.Text)],
+        .. inputs.Parent.Parts.Type == DType.F32 ? [] : ((string, string)[])[("precision", inputs.Parent.Parts.Type.Label())],
+    ];
+
+    /// <summary>Where there is memory for it, has the library keep the halves of the layer that is worked on.</summary>
+    private KeptHalves Keep(BlockLibrary library)
+    {
+        using var steps = new CalibrationSteps(device, inputs.Scoring);
+        var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, settings.Memory, inputs.Parent.Parts.Type);
+        var kept = new KeptHalves(device, memory.VariantBytes);
+        library.Kept = memory.VariantBytes > 0 ? kept : null;
+        return kept;
+    }
+
+    /// <summary>Parent and child in further loads; null where there are none.</summary>
+    private IReadOnlyList<LoadResult>? Loads(BlockLibrary library, ModelConfiguration child, string libraryHash, string choiceHash)
+    {
+        if (settings.Loads.Count == 0)
+        {
+            return null;
+        }
+
+        var comparison = new LoadComparison(device, inputs, settings, library);
+        var stage = _stages.Open("loads", [("library", libraryHash), ("choice", choiceHash)], comparison.Identity);
+        var results = comparison.Run(child, stage.PathOf("measurements.jsonl"));
+        _times.Complete(stage);
+        return results;
     }
 
     private FusionStage Fusing(FusionRunSettings chosen) => new(device, inputs, chosen, settings.Scenario, settings.CostRounds);
@@ -236,7 +284,7 @@ public sealed class CompressionPipeline(
         var stage = _stages.Open("search", [("scores", hashes.Scores), ("costs", hashes.Costs)], SearchSettings());
         using var record = RecordedTable.Open(stage.PathOf("choice.jsonl"));
         var outcome = record.GetOrAdd("outcome", PuzzleJson.Default.SearchOutcome, () => Solve(table, scores));
-        stage.MarkComplete();
+        _times.Complete(stage);
         return (outcome, record.Hash);
     }
 

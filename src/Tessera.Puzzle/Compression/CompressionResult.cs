@@ -88,6 +88,18 @@ public sealed record CompressionResult
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public FusionComparison? Fusion { get; init; }
 
+    /// <summary>Parent and child in further loads; empty where there are none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<LoadResult>? Loads { get; init; }
+
+    /// <summary>Stages in order, with their times.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<StageTime>? Stages { get; init; }
+
+    /// <summary>The time of the library of all layers, where some were left untrained.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public LibraryProjection? Projection { get; init; }
+
     /// <summary>
     /// The child before healing in the form that is written: as assembled, or fused. A fused child's times are those of the
     /// assembled one, measured beside its parent, times the ratio of after to before, measured beside that one.

@@ -32,17 +32,28 @@ public sealed unsafe class BlockDistillation(
     };
 
     /// <summary>Trains a mixer variant in front of the parent's frozen feed-forward.</summary>
-    public BlockDistillationResult TrainMixer(SubBlock variant) => Train(variant, (executor, batch) =>
+    public BlockDistillationResult TrainMixer(SubBlock variant) => Train(variant, Mixer(variant));
+
+    /// <summary>Trains a feed-forward variant behind the parent's frozen mixer, whose output was computed once for all.</summary>
+    public BlockDistillationResult TrainFeedForward(SubBlock variant) => Train(variant, FeedForward(variant));
+
+    /// <summary>The error of a variant as it is, with the parent's other half: what training begins with.</summary>
+    public double Error(LibraryHalf half, SubBlock variant)
+    {
+        using var arena = device.CreateArena("activations");
+        return Evaluate(arena, half.Mixer is null ? FeedForward(variant) : Mixer(variant));
+    }
+
+    private CalibrationSteps Batches => states.Steps;
+
+    private Func<Executor, int, Tensor> Mixer(SubBlock variant) => (executor, batch) =>
     {
         var middle = Half(executor, batch, variant, states.Read(executor.Arena, layer, batch));
         return Half(executor, batch, parent.FeedForward, middle);
-    });
+    };
 
-    /// <summary>Trains a feed-forward variant behind the parent's frozen mixer, whose output was computed once for all.</summary>
-    public BlockDistillationResult TrainFeedForward(SubBlock variant) => Train(
-        variant, (executor, batch) => Half(executor, batch, variant, states.ReadMiddle(executor.Arena, layer, batch)));
-
-    private CalibrationSteps Batches => states.Steps;
+    private Func<Executor, int, Tensor> FeedForward(SubBlock variant) =>
+        (executor, batch) => Half(executor, batch, variant, states.ReadMiddle(executor.Arena, layer, batch));
 
     private Tensor Half(Executor executor, int batch, SubBlock? half, Tensor residual) =>
         LayerHalves.Half(executor, states.Parent.Configuration, Batches.Steps[batch], half, residual);

@@ -17,12 +17,15 @@ namespace Tessera.Puzzle.Library;
 /// <param name="states">The parent's states on the calibration data, for distillation.</param>
 /// <param name="settings">Length and rate of each distillation; 0 steps leave the initial weights.</param>
 /// <param name="jobs">The stage's jobs.</param>
-public sealed class LibraryBuilder(Device device, ParentStates states, BlockDistillationSettings settings, JobFolder jobs)
+/// <param name="tried">Which halves are made; null for the whole grid.</param>
+public sealed class LibraryBuilder(
+    Device device, ParentStates states, BlockDistillationSettings settings, JobFolder jobs, TriedVariants? tried = null)
 {
     private const string IndexName = "library.json";
-    private readonly BlockLibrary _library = new(device, states.Parent, jobs);
+    private readonly BlockLibrary _library = new(device, states.Parent, jobs, tried);
     private readonly string _folder = Path.GetDirectoryName(jobs.FullPath)!;
     private long _largestPlan;
+    private ParentLayer? _parentLayer;
 
     private ModelConfiguration Shape => states.Parent.Configuration;
 
@@ -33,17 +36,19 @@ public sealed class LibraryBuilder(Device device, ParentStates states, BlockDist
     public int Run(Action<int> onDone)
     {
         Directory.CreateDirectory(Path.Combine(_folder, "weights"));
-        var halves = BlockLibrary.Halves(Shape).ToList();
+        var halves = BlockLibrary.Halves(Shape, tried).ToList();
         var orders = halves.Where(half => half.FeedForward is not null).Select(half => half.Layer).Distinct()
             .Select(layer => new Job(LibraryHalf.OrderJobOf(layer), ParentStates.JobsOfLayer(layer), () => Order(layer)));
+        using var parentLayer = _parentLayer = new ParentLayer(device, states.Parent);
         int own = new JobBoard(jobs).Run(
+            JobTimes.Of(jobs).Timed(
             [
                 .. states.Plan, .. orders,
                 .. halves.Select(half => new Job(
                     half.Job,
                     half.FeedForward is null ? ParentStates.JobsOfLayer(half.Layer) : [.. ParentStates.JobsOfLayer(half.Layer), half.OrderJob],
                     () => Make(half))),
-            ],
+            ]),
             onDone);
         WriteIndex(halves);
         states.Delete();
@@ -51,7 +56,7 @@ public sealed class LibraryBuilder(Device device, ParentStates states, BlockDist
     }
 
     /// <summary>Number of jobs that <see cref="Run"/> counts.</summary>
-    public static int JobCount(ModelConfiguration parent) => BlockLibrary.Halves(parent)
+    public static int JobCount(ModelConfiguration parent, TriedVariants? tried = null) => BlockLibrary.Halves(parent, tried)
         .SelectMany(half => half.FeedForward is null ? (string[])[half.Job] : [half.Job, half.OrderJob]).Distinct().Count();
 
     private JobRecord Order(int layer) => JobRecord.Of(("channels", states.ChannelScores(layer)));
@@ -59,11 +64,18 @@ public sealed class LibraryBuilder(Device device, ParentStates states, BlockDist
     private JobRecord Make(LibraryHalf half)
     {
         using var weights = device.CreateArena("variant");
-        using var frozen = device.CreateArena("parent layer");
+        var layer = _parentLayer!.Read(half.Layer);
         var block = _library.Initialise(
-            half, weights, half.FeedForward is null ? [] : jobs.Read(half.OrderJob).Numbers("channels"));
-        var layer = states.Parent.Layer(half.Layer, frozen);
+            half, weights, half.FeedForward is null ? [] : jobs.Read(half.OrderJob).Numbers("channels"), layer);
         var distillation = new BlockDistillation(device, states, half.Layer, layer, settings);
+        if (!settings.Trains(half.Layer))
+        {
+            double error = distillation.Error(half, block);
+            return JobRecord.Of(("before", [error]), ("after", [error]), ("steps", [0]));
+        }
+
+        using var masters = device.CreateArena("masters");
+        block = _library.Masters(half, block, masters);
         var result = half.Mixer is null ? distillation.TrainFeedForward(block) : distillation.TrainMixer(block);
         Report(result);
         var record = JobRecord.Of(("before", [result.Before]), ("after", [result.After]), ("steps", [result.Steps]));
@@ -75,7 +87,11 @@ public sealed class LibraryBuilder(Device device, ParentStates states, BlockDist
         string path = Path.Combine(_folder, "weights", half.Job + ".safetensors");
         SafetensorsWriter.Write(
             path,
-            [.. block.Parameters.Select(p => new TensorToWrite(p.Name, DType.F32, [p.Rows, p.Columns], p.Address) { Memory = p.Memory })]);
+            [.. block.Parameters.Select(p => new TensorToWrite(p.Name, p.Decays ? states.Parent.Type : p.Type, [p.Rows, p.Columns], p.Address)
+            {
+                Source = p.Type,
+                Memory = p.Memory,
+            })]);
         return record with { Files = [jobs.Describe(path)] };
     }
 

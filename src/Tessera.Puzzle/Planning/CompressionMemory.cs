@@ -38,8 +38,8 @@ internal sealed class CompressionMemory(ModelConfiguration parent, CompressionSe
     public double Library()
     {
         double largest = parent.Layers.Max(layer => Math.Max(
-            VariantGrid.Mixers(layer.Mixer).Skip(1).Select(m => m.ParameterCount(parent)).DefaultIfEmpty().Max(),
-            VariantGrid.FeedForwards(layer.FeedForward).Skip(1).Select(f => f.ParameterCount(parent)).DefaultIfEmpty().Max()));
+            settings.Variants.Mixers(layer.Mixer).Skip(1).Select(m => m.ParameterCount(parent)).DefaultIfEmpty().Max(),
+            settings.Variants.FeedForwards(layer.FeedForward).Skip(1).Select(f => f.ParameterCount(parent)).DefaultIfEmpty().Max()));
         return Passage(work.CalibrationTokens, 1) + (4.0 * sizeof(float) * largest) + Activations(Batch);
     }
 

@@ -77,7 +77,7 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
             // The stream between the halves, and the activations that rank channels.
             operations += tokens * WorkRate.Layer(parent, layer, length);
             double own = layer.FeedForward.FlopsPerToken(parent);
-            foreach (var mixer in VariantGrid.Mixers(layer.Mixer).Skip(1).Where(m => m is not NoMixerConfiguration))
+            foreach (var mixer in settings.Variants.Mixers(layer.Mixer).Skip(1).Where(m => m is not NoMixerConfiguration))
             {
                 // Behind it the parent's own feed-forward, through which gradients pass.
                 double each = mixer.FlopsPerToken(parent, context);
@@ -86,7 +86,7 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
                 jobs++;
             }
 
-            foreach (var feedForward in VariantGrid.FeedForwards(layer.FeedForward).Skip(1).Where(f => f is not NoFeedForwardConfiguration))
+            foreach (var feedForward in settings.Variants.FeedForwards(layer.FeedForward).Skip(1).Where(f => f is not NoFeedForwardConfiguration))
             {
                 double each = feedForward.FlopsPerToken(parent);
                 operations += (2 * tokens * each) + (steps * stepTokens * WorkRate.Training * each);
@@ -106,7 +106,7 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
         long swaps = 0;
         for (int layer = parent.Layers.Length - 1; layer >= 0; layer--)
         {
-            var blocks = VariantGrid.Blocks(parent.Layers[layer]).Skip(1).ToList();
+            var blocks = settings.Variants.Blocks(parent.Layers[layer]).Skip(1).ToList();
             double own = blocks.Sum(block => WorkRate.Layer(parent, block.ToLayer(), work.MaxLength));
             operations += work.ScoringTokens * (own + (blocks.Count * (suffix + (2 * WorkRate.Head(parent)))));
             suffix += WorkRate.Layer(parent, parent.Layers[layer], work.MaxLength);
@@ -146,6 +146,6 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
     }
 
     private (IReadOnlyList<MixerConfiguration> Mixers, IReadOnlyList<FeedForwardConfiguration> FeedForwards) Halves() => (
-        [.. parent.Layers.SelectMany(layer => VariantGrid.Mixers(layer.Mixer)).Distinct()],
-        [.. parent.Layers.SelectMany(layer => VariantGrid.FeedForwards(layer.FeedForward)).Distinct()]);
+        [.. parent.Layers.SelectMany(layer => settings.Variants.Mixers(layer.Mixer)).Distinct()],
+        [.. parent.Layers.SelectMany(layer => settings.Variants.FeedForwards(layer.FeedForward)).Distinct()]);
 }

@@ -43,7 +43,7 @@ public sealed class ScoreTable
         try
         {
             own = new JobBoard(jobs).Run(
-                Plan(states, library, variants, () => scorer ??= new ReplaceOneScorer(device, states, memory)), onDone);
+                JobTimes.Of(jobs).Timed(Plan(states, library, variants, () => scorer ??= new ReplaceOneScorer(device, states, memory))), onDone);
         }
         finally
         {
