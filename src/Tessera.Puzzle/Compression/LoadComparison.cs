@@ -18,7 +18,7 @@ internal sealed class LoadComparison(Device device, CompressionInputs inputs, Co
     public IEnumerable<(string Name, string Value)> Identity =>
     [
         ("loads", string.Join("; ", settings.Loads.Select(load => $"{load.Name}: {load.Scenario.Label}"))),
-        ("rounds", FormattableString.Invariant($"{settings.CostRounds}/{settings.LoadRounds}/{settings.DecodeSteps ?? 0}")),
+        ("load-rounds", FormattableString.Invariant($"{settings.CostRounds}/{settings.LoadRounds}/{settings.DecodeSteps ?? 0}")),
     ];
 
     /// <summary>Results of parent and child in every load; measurements are recorded and reused.</summary>
