@@ -67,7 +67,7 @@ public sealed unsafe class BlockDistillation(
         using var tape = new Tape(device);
         plan.Reserve([arena, tape.Arena]);
         var used = plan;
-        double before = Evaluate(arena, forward);
+        double before = EvaluateServed(parameters, arena, forward);
         using var initial = device.CreateArena("initial weights");
         var best = new KeptWeights(device, initial, parameters, before);
         int steps = 0;
@@ -93,7 +93,7 @@ public sealed unsafe class BlockDistillation(
         }
 
         // A mild cut can start so close to its parent that the optimiser's first steps lead away: the better weights stay.
-        best.Offer(Evaluate(arena, forward));
+        best.Offer(EvaluateServed(parameters, arena, forward));
         best.Restore();
         return new BlockDistillationResult(before, best.Loss, steps, plan, used);
     }
@@ -134,6 +134,22 @@ public sealed unsafe class BlockDistillation(
         HiddenLoss.NormalisedMse(
             where, output.Data, target.Data, tape.GradientOf(output), output.Rows, output.Columns, 1f, null);
         tape.Backward();
+    }
+
+    /// <summary>As <see cref="Evaluate"/>, outside of training: on a device that computes in bf16 with weights rounded to it, as training reads them.</summary>
+    private double EvaluateServed(Parameter[] parameters, Arena arena, Func<Executor, int, Tensor> forward)
+    {
+        using var working = device.CreateArena("working copies");
+        Parameter[] rounded = [.. parameters.Where(p => device.ActivationType == DType.BF16 && p.Type == DType.F32 && p.Decays)];
+        try
+        {
+            Array.ForEach(rounded, parameter => parameter.KeepWorking(device, working));
+            return Evaluate(arena, forward);
+        }
+        finally
+        {
+            Array.ForEach(rounded, parameter => parameter.DropWorking());
+        }
     }
 
     private double Evaluate(Arena arena, Func<Executor, int, Tensor> forward)
