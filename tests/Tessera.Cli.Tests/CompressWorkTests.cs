@@ -42,6 +42,22 @@ public sealed class CompressWorkTests(TinyModel files)
         CliRun.Refused([.. Quick(files.Plain, files.At("work-both")), "--ids", ids, "--tasks", "all"], "--ids FILE");
     }
 
+    [Fact]
+    public void A_run_that_ends_with_the_scores_is_gone_on_with_and_needs_no_baselines()
+    {
+        string output = files.At("work-until");
+        string[] arguments = [.. Quick(files.Plain, output), "--ids", "drawn", "--baselines", "none"];
+        string text = CliRun.Good([.. arguments, "--until", "scores"]).Output;
+        string scores = Directory.GetFiles(output, "scores.jsonl", SearchOption.AllDirectories).Single();
+        Assert.Contains($"scores: {scores}", text, StringComparison.Ordinal);
+        Assert.Contains("stages: measure ", text, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(Path.Combine(output, "child")));
+        var written = File.GetLastWriteTimeUtc(Directory.GetFiles(Path.GetDirectoryName(scores)!, "layer000.group00.json", SearchOption.AllDirectories).Single());
+        var result = CliRun.Good([.. arguments, "--json"]).Json();
+        Assert.Equal(["parent", "child"], result.GetProperty("candidates").EnumerateArray().Select(candidate => candidate.GetProperty("name").GetString()));
+        Assert.Equal(written, File.GetLastWriteTimeUtc(Directory.GetFiles(Path.GetDirectoryName(scores)!, "layer000.group00.json", SearchOption.AllDirectories).Single()));
+    }
+
     [Theory]
     [InlineData("random:", "--ids", "--seed", "1")]
     [InlineData("--distill-layers", "0 to 1", "--ids", "drawn", "--distill-layers", "0,2")]

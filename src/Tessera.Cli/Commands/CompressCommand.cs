@@ -43,6 +43,13 @@ internal static class CompressCommand
         {
             GivenCosts = costs is null ? null : CostTableFile.ReadSet(costs).Find(settings.Scenario, costs),
         };
+        if (result.GetValue(options.Work.Until) == "scores")
+        {
+            Console.WriteLine($"scores: {pipeline.RunScores()}");
+            CompressionTimes.WriteStages(Console.Out, pipeline.Stages);
+            return;
+        }
+
         var outcome = pipeline.Run();
         string child = Path.Combine(output, outcome.ChildFolder);
         new ModelCard(child, RunOrigin.Of(child), folder).Write();

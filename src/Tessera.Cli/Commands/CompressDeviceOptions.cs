@@ -14,6 +14,8 @@ internal sealed class CompressDeviceOptions
     public CompressDeviceOptions()
     {
         Precision.AcceptOnlyFromAmong("f32", "bf16");
+        Baselines.AcceptOnlyFromAmong("all", "none");
+        Until.AcceptOnlyFromAmong("scores", "end");
     }
 
     public Option<string> Precision { get; } = new("--precision")
@@ -54,7 +56,19 @@ internal sealed class CompressDeviceOptions
         DefaultValueFactory = _ => 0,
     };
 
-    public IEnumerable<Option> All => [Precision, Variants, DistillLayers, Ids, Load, LoadRounds, DecodeSteps];
+    public Option<string> Baselines { get; } = new("--baselines")
+    {
+        Description = "all assembles and measures greedy, uniform and parameter-maximal choices beside the child; none saves that time.",
+        DefaultValueFactory = _ => "all",
+    };
+
+    public Option<string> Until { get; } = new("--until")
+    {
+        Description = "scores ends the run when library and scores are complete; the same command without it goes on from there.",
+        DefaultValueFactory = _ => "end",
+    };
+
+    public IEnumerable<Option> All => [Precision, Variants, DistillLayers, Ids, Load, LoadRounds, DecodeSteps, Baselines, Until];
 
     /// <summary>Storage of weights in library, scores and comparison; on a card that of activations, too.</summary>
     public DType Type(ParseResult result) => SharedOptions.ParseDataType(result.GetValue(Precision)!);
@@ -80,6 +94,7 @@ internal sealed class CompressDeviceOptions
             Loads = [.. NamedLoad.ParseAll(result.GetValue(Load) ?? [], Load.Name).Select(load => new MeasuredLoad(NameOf(load), toScenario(load)))],
             LoadRounds = OptionChecks.AtLeast(result, LoadRounds, 1),
             DecodeSteps = steps == 0 ? null : steps,
+            HasBaselines = result.GetValue(Baselines) == "all",
         };
     }
 

@@ -31,8 +31,11 @@ internal static class CompressionTimes
                 + $"{HumanUnits.FormatDuration(TimeSpan.FromSeconds(projection.SecondsPerLayer))} each");
         }
 
-        writer.WriteLine($"stages: {string.Join(", ", (result.Stages ?? []).Select(stage => $"{stage.Stage} {HumanUnits.FormatDuration(TimeSpan.FromSeconds(stage.Seconds))}"))}");
+        WriteStages(writer, result.Stages ?? []);
     }
+
+    public static void WriteStages(TextWriter writer, IReadOnlyList<StageTime> stages) => writer.WriteLine(
+        $"stages: {string.Join(", ", stages.Select(stage => $"{stage.Stage} {HumanUnits.FormatDuration(TimeSpan.FromSeconds(stage.Seconds))}"))}; at most {HumanUnits.FormatBytes(stages.Select(stage => stage.PeakBytes).DefaultIfEmpty().Max())} held on the device");
 
     private static string Line(params string[] cells) =>
         $"{cells[0],-16}{cells[1],-8}{string.Concat(cells[2..].Select(cell => $"{cell,11}"))}".TrimEnd();

@@ -47,14 +47,33 @@ public sealed class CompressionPipeline(
     /// jobs of library and scores, one of them does what comes behind, and all return the same result.
     /// </summary>
     /// <exception cref="InfeasibleTargetException">No choice of blocks meets the limits.</exception>
-    public CompressionResult Run()
+    public CompressionResult Run() => Repairing(RunStages);
+
+    /// <summary>Runs library and scores alone, and leaves what comes behind to a later <see cref="Run"/>.</summary>
+    /// <returns>The file of the scores.</returns>
+    public string RunScores() => Repairing(() =>
+    {
+        var (costs, _) = Costs();
+        var libraryStage = _stages.Open("library", [], LibrarySettings());
+        using var jobs = OpenJobs(libraryStage);
+        var library = Library(libraryStage, jobs);
+        using var kept = Keep(library);
+        Scores(library, new ChoiceTable(inputs.Parent.Configuration, costs, settings.Variants), libraryStage.Manifest.Hash);
+        return _stages.Open("scores", [("library", libraryStage.Manifest.Hash)], []).PathOf("scores.jsonl");
+    });
+
+    /// <summary>Stages in order with their times, as far as this object ran them.</summary>
+    public IReadOnlyList<StageTime> Stages => _times.Stages;
+
+    /// <summary>Has what is damaged done again.</summary>
+    private T Repairing<T>(Func<T> run)
     {
         Directory.CreateDirectory(output);
         for (int repairs = 0; ; repairs++)
         {
             try
             {
-                return RunStages();
+                return run();
             }
             catch (DamagedJobException damage) when (repairs < MostRepairs)
             {
@@ -298,7 +317,7 @@ public sealed class CompressionPipeline(
             throw new InfeasibleTargetException(Infeasibility.Explain(problem).Sentences);
         }
 
-        var baselines = new (string Name, BaselineResult? Result)[]
+        var baselines = !settings.HasBaselines ? [] : new (string Name, BaselineResult? Result)[]
         {
             ("greedy", GreedySearch.Solve(problem)), ("uniform", UniformSearch.Solve(problem)),
             ("parameter-max", ParameterMaximisation.Solve(problem, TableProblem.ParameterColumn)),
@@ -326,6 +345,7 @@ public sealed class CompressionPipeline(
         ("targets", string.Join("; ", settings.Targets.Select(target => target.Text))), ("margin", Text(settings.Margin)),
         // Only where there is one: a run without keeps the stages of runs that knew none.
         .. settings.Filter.IsEmpty ? [] : ((string, string)[])[("filter", settings.Filter.ToString())],
+        .. settings.HasBaselines ? [] : ((string, string)[])[("baselines", "none")],
     ];
 
     private static JobFolder OpenJobs(RunFolder stage) => JobFolder.Open(stage.PathOf("jobs"));

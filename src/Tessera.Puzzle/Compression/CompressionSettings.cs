@@ -41,6 +41,9 @@ public sealed record CompressionSettings
     /// <summary>Further loads in which parent and child are measured.</summary>
     public IReadOnlyList<MeasuredLoad> Loads { get; init; } = [];
 
+    /// <summary>Whether greedy, uniform and parameter-maximal choices are assembled and measured as well.</summary>
+    public bool HasBaselines { get; init; } = true;
+
     /// <summary>Passes of whole models through each further load.</summary>
     public int LoadRounds { get; init; } = 3;
 

@@ -199,7 +199,7 @@ public sealed class PassageCudaTests : IDisposable
             documents.Add(TokenDocument.Uniform(ids));
         }
 
-        return BatchPacker.Pack(documents, Tokens, 128);
+        return BatchPacker.Pack(documents, 128, Tokens);
     }
 
     private static void AssertSame(IEnumerable<Tensors.Parameter> expected, IEnumerable<Tensors.Parameter> actual) =>
