@@ -1,5 +1,5 @@
-// RMSNorm of rows. Specialisations: X, BRANCH, Y, GAIN (element types), ADDS (the residual addition is part of it), PACK, WARPS,
-// CHUNKS.
+// RMSNorm of rows. Specialisations: X, BRANCH, Y, GAIN (element types), ADDS (forward: the residual addition is part of it; backward:
+// the gradient is added to what is there), PACK, WARPS, CHUNKS.
 // variant: -DX=0 -DBRANCH=0 -DY=0 -DGAIN=0 -DADDS=0 -DPACK=1 -DWARPS=1 -DCHUNKS=1
 // variant: -DX=1 -DBRANCH=1 -DY=1 -DGAIN=1 -DADDS=1 -DPACK=8 -DWARPS=4 -DCHUNKS=4
 // variant: -DX=0 -DBRANCH=1 -DY=1 -DGAIN=0 -DADDS=1 -DPACK=8 -DWARPS=32 -DCHUNKS=2
@@ -93,7 +93,6 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS) rmsnorm_forward(cons
     }
 }
 
-#if !ADDS
 struct BackwardArguments {
     const y_t *grad_y;
     const x_t *x;
@@ -103,8 +102,10 @@ struct BackwardArguments {
     float *partials;
     int tokens;
     int width;
-    int accumulate;
 };
+
+// Whether a thread has registers for what it adds to, besides the row.
+constexpr bool HasRoom = WARPS < 32;
 
 // The grid stays: each row of threads takes every n-th token and keeps what its columns give to the gain's gradient in registers;
 // partials [rows of threads, width] are added up by a second kernel. BRANCH is the type of the gradient of x.
@@ -127,8 +128,11 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS) rmsnorm_backward(con
         for (int i = lane * 8; i < a.width && next < a.tokens; i += ROW_LANES * 8) {
             ask_for(a.x + next * a.width + i);
             ask_for(a.grad_y + next * a.width + i);
+            if (ADDS) {
+                ask_for(a.grad_x + next * a.width + i);
+            }
         }
-        float normal[CHUNKS][PACK], gradient[CHUNKS][PACK];
+        float normal[CHUNKS][PACK], gradient[CHUNKS][PACK], before[CHUNKS][PACK] = {};
 #pragma unroll
         for (int c = 0; c < CHUNKS; c++) {
             int i = (c * ROW_LANES + lane) * PACK;
@@ -139,6 +143,9 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS) rmsnorm_backward(con
             load_values(a.x + row + i, normal[c]);
             load_values(a.grad_y + row + i, gradient[c]);
             load_values(a.gain + i, gain);
+            if (ADDS && HasRoom) {
+                load_values(a.grad_x + row + i, before[c]);
+            }
 #pragma unroll
             for (int p = 0; p < PACK; p++) {
                 normal[c][p] *= scale;
@@ -155,14 +162,13 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS) rmsnorm_backward(con
             if (i >= a.width) {
                 continue;
             }
-            float before[PACK];
-            if (a.accumulate) {
-                load_values(a.grad_x + row + i, before);
+            if (ADDS && !HasRoom) {
+                load_values(a.grad_x + row + i, before[c]);
             }
 #pragma unroll
             for (int p = 0; p < PACK; p++) {
                 gradient[c][p] = scale * (gradient[c][p] - normal[c][p] * mean);
-                gradient[c][p] += a.accumulate ? before[p] : 0.0f;
+                gradient[c][p] += ADDS ? before[c][p] : 0.0f;
             }
             store_values(a.grad_x + row + i, gradient[c]);
         }
@@ -178,4 +184,3 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS) rmsnorm_backward(con
         }
     }
 }
-#endif

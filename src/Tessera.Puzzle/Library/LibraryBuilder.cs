@@ -25,7 +25,6 @@ public sealed class LibraryBuilder(
     private readonly BlockLibrary _library = new(device, states.Parent, jobs, tried);
     private readonly string _folder = Path.GetDirectoryName(jobs.FullPath)!;
     private long _largestPlan;
-    private ParentLayer? _parentLayer;
 
     private ModelConfiguration Shape => states.Parent.Configuration;
 
@@ -39,7 +38,7 @@ public sealed class LibraryBuilder(
         var halves = BlockLibrary.Halves(Shape, tried).ToList();
         var orders = halves.Where(half => half.FeedForward is not null).Select(half => half.Layer).Distinct()
             .Select(layer => new Job(LibraryHalf.OrderJobOf(layer), ParentStates.JobsOfLayer(layer), () => Order(layer)));
-        using var parentLayer = _parentLayer = new ParentLayer(device, states.Parent);
+        using var parentLayer = new ParentLayer(device, states.Parent);
         int own = new JobBoard(jobs).Run(
             JobTimes.Of(jobs).Timed(
             [
@@ -47,7 +46,7 @@ public sealed class LibraryBuilder(
                 .. halves.Select(half => new Job(
                     half.Job,
                     half.FeedForward is null ? ParentStates.JobsOfLayer(half.Layer) : [.. ParentStates.JobsOfLayer(half.Layer), half.OrderJob],
-                    () => Make(half))),
+                    () => Make(half, parentLayer))),
             ]),
             onDone);
         WriteIndex(halves);
@@ -61,10 +60,10 @@ public sealed class LibraryBuilder(
 
     private JobRecord Order(int layer) => JobRecord.Of(("channels", states.ChannelScores(layer)));
 
-    private JobRecord Make(LibraryHalf half)
+    private JobRecord Make(LibraryHalf half, ParentLayer parentLayer)
     {
         using var weights = device.CreateArena("variant");
-        var layer = _parentLayer!.Read(half.Layer);
+        var layer = parentLayer.Read(half.Layer);
         var block = _library.Initialise(
             half, weights, half.FeedForward is null ? [] : jobs.Read(half.OrderJob).Numbers("channels"), layer);
         var distillation = new BlockDistillation(device, states, half.Layer, layer, settings);
