@@ -94,6 +94,8 @@ internal sealed class CompressOptions(int healSteps = 160)
 
     public ScoringOptions Scoring { get; } = new();
 
+    public CompressDeviceOptions Work { get; } = new();
+
     public Option<int> Problems { get; } = Number("--problems", "Unseen problems for accuracy; 0 for none.", 400);
 
     public Option<ulong> Seed { get; } = SharedOptions.Seed();
@@ -114,7 +116,7 @@ internal sealed class CompressOptions(int healSteps = 160)
 
     public IEnumerable<Option> All =>
         [.. Scenario, .. Limits.All, .. Data, .. Healing, .. Pretraining.All, Output, Costs, BlockSteps, BlockRate, BlockPatience, .. Library.All, Memory, Margin,
-            Fuse, .. Fusion.Limits, .. Scoring.All];
+            Fuse, .. Fusion.Limits, .. Scoring.All, .. Work.All];
 
     /// <summary>The scenario the options describe, on a device that is open.</summary>
     public ServingScenario ToScenario(ParseResult result, Device device, ModelConfiguration model) =>
@@ -145,11 +147,15 @@ internal sealed class CompressOptions(int healSteps = 160)
 
     /// <summary>Everything that decides the compression.</summary>
     public CompressionSettings ToSettings(ParseResult result, Device device, ModelConfiguration model) =>
-        ToSettings(result, ToScenario(result, device, model), model);
+        ToSettings(result, model, load => ToScenario(result, device, null, model, load));
 
-    /// <summary>Everything that decides the compression, in a scenario.</summary>
-    public CompressionSettings ToSettings(ParseResult result, ServingScenario scenario, ModelConfiguration model)
+    /// <summary>Everything that decides the compression.</summary>
+    /// <param name="result">The command line.</param>
+    /// <param name="model">The parent's shape.</param>
+    /// <param name="toScenario">The scenario of a load, or that of the options.</param>
+    public CompressionSettings ToSettings(ParseResult result, ModelConfiguration model, Func<NamedLoad?, ServingScenario> toScenario)
     {
+        var scenario = toScenario(null);
         var healing = ToHealing(result, model, scenario);
         // A recipe writes a flag as true or false.
         string? fused = result.GetResult(Fuse) is { Implicit: false } ? result.GetValue(Fuse) ?? "ffn" : null;
@@ -160,7 +166,7 @@ internal sealed class CompressOptions(int healSteps = 160)
         }
 
         Fusion.EnsureUnused(result, fuses, Fuse);
-        return new CompressionSettings
+        var settings = new CompressionSettings
         {
             Targets = Limits.ToTargets(result, [], string.Empty),
             Filter = Limits.ToFilter(result),
@@ -181,6 +187,7 @@ internal sealed class CompressOptions(int healSteps = 160)
             Pretraining = Pretraining.ToSettings(result, model, healing.Training, OptionChecks.AtLeast(result, MaxLength, 2)),
             Fusion = fuses ? Fusion.ToSettings(result, fused == "blocks") : null,
         };
+        return Work.Apply(result, settings, model, toScenario);
     }
 
     /// <summary>The healing, for a child in the scenario's storage.</summary>
@@ -238,6 +245,7 @@ internal sealed class CompressOptions(int healSteps = 160)
             PretrainingLength = Pretraining.ToLength(result, result.GetValue(MaxLength)),
             PretrainingBatchTokens = result.GetValue(Pretraining.BatchTokens),
         },
+        Ids = result.GetValue(Work.Ids),
     };
 
     /// <summary>Tokens of a batch: one that is not given grows with the longest document, one that is given must hold it.</summary>

@@ -96,9 +96,10 @@ internal sealed unsafe class StateFile : IDisposable
         int rows = _steps.Steps[batch].Tokens;
         long length = (long)rows * _columns * _type.Bytes(), start = HeaderBytes + (_starts[batch] * _columns * _type.Bytes());
         var states = new Tensor(arena.Allocate(length), rows, _columns, _type);
-        for (long done = 0; done < length; done += PortionBytes)
+        int portion = (int)Math.Min(PortionBytes, arena.Memory.DirectBytes);
+        for (long done = 0; done < length; done += portion)
         {
-            int bytes = (int)Math.Min(PortionBytes, length - done);
+            int bytes = (int)Math.Min(portion, length - done);
             long offset = start + done;
             arena.Memory.Write(states.Address + (nint)done, bytes, room => Fill(new Span<byte>((void*)room, bytes), offset));
         }

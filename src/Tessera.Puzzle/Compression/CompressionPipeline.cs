@@ -3,6 +3,7 @@ using System.Text.Json;
 using Tessera.Devices;
 using Tessera.Models;
 using Tessera.Models.Checkpoints;
+using Tessera.Models.Configuration;
 using Tessera.Puzzle.Calibration;
 using Tessera.Puzzle.Costs;
 using Tessera.Puzzle.Fusion;
@@ -36,6 +37,7 @@ public sealed class CompressionPipeline(
     private const string FirstChoice = "first choice";
 
     private readonly PipelineStages _stages = new(inputs, output, command);
+    private readonly StageClock _times = new();
 
     /// <summary>Costs measured earlier, to be used instead of measuring.</summary>
     public CostTable? GivenCosts { get; init; }
@@ -48,14 +50,33 @@ public sealed class CompressionPipeline(
     /// jobs of library and scores, one of them does what comes behind, and all return the same result.
     /// </summary>
     /// <exception cref="InfeasibleTargetException">No choice of blocks meets the limits.</exception>
-    public CompressionResult Run()
+    public CompressionResult Run() => Repairing(RunStages);
+
+    /// <summary>Runs library and scores alone, and leaves what comes behind to a later <see cref="Run"/>.</summary>
+    /// <returns>The file of the scores.</returns>
+    public string RunScores() => Repairing(() =>
+    {
+        var (costs, _) = Costs();
+        var libraryStage = _stages.Open("library", [], LibrarySettings());
+        using var jobs = OpenJobs(libraryStage);
+        var library = Library(libraryStage, jobs);
+        using var kept = Keep(library);
+        Scores(library, new ChoiceTable(inputs.Parent.Configuration, costs, settings.Variants), libraryStage.Manifest.Hash);
+        return _stages.Open("scores", [("library", libraryStage.Manifest.Hash)], []).PathOf("scores.jsonl");
+    });
+
+    /// <summary>Stages in order with their times, as far as this object ran them.</summary>
+    public IReadOnlyList<StageTime> Stages => _times.Stages;
+
+    /// <summary>Has what is damaged done again.</summary>
+    private T Repairing<T>(Func<T> run)
     {
         Directory.CreateDirectory(output);
         for (int repairs = 0; ; repairs++)
         {
             try
             {
-                return RunStages();
+                return run();
             }
             catch (DamagedJobException damage) when (repairs < MostRepairs)
             {
@@ -68,17 +89,17 @@ public sealed class CompressionPipeline(
     private CompressionResult RunStages()
     {
         var (costs, costHash) = Costs();
-        var table = new ChoiceTable(inputs.Parent.Configuration, costs);
+        var table = new ChoiceTable(inputs.Parent.Configuration, costs, settings.Variants);
         // Impossible limits are found out before an hour is spent on the library.
         EnsureFeasible(table);
         EnsureMemory();
-        // Pairs begin with halves as they are made, unless these are to be trained first.
-        var halves = settings.Library.Mode == DistillationMode.Coupled ? settings.BlockDistillation with { Steps = 0 } : settings.BlockDistillation;
-        var libraryStage = _stages.Open("library", [], [.. halves.Identity, .. settings.Library.Identity]);
+        var making = new LibraryStage(device, inputs, settings, _times);
+        var libraryStage = _stages.Open("library", [], making.Identity);
         using var libraryJobs = OpenJobs(libraryStage);
-        var (library, rate) = Library(libraryStage, libraryJobs, halves);
+        var (library, rate) = making.Run(libraryStage, libraryJobs);
+        using var kept = making.Keep(library);
         string libraryHash = libraryStage.Manifest.Hash;
-        var scoring = new ScoringStage(device, inputs, settings, _stages);
+        var scoring = new ScoringStage(device, inputs, settings, _stages, _times);
         using var coupled = new CoupledDistillation(device, inputs, settings, _stages);
         ScoreTable scores;
         string scoreHash;
@@ -95,6 +116,7 @@ public sealed class CompressionPipeline(
         var stage = _stages.Open(
             "result", [("scores", scoreHash), ("costs", costHash)],
             [.. SearchSettings(), ("scenario", settings.Scenario.Label), ("rounds", Text(settings.CostRounds)),
+                .. settings.Loads.Count > 0 ? new LoadComparison(device, inputs, settings, library).Identity : [],
                 .. settings.Scoring.Identity, .. settings.HealingPlan.WholeIdentity(inputs.Healing),
                 .. settings.Fusion is { } fusion ? Fusing(fusion).Identity.Select(pair => ("fusion-" + pair.Name, pair.Value)) : []]);
         string path = stage.PathOf("result.json");
@@ -111,7 +133,7 @@ public sealed class CompressionPipeline(
             waited => waited && _stages.Reopen(stage).IsComplete && (result = Read(path)) is not null,
             () =>
             {
-                result = Finish(library, table, scores, hashes, rescoring);
+                result = Finish(library, libraryJobs, table, scores, hashes, rescoring);
                 AtomicFile.WriteAllText(path, JsonSerializer.Serialize(result, PuzzleJson.Default.CompressionResult));
                 stage.MarkComplete();
             });
@@ -120,7 +142,7 @@ public sealed class CompressionPipeline(
 
     /// <summary>Chooses, assembles, holds against the prediction, heals and reports: what one process does alone.</summary>
     private CompressionResult Finish(
-        BlockLibrary library, ChoiceTable table, ScoreTable scores, StageHashes hashes, RescoringOutcome? rescoring)
+        BlockLibrary library, JobFolder libraryJobs, ChoiceTable table, ScoreTable scores, StageHashes hashes, RescoringOutcome? rescoring)
     {
         OnScored?.Invoke();
         WriteTables(table, scores);
@@ -130,8 +152,9 @@ public sealed class CompressionPipeline(
             "realise", [("scores", hashes.Scores), ("choice", choiceHash)],
             [("scenario", settings.Scenario.Label), ("rounds", Text(settings.CostRounds))]);
         var candidates = realisation.Run(outcome.Candidates, scores, realised.PathOf("measurements.jsonl"));
-        realised.MarkComplete();
+        _times.Complete(realised);
         var child = library.Child(table.Configuration(outcome.Candidates[1].Choice));
+        var loads = Loads(library, child.Configuration, hashes.Library, choiceHash);
         using var assembled = settings.Fusion is null ? null : new ModelAssembly(device, DType.F32).Load(child);
         using var fusion = Fuse(assembled, hashes.Library, choiceHash);
         var stage = _stages.Open(
@@ -141,7 +164,7 @@ public sealed class CompressionPipeline(
         var healed = healing.Run(
             stage, fusion is null ? child : new ResidentParts(fusion.Model), Path.Combine(output, "child"),
             [("tessera.targets", string.Join("; ", settings.Targets.Select(target => target.Text)))], _stages.OpenPretraining(stage, settings.Pretraining));
-        stage.MarkComplete();
+        _times.Complete(stage);
         var result = new CompressionResult
         {
             Scenario = settings.Scenario,
@@ -158,6 +181,11 @@ public sealed class CompressionPipeline(
             Healing = healed.Findings,
             HealedCorrect = healed.Accuracy?.Correct ?? 0,
             ChildFolder = "child",
+            Loads = loads,
+            Stages = _times.Stages,
+            Projection = settings.BlockDistillation.Layers is null ? null : LibraryProjection.Of(
+                BlockLibrary.Halves(library.Shape, settings.Variants), settings.BlockDistillation, JobTimes.Of(libraryJobs).Read(),
+                library.Shape.Layers.Length),
         };
         AtomicFile.WriteAllText(
             Path.Combine(output, "result.json"), JsonSerializer.Serialize(result, PuzzleJson.Default.CompressionResult));
@@ -173,6 +201,8 @@ public sealed class CompressionPipeline(
         var stage = _stages.OpenMeasurement([
             ("scenario", settings.Scenario.Label), ("rounds", Text(settings.CostRounds)), ("shape", string.Join(' ', shape.Layers)),
             ("hidden", Text(shape.HiddenSize)), ("vocabulary", Text(shape.VocabularySize)),
+            .. settings.Variants.IsAll ? [] : ((string, string)[])[("variants", settings.Variants.Text)],
+            .. settings.DecodeSteps is { } steps ? ((string, string)[])[("decode-steps", Text(steps))] : [],
             ("given", GivenCosts is null ? "no" : ContentHash.OfText(JsonSerializer.Serialize(GivenCosts, PuzzleJson.Default.CostTable))),
         ]);
         string path = stage.PathOf("costs.json");
@@ -181,32 +211,35 @@ public sealed class CompressionPipeline(
             // One process measures while the others wait, or they would measure each other.
             new JobBoard(jobs).RunAlone("measure", _ => File.Exists(path), () =>
             {
-                var measured = GivenCosts ?? CostMeasurement.Run(device, shape, settings.Scenario, settings.CostRounds);
+                var measured = GivenCosts ?? CostMeasurement.Run(
+                    device, shape, settings.Scenario, settings.CostRounds, settings.Variants, settings.DecodeSteps);
                 AtomicFile.WriteAllText(path, JsonSerializer.Serialize(measured, PuzzleJson.Default.CostTable));
             });
         }
 
-        stage.MarkComplete();
+        _times.Complete(stage);
         return (CostTableFile.Read(path), ContentHash.OfFile(path));
-    }
-
-    private (BlockLibrary Library, double Rate) Library(RunFolder stage, JobFolder jobs, BlockDistillationSettings halves)
-    {
-        using var steps = new CalibrationSteps(device, inputs.Calibration);
-        using var states = new ParentStates(device, inputs.Parent.Parts, steps, jobs, forDistillation: true, settings.Library.States);
-        int total = LibraryBuilder.JobCount(inputs.Parent.Configuration);
-        using var progress = Progress("library", "jobs", total);
-        var builder = new LibraryBuilder(device, states, halves, jobs) { PruneRounds = settings.Library.PruneRounds };
-        int own = builder.Run(done => progress.Report(done));
-        SayShare("library", own, total, stage.IsComplete);
-        stage.MarkComplete();
-        return (new BlockLibrary(device, inputs.Parent.Parts, jobs), builder.Rate);
     }
 
     private FusionStage Fusing(FusionRunSettings chosen) => new(device, inputs, chosen, settings.Scenario, settings.CostRounds)
     {
         TimesParent = true,
     };
+
+    /// <summary>Parent and child in further loads; null where there are none.</summary>
+    private IReadOnlyList<LoadResult>? Loads(BlockLibrary library, ModelConfiguration child, string libraryHash, string choiceHash)
+    {
+        if (settings.Loads.Count == 0)
+        {
+            return null;
+        }
+
+        var comparison = new LoadComparison(device, inputs, settings, library);
+        var stage = _stages.Open("loads", [("library", libraryHash), ("choice", choiceHash)], comparison.Identity);
+        var results = comparison.Run(child, stage.PathOf("measurements.jsonl"));
+        _times.Complete(stage);
+        return results;
+    }
 
     /// <summary>Fuses the assembled child where that is asked for.</summary>
     private FusionOutcome? Fuse(Decoder? assembled, string libraryHash, string choiceHash)
@@ -254,7 +287,7 @@ public sealed class CompressionPipeline(
         var stage = _stages.Open("search", [("scores", hashes.Scores), ("costs", hashes.Costs)], SearchSettings());
         using var record = RecordedTable.Open(stage.PathOf("choice.jsonl"));
         var outcome = record.GetOrAdd("outcome", PuzzleJson.Default.SearchOutcome, () => Solve(table, scores));
-        stage.MarkComplete();
+        _times.Complete(stage);
         return (outcome, record.Hash);
     }
 
@@ -295,7 +328,7 @@ public sealed class CompressionPipeline(
             throw new InfeasibleTargetException(Infeasibility.Explain(problem).Sentences);
         }
 
-        var baselines = new (string Name, BaselineResult? Result)[]
+        var baselines = !settings.HasBaselines ? [] : new (string Name, BaselineResult? Result)[]
         {
             ("greedy", GreedySearch.Solve(problem)), ("uniform", UniformSearch.Solve(problem)),
             ("parameter-max", ParameterMaximisation.Solve(problem, TableProblem.ParameterColumn)),
@@ -329,6 +362,7 @@ public sealed class CompressionPipeline(
         // Only where there is one: a run without keeps the stages of runs that knew none.
         .. settings.Filter.IsEmpty ? [] : ((string, string)[])[("filter", settings.Filter.ToString())],
         .. settings.Scoring.Kind == ScoreKind.Divergence ? [] : ((string, string)[])[("score", settings.Scoring.Kind.Name)],
+        .. settings.HasBaselines ? [] : ((string, string)[])[("baselines", "none")],
     ];
 
     private static JobFolder OpenJobs(RunFolder stage) => JobFolder.Open(stage.PathOf("jobs"));

@@ -100,6 +100,18 @@ public sealed record CompressionResult
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public HealingFindings? Healing { get; init; }
 
+    /// <summary>Parent and child in further loads; empty where there are none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<LoadResult>? Loads { get; init; }
+
+    /// <summary>Stages in order, with their times.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<StageTime>? Stages { get; init; }
+
+    /// <summary>The time of the library of all layers, where some were left untrained.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public LibraryProjection? Projection { get; init; }
+
     /// <summary>
     /// The child before healing in the form that is written: as assembled, or fused. A fused child's times are its own, measured in
     /// turn with the assembled one and the parent.

@@ -17,6 +17,9 @@ public sealed record CompressionSettings
     /// <summary>Which variants the search may choose; all by default.</summary>
     public VariantFilter Filter { get; init; } = VariantFilter.None;
 
+    /// <summary>Which variants the library holds.</summary>
+    public TriedVariants Variants { get; init; } = TriedVariants.All;
+
     /// <summary>The load that is measured.</summary>
     public required ServingScenario Scenario { get; init; }
 
@@ -37,6 +40,18 @@ public sealed record CompressionSettings
 
     /// <summary>Samples of every measured time.</summary>
     public int CostRounds { get; init; } = 9;
+
+    /// <summary>As in <see cref="ScenarioMeter.DecodeSteps"/>, for the costs of halves; whole models pass through all of a load.</summary>
+    public int? DecodeSteps { get; init; }
+
+    /// <summary>Further loads in which parent and child are measured.</summary>
+    public IReadOnlyList<MeasuredLoad> Loads { get; init; } = [];
+
+    /// <summary>Whether greedy, uniform and parameter-maximal choices are assembled and measured as well.</summary>
+    public bool HasBaselines { get; init; } = true;
+
+    /// <summary>Passes of whole models through each further load.</summary>
+    public int LoadRounds { get; init; } = 3;
 
     /// <summary>Share by which speed limits are tightened in the search.</summary>
     public double Margin { get; init; } = 0.03;

@@ -79,7 +79,7 @@ internal sealed class Healing(Device device, CompressionInputs inputs, HealingSe
 
         using var steps = new CalibrationSteps(device, inputs.HeldOut);
         using var written = StoredParts.Open(childFolder, target: device);
-        var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, settings.Memory);
+        var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, settings.Memory, inputs.Parent.Parts.Type);
         return new ModelScorer(device, inputs.Parent.Parts, steps, memory).Score([written])[0];
     }
 

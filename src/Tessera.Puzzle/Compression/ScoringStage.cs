@@ -12,7 +12,7 @@ using Tessera.Training.Data;
 namespace Tessera.Puzzle.Compression;
 
 /// <summary>Scores all variants, each replacing one layer of the parent: on text, and where a task's answers are asked for on those as well.</summary>
-internal sealed class ScoringStage(Device device, CompressionInputs inputs, CompressionSettings settings, PipelineStages stages)
+internal sealed class ScoringStage(Device device, CompressionInputs inputs, CompressionSettings settings, PipelineStages stages, StageClock times)
 {
     /// <summary>The score that decides, and the batches it is taken on.</summary>
     public (ScoreKind Kind, IReadOnlyList<PackedBatch> Batches) Deciding =>
@@ -65,7 +65,7 @@ internal sealed class ScoringStage(Device device, CompressionInputs inputs, Comp
         using var jobs = JobFolder.Open(stage.PathOf("jobs"));
         using var steps = new CalibrationSteps(device, batches);
         using var states = new ParentStates(device, inputs.Parent.Parts, steps, jobs, forDistillation: false);
-        var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, settings.Memory);
+        var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, settings.Memory, inputs.Parent.Parts.Type);
         var plan = new ScorePlan(device, states, library, variants, memory) { Kind = kind };
         plan = races ? WithRace(plan, table) : plan;
         int total = ScoreTable.JobCount(variants, plan.Racing is not null);
@@ -78,7 +78,7 @@ internal sealed class ScoringStage(Device device, CompressionInputs inputs, Comp
                 $"{name}: {scores.RacedOut} variants were raced out, and {1 - scores.ShareRead:P0} of the documents were not read"));
         }
 
-        stage.MarkComplete();
+        times.Complete(stage, jobs);
         return (scores, stage.Manifest.Hash);
     }
 

@@ -32,15 +32,10 @@ public sealed unsafe class BlockDistillation(
     };
 
     /// <summary>Trains a mixer variant in front of the parent's frozen feed-forward.</summary>
-    public BlockDistillationResult TrainMixer(SubBlock variant) => Train([.. variant.Parameters], (executor, batch) =>
-    {
-        var middle = Half(executor, batch, variant, states.Read(executor.Arena, layer, batch, executor.Device));
-        return Half(executor, batch, parent.FeedForward, middle);
-    });
+    public BlockDistillationResult TrainMixer(SubBlock variant) => Train([.. variant.Parameters], Mixer(variant));
 
     /// <summary>Trains a feed-forward variant behind the parent's frozen mixer, whose output was computed once for all.</summary>
-    public BlockDistillationResult TrainFeedForward(SubBlock variant) => Train(
-        [.. variant.Parameters], (executor, batch) => Half(executor, batch, variant, states.ReadMiddle(executor.Arena, layer, batch, executor.Device)));
+    public BlockDistillationResult TrainFeedForward(SubBlock variant) => Train([.. variant.Parameters], FeedForward(variant));
 
     /// <summary>Trains both halves of a block together; at least one is there.</summary>
     public BlockDistillationResult TrainBlock(DecoderLayer block) => Train([.. block.Parameters], (executor, batch) =>
@@ -49,7 +44,23 @@ public sealed unsafe class BlockDistillation(
         return Half(executor, batch, block.FeedForward, middle);
     });
 
+    /// <summary>The error of a variant as it is, with the parent's other half: what training begins with.</summary>
+    public double Error(LibraryHalf half, SubBlock variant)
+    {
+        using var arena = device.CreateArena("activations");
+        return Evaluate(arena, half.Mixer is null ? FeedForward(variant) : Mixer(variant));
+    }
+
     private CalibrationSteps Batches => states.Steps;
+
+    private Func<Executor, int, Tensor> Mixer(SubBlock variant) => (executor, batch) =>
+    {
+        var middle = Half(executor, batch, variant, states.Read(executor.Arena, layer, batch, executor.Device));
+        return Half(executor, batch, parent.FeedForward, middle);
+    };
+
+    private Func<Executor, int, Tensor> FeedForward(SubBlock variant) =>
+        (executor, batch) => Half(executor, batch, variant, states.ReadMiddle(executor.Arena, layer, batch, executor.Device));
 
     private Tensor Half(Executor executor, int batch, SubBlock? half, Tensor residual) =>
         LayerHalves.Half(executor, states.Parent.Configuration, Batches.Steps[batch], half, residual);
@@ -62,7 +73,7 @@ public sealed unsafe class BlockDistillation(
         using var tape = new Tape(device);
         plan.Reserve([arena, tape.Arena]);
         var used = plan;
-        double before = Evaluate(arena, forward);
+        double before = EvaluateServed(parameters, arena, forward);
         using var initial = device.CreateArena("initial weights");
         var best = new KeptWeights(device, initial, parameters, before);
         int steps = 0;
@@ -88,7 +99,7 @@ public sealed unsafe class BlockDistillation(
         }
 
         // A mild cut can start so close to its parent that the optimiser's first steps lead away: the better weights stay.
-        best.Offer(Evaluate(arena, forward));
+        best.Offer(EvaluateServed(parameters, arena, forward));
         best.Restore();
         return new BlockDistillationResult(before, best.Loss, steps, plan, used);
     }
@@ -129,6 +140,22 @@ public sealed unsafe class BlockDistillation(
         HiddenLoss.NormalisedMse(
             where, output.Data, target.Data, tape.GradientOf(output), output.Rows, output.Columns, 1f, null);
         tape.Backward();
+    }
+
+    /// <summary>As <see cref="Evaluate"/>, outside of training: on a device that computes in bf16 with weights rounded to it, as training reads them.</summary>
+    private double EvaluateServed(Parameter[] parameters, Arena arena, Func<Executor, int, Tensor> forward)
+    {
+        using var working = device.CreateArena("working copies");
+        Parameter[] rounded = [.. parameters.Where(p => device.ActivationType == DType.BF16 && p.Type == DType.F32 && p.Decays)];
+        try
+        {
+            Array.ForEach(rounded, parameter => parameter.KeepWorking(device, working));
+            return Evaluate(arena, forward);
+        }
+        finally
+        {
+            Array.ForEach(rounded, parameter => parameter.DropWorking());
+        }
     }
 
     private double Evaluate(Arena arena, Func<Executor, int, Tensor> forward)

@@ -5,21 +5,25 @@ using Tessera.Tensors;
 
 namespace Tessera.Puzzle.Library;
 
-/// <summary>Weights that jobs of a library leave: one safetensors file a job in the folder <c>weights</c> beside the jobs', f32.</summary>
+/// <summary>Weights that jobs of a library leave: one safetensors file a job in the folder <c>weights</c> beside the jobs'.</summary>
 /// <param name="jobs">The jobs.</param>
 internal sealed class JobWeights(JobFolder jobs)
 {
     private readonly HashSet<string> _verified = new(StringComparer.Ordinal);
 
     /// <summary>Writes a job's file.</summary>
+    /// <param name="job">Its name.</param>
+    /// <param name="parameters">What to write.</param>
+    /// <param name="matrices">Type that matrices are stored in; the rest is stored as it is.</param>
     /// <exception cref="IOException">The disk is full; one sentence.</exception>
-    public JobFile Write(string job, IEnumerable<Parameter> parameters)
+    public JobFile Write(string job, IEnumerable<Parameter> parameters, DType matrices = DType.F32)
     {
         string folder = Path.Combine(Path.GetDirectoryName(jobs.FullPath)!, "weights");
         Directory.CreateDirectory(folder);
         string path = Path.Combine(folder, job + ".safetensors");
         SafetensorsWriter.Write(
-            path, [.. parameters.Select(p => new TensorToWrite(p.Name, DType.F32, [p.Rows, p.Columns], p.Address) { Memory = p.Memory })]);
+            path,
+            [.. parameters.Select(p => new TensorToWrite(p.Name, p.Decays ? matrices : p.Type, [p.Rows, p.Columns], p.Address) { Source = p.Type, Memory = p.Memory })]);
         return jobs.Describe(path);
     }
 
@@ -37,7 +41,7 @@ internal sealed class JobWeights(JobFolder jobs)
         foreach (var parameter in parameters)
         {
             file.CopyTo(
-                converter, parameter.Name, DType.F32, parameter.Memory, parameter.Address, parameter.Rows, parameter.Columns);
+                converter, parameter.Name, parameter.Type, parameter.Memory, parameter.Address, parameter.Rows, parameter.Columns);
             parameter.MarkChanged();
         }
     }

@@ -18,10 +18,12 @@ namespace Tessera.Puzzle.Library;
 /// <param name="states">The parent's states on the calibration data, for distillation.</param>
 /// <param name="settings">Length and rate of each distillation; 0 steps leave the initial weights.</param>
 /// <param name="jobs">The stage's jobs.</param>
-public sealed class LibraryBuilder(Device device, ParentStates states, BlockDistillationSettings settings, JobFolder jobs)
+/// <param name="tried">Which halves are made; null for the whole grid.</param>
+public sealed class LibraryBuilder(
+    Device device, ParentStates states, BlockDistillationSettings settings, JobFolder jobs, TriedVariants? tried = null)
 {
     private const string IndexName = "library.json";
-    private readonly BlockLibrary _library = new(device, states.Parent, jobs);
+    private readonly BlockLibrary _library = new(device, states.Parent, jobs, tried);
     private readonly string _folder = Path.GetDirectoryName(jobs.FullPath)!;
     private readonly JobWeights _weights = new(jobs);
     private readonly DistillationPeak _peak = new();
@@ -43,17 +45,19 @@ public sealed class LibraryBuilder(Device device, ParentStates states, BlockDist
     /// <exception cref="DamagedJobException">An earlier job's files are damaged.</exception>
     public int Run(Action<int> onDone)
     {
-        var halves = BlockLibrary.Halves(Shape).ToList();
+        var halves = BlockLibrary.Halves(Shape, tried).ToList();
         var orders = halves.Where(half => half.FeedForward is not null).Select(half => half.Layer).Distinct()
             .Select(layer => new Job(LibraryHalf.OrderJobOf(layer), ParentStates.JobsOfLayer(layer), () => Order(layer)));
+        using var parentLayer = new ParentLayer(device, states.Parent);
         int own = new JobBoard(jobs).Run(
+            JobTimes.Of(jobs).Timed(
             [
                 .. states.Plan, .. orders,
                 .. halves.Select(half => new Job(
                     half.Job,
                     half.FeedForward is null ? ParentStates.JobsOfLayer(half.Layer) : [.. ParentStates.JobsOfLayer(half.Layer), half.OrderJob],
-                    () => Make(half))),
-            ],
+                    () => Make(half, parentLayer))),
+            ]),
             onDone);
         WriteIndex(halves);
         states.Delete();
@@ -61,7 +65,7 @@ public sealed class LibraryBuilder(Device device, ParentStates states, BlockDist
     }
 
     /// <summary>Number of jobs that <see cref="Run"/> counts.</summary>
-    public static int JobCount(ModelConfiguration parent) => BlockLibrary.Halves(parent)
+    public static int JobCount(ModelConfiguration parent, TriedVariants? tried = null) => BlockLibrary.Halves(parent, tried)
         .SelectMany(half => half.FeedForward is null ? (string[])[half.Job] : [half.Job, half.OrderJob]).Distinct().Count();
 
     private JobRecord Order(int layer)
@@ -73,26 +77,33 @@ public sealed class LibraryBuilder(Device device, ParentStates states, BlockDist
             : record with { Values = [.. record.Values, KeyValuePair.Create("order", order.Select(channel => (double)channel).ToArray())] };
     }
 
-    private JobRecord Make(LibraryHalf half)
+    private JobRecord Make(LibraryHalf half, ParentLayer parentLayer)
     {
         _time.Start();
-        var record = Distil(half);
+        var record = Distil(half, parentLayer);
         _time.Stop();
-        _operations += _work.Half(half);
+        _operations += settings.Trains(half.Layer) ? _work.Half(half) : 0;
         return record;
     }
 
-    private JobRecord Distil(LibraryHalf half)
+    private JobRecord Distil(LibraryHalf half, ParentLayer parentLayer)
     {
         using var weights = device.CreateArena("variant");
-        using var frozen = device.CreateArena("parent layer");
-        var block = _library.Initialise(half, weights);
-        var layer = states.Parent.Layer(half.Layer, frozen);
+        var layer = parentLayer.Read(half.Layer);
+        var block = _library.Initialise(half, weights, layer);
         var distillation = new BlockDistillation(device, states, half.Layer, layer, settings);
+        if (!settings.Trains(half.Layer))
+        {
+            double error = distillation.Error(half, block);
+            return JobRecord.Of(("before", [error]), ("after", [error]), ("steps", [0]));
+        }
+
+        using var masters = device.CreateArena("masters");
+        block = _library.Masters(half, block, masters);
         var result = half.Mixer is null ? distillation.TrainFeedForward(block) : distillation.TrainMixer(block);
         _peak.Report(result);
         var record = JobRecord.Of(("before", [result.Before]), ("after", [result.After]), ("steps", [result.Steps]));
-        return result.IsImproved ? record with { Files = [_weights.Write(half.Job, block.Parameters)] } : record;
+        return result.IsImproved ? record with { Files = [_weights.Write(half.Job, block.Parameters, states.Parent.Type)] } : record;
     }
 
     /// <summary>Says for people and other programs where each half is to be found.</summary>

@@ -41,8 +41,8 @@ internal sealed class CompressionMemory(ModelConfiguration parent, CompressionSe
             // A pair is trained whole, and may be the parent's own mixer with another feed-forward.
             ? parent.Layers.Max(layer => layer.Mixer.ParameterCount(parent) + layer.FeedForward.ParameterCount(parent))
             : parent.Layers.Max(layer => Math.Max(
-            VariantGrid.Mixers(layer.Mixer).Skip(1).Select(m => m.ParameterCount(parent)).DefaultIfEmpty().Max(),
-            VariantGrid.FeedForwards(layer.FeedForward).Skip(1).Select(f => f.ParameterCount(parent)).DefaultIfEmpty().Max()));
+                settings.Variants.Mixers(layer.Mixer).Skip(1).Select(m => m.ParameterCount(parent)).DefaultIfEmpty().Max(),
+                settings.Variants.FeedForwards(layer.FeedForward).Skip(1).Select(f => f.ParameterCount(parent)).DefaultIfEmpty().Max()));
         return Passage(work.CalibrationTokens, 1) + (4.0 * sizeof(float) * largest) + Activations(Batch);
     }
 

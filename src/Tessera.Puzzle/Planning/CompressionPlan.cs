@@ -82,14 +82,14 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
             // The stream between the halves, and the activations that rank channels.
             operations += tokens * WorkRate.Layer(parent, layer, length);
             operations += (settings.Library.PruneRounds - 1) * distillation.ChannelRound(layer.FeedForward);
-            foreach (var mixer in VariantGrid.Mixers(layer.Mixer).Skip(1).Where(m => m is not NoMixerConfiguration))
+            foreach (var mixer in settings.Variants.Mixers(layer.Mixer).Skip(1).Where(m => m is not NoMixerConfiguration))
             {
                 operations += distillation.Mixer(layer, mixer);
                 disk += sizeof(float) * (double)mixer.ParameterCount(parent);
                 jobs++;
             }
 
-            foreach (var feedForward in VariantGrid.FeedForwards(layer.FeedForward).Skip(1).Where(f => f is not NoFeedForwardConfiguration))
+            foreach (var feedForward in settings.Variants.FeedForwards(layer.FeedForward).Skip(1).Where(f => f is not NoFeedForwardConfiguration))
             {
                 operations += distillation.FeedForward(feedForward);
                 disk += sizeof(float) * (double)feedForward.ParameterCount(parent);
@@ -124,7 +124,7 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
         var distillation = Distillation(settings.BlockDistillation.Steps);
         double operations = work.CalibrationTokens * WorkRate.Forward(parent, work.MaxLength), disk = 0;
         int count = 0;
-        var all = LibraryPair.Of(parent, [.. parent.Layers.Select(VariantGrid.Blocks)]);
+        var all = LibraryPair.Of(parent, [.. parent.Layers.Select(settings.Variants.Blocks)]);
         bool isHybrid = settings.Library.Mode == DistillationMode.Hybrid;
         int solutions = settings.Library.Solutions + (settings.Library.Sweep?.Steps.Count ?? 0);
         foreach (var layer in all.GroupBy(pair => pair.Layer))
@@ -153,7 +153,7 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
         long swaps = 0;
         for (int layer = parent.Layers.Length - 1; layer >= 0; layer--)
         {
-            var blocks = VariantGrid.Blocks(parent.Layers[layer]).Skip(1).ToList();
+            var blocks = settings.Variants.Blocks(parent.Layers[layer]).Skip(1).ToList();
             double own = blocks.Sum(block => WorkRate.Layer(parent, block.ToLayer(), work.MaxLength));
             operations += work.ScoringTokens * (own + (blocks.Count * (suffix + (2 * WorkRate.Head(parent)))));
             suffix += WorkRate.Layer(parent, parent.Layers[layer], work.MaxLength);
@@ -202,6 +202,6 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
     }
 
     private (IReadOnlyList<MixerConfiguration> Mixers, IReadOnlyList<FeedForwardConfiguration> FeedForwards) Halves() => (
-        [.. parent.Layers.SelectMany(layer => VariantGrid.Mixers(layer.Mixer)).Distinct()],
-        [.. parent.Layers.SelectMany(layer => VariantGrid.FeedForwards(layer.FeedForward)).Distinct()]);
+        [.. parent.Layers.SelectMany(layer => settings.Variants.Mixers(layer.Mixer)).Distinct()],
+        [.. parent.Layers.SelectMany(layer => settings.Variants.FeedForwards(layer.FeedForward)).Distinct()]);
 }

@@ -61,7 +61,9 @@ public sealed class ScoreTable
             DiscardLacking(plan, jobs, isRace);
             ForgetDamaged(plan, jobs);
             own = new JobBoard(jobs).Run(
-                Jobs(plan, isRace, () => scorer ??= new ReplaceOneScorer(plan.Device, plan.States, plan.Memory, plan.Reference?.States, plan.WithAnswers)), onDone);
+                JobTimes.Of(jobs).Timed(
+                    Jobs(plan, isRace, () => scorer ??= new ReplaceOneScorer(plan.Device, plan.States, plan.Memory, plan.Reference?.States, plan.WithAnswers))),
+                onDone);
         }
         finally
         {
