@@ -7,6 +7,7 @@ using Tessera.Puzzle.Calibration;
 using Tessera.Puzzle.Costs;
 using Tessera.Puzzle.Fusion;
 using Tessera.Puzzle.Library;
+using Tessera.Puzzle.Reports;
 using Tessera.Puzzle.Scoring;
 using Tessera.Puzzle.Search;
 using Tessera.Puzzle.Tables;
@@ -128,11 +129,11 @@ public sealed class CompressionPipeline(
             Fusion = fusion?.Comparison,
             HealedCorrect = healed.Accuracy?.Correct ?? 0,
             ChildFolder = "child",
+            Stages = _stages.Opened,
         };
         AtomicFile.WriteAllText(
             Path.Combine(output, "result.json"), JsonSerializer.Serialize(result, PuzzleJson.Default.CompressionResult));
-        var report = new CompressionReport(inputs, settings, table, result, scores, library, stage.PathOf("metrics.jsonl"), fusion);
-        report.Save(Path.Combine(output, "report.html"));
+        new CompressionReport(CompressionRun.Read(output)).Save(Path.Combine(output, "report.html"));
         return result;
     }
 

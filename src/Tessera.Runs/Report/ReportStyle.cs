@@ -30,7 +30,7 @@ internal static class ReportStyle
         th, td { text-align: left; padding: 5px 18px 5px 0; border-bottom: 1px solid #e4e8ec; vertical-align: top; }
         th { color: #5b6773; font-weight: 600; border-bottom: 1px solid #a9b4bf; }
         th.number, td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-        td { min-width: 3ch; max-width: 60ch; overflow-wrap: anywhere; }
+        td { max-width: 60ch; overflow-wrap: break-word; }
         @media (max-width: 600px) { body { padding: 18px 14px 48px; } h1 { font-size: 24px; } }
         @media print { body { max-width: none; padding: 0; font-size: 11pt; } figure, tr { break-inside: avoid; } h2 { break-after: avoid; }
           nav, details { display: none; } svg { min-width: 0; } .scroll { overflow: visible; } table { font-size: 8.5pt; } th, td { padding-right: 8px; } }

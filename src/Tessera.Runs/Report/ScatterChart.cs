@@ -26,6 +26,9 @@ public sealed class ScatterChart : IFigure
     /// <summary>Lines behind the points, such as a front; one with the name of a group has its colour.</summary>
     public IReadOnlyList<ChartSeries> Lines { get; init; } = [];
 
+    /// <summary>Draw x logarithmically; points that are not positive are left out.</summary>
+    public bool LogX { get; init; }
+
     /// <summary>Draw y logarithmically; points that are not positive are left out.</summary>
     public bool LogY { get; init; }
 
@@ -35,8 +38,8 @@ public sealed class ScatterChart : IFigure
         List<string> groups = [.. Lines.Select(line => line.Name).Concat(Points.Select(point => point.Group)).Distinct()];
         var frame = new PlotFrame(groups);
         (double X, double Y)[] all = [.. Lines.SelectMany(line => line.Points), .. Points.Select(point => (point.X, point.Y))];
-        (double X, double Y)[] seen = [.. all.Where(point => double.IsFinite(point.X) && double.IsFinite(point.Y) && (!LogY || point.Y > 0))];
-        var x = new Axis(seen.Select(point => point.X), (PlotFrame.Left, PlotFrame.Right));
+        (double X, double Y)[] seen = [.. all.Where(point => double.IsFinite(point.X) && double.IsFinite(point.Y) && (!LogX || point.X > 0) && (!LogY || point.Y > 0))];
+        var x = new Axis(seen.Select(point => point.X), (PlotFrame.Left, PlotFrame.Right), LogX);
         var y = new Axis(seen.Select(point => point.Y), (frame.Bottom, frame.Top), LogY);
         XElement svg = frame.Draw(Title, XLabel, YLabel, x, y);
         foreach (ChartSeries line in Lines)
