@@ -143,5 +143,6 @@ public sealed class HeatMap : IFigure
         svg.Add(Svg.Text(x + ScaleWidth + 6, 44, Text(high), Palette.Ink, size: 12));
     }
 
-    private string Text(double value) => value.ToString(Format, CultureInfo.InvariantCulture);
+    // Ratios over many decades are read by their exponents.
+    private string Text(double value) => value.ToString(Logarithmic && value is > 0 and < 1e-4 ? "0.##e0" : Format, CultureInfo.InvariantCulture);
 }

@@ -31,6 +31,7 @@ internal static class ReportStyle
         th { color: #5b6773; font-weight: 600; border-bottom: 1px solid #a9b4bf; }
         th.number, td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
         td { max-width: 60ch; overflow-wrap: break-word; }
+        td:first-child { min-width: 8ch; }
         @media (max-width: 600px) { body { padding: 18px 14px 48px; } h1 { font-size: 24px; } }
         @media print { body { max-width: none; padding: 0; font-size: 11pt; } figure, tr { break-inside: avoid; } h2 { break-after: avoid; }
           nav, details { display: none; } svg { min-width: 0; } .scroll { overflow: visible; } table { font-size: 8.5pt; } th, td { padding-right: 8px; } }
