@@ -29,10 +29,13 @@ internal static class ParetoSection
             $"The least summed score at every limit of one quantity, no other limit set, with the greedy and the uniform choice under the same limit. Scores: {tables.ScoreName}. "
             + "Points are the models of this run: named where the tables predict them, and once more where the assembled model was found.");
         var parent = search.Parent[0];
-        double fastest = parent.RunSeconds / Least(search, amounts => amounts.RunSeconds);
+        // As far as twice the child's speed: what is left of a model beyond that is of no use to anybody.
+        double fastest = 0.99 * parent.RunSeconds / Least(search, amounts => amounts.RunSeconds);
+        double child = run.PredictedAmounts(run.Child) is { } chosen ? parent.RunSeconds / chosen.RunSeconds : 1;
+        fastest = Math.Min(fastest, Math.Max(2.5, 2 * child));
         if (fastest > 1.02)
         {
-            var range = SweepRange.Parse(FormattableString.Invariant($"throughput=1x..{0.99 * fastest:0.####}x/{Steps}"));
+            var range = SweepRange.Parse(FormattableString.Invariant($"throughput=1x..{fastest:0.####}x/{Steps}"));
             Figure(
                 report, run, search.Sweep(range), "Predicted KL against throughput", "generated tokens/s, times the parent's",
                 amounts => parent.RunSeconds / amounts.RunSeconds,
@@ -82,7 +85,7 @@ internal static class ParetoSection
                 numbers.Add($"{candidate.Name}, predicted", predicted(amounts), candidate.PredictedDivergence);
             }
 
-            points.Add(new ScatterPoint(realised(candidate), candidate.ScoringDivergence.Mean, string.Empty, "realised"));
+            points.Add(new ScatterPoint(realised(candidate), candidate.ScoringDivergence.Mean, string.Empty, "realised") { Detail = $"{candidate.Name}, realised" });
             numbers.Add($"{candidate.Name}, realised", realised(candidate), candidate.ScoringDivergence.Mean);
         }
 

@@ -57,7 +57,7 @@ public sealed class ScatterChart : IFigure
         {
             double px = x.Map(point.X), py = y.Map(point.Y);
             taken.Add(new Box(px - Radius, py - Radius, px + Radius, py + Radius));
-            svg.Add(Svg.Circle(px, py, Radius, Palette.Series(groups.IndexOf(point.Group)), point.Label));
+            svg.Add(Svg.Circle(px, py, Radius, Palette.Series(groups.IndexOf(point.Group)), point.Detail ?? point.Label));
         }
 
         foreach (ScatterPoint point in drawn.Where(point => point.Label.Length > 0))
