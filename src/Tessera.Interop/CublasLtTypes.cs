@@ -40,6 +40,21 @@ internal enum CublasLtMatmulAttribute
     TransposeB = 4,
     Epilogue = 7,
     BiasPointer = 8,
+    ScalePointerA = 17,
+    ScalePointerB = 18,
+    FastAccumulation = 25,
+    ScaleModeA = 31,
+    ScaleModeB = 32,
+}
+
+/// <summary>cublasLtMatmulMatrixScale_t, from 12.9 on.</summary>
+internal enum CublasLtScale
+{
+    /// <summary>One factor for the matrix.</summary>
+    Scalar = 0,
+
+    /// <summary>One factor for every row of the first operand, or column of the second, as the library counts.</summary>
+    OuterVector = 3,
 }
 
 /// <summary>cublasLtMatrixLayoutAttribute_t.</summary>

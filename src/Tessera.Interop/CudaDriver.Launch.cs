@@ -32,6 +32,12 @@ internal static unsafe partial class CudaDriver
     [LibraryImport(NativeLibraries.CudaDriver, EntryPoint = "cuLaunchKernelEx")]
     public static partial CudaStatus LaunchKernelEx(CudaLaunchConfig* config, nint function, void** parameters, void** extra);
 
+    /// <summary>Describes a tensor in memory for bulk copies of boxes; the map lies at a multiple of 64 bytes.</summary>
+    [LibraryImport(NativeLibraries.CudaDriver, EntryPoint = "cuTensorMapEncodeTiled")]
+    public static partial CudaStatus TensorMapEncodeTiled(
+        void* map, int type, uint rank, nint address, ulong* sizes, ulong* strides, uint* box, uint* steps, int interleave, int swizzle,
+        int promotion, int fill);
+
     [LibraryImport(NativeLibraries.CudaDriver, EntryPoint = "cuStreamBeginCapture_v2")]
     public static partial CudaStatus StreamBeginCapture(nint stream, CudaCaptureMode mode);
 

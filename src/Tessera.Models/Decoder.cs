@@ -101,7 +101,7 @@ public sealed class Decoder : IDisposable
 
         var head = configuration.TieEmbeddings
             ? null
-            : factory.Table("head", configuration.VocabularySize, configuration.HiddenSize);
+            : factory.Head("head", configuration.VocabularySize, configuration.HiddenSize);
         return new Decoder(configuration, embedding, layers, factory.Gain("final"), head, rope, [arena, rope]);
     }
 

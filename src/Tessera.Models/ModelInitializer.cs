@@ -14,7 +14,7 @@ public static unsafe class ModelInitializer
 {
     private const float Deviation = 0.02f;
 
-    // What is in f32 at a time of a matrix that is stored in groups.
+    // What is in f32 at a time of a matrix that is stored with scales.
     private const long PortionBytes = 64L << 20;
 
     /// <summary>Fills a model from a seed; every parameter has its own stream, so the result does not depend on order.</summary>
@@ -67,9 +67,9 @@ public static unsafe class ModelInitializer
         {
             RandomFill.Constant(device, parameter.Elements, parameter.Count, value);
         }
-        else if (parameter.Type.IsGrouped())
+        else if (parameter.Type.HasScales())
         {
-            FillGroups(device, parameter, seed, stream, deviation);
+            FillRounded(device, parameter, seed, stream, deviation);
         }
         else
         {
@@ -79,8 +79,8 @@ public static unsafe class ModelInitializer
         parameter.MarkChanged();
     }
 
-    /// <summary>Draws some rows at a time in f32 and rounds them into their groups.</summary>
-    private static void FillGroups(Device device, Parameter parameter, ulong seed, ulong stream, float deviation)
+    /// <summary>Draws some rows at a time in f32 and rounds them into their place.</summary>
+    private static void FillRounded(Device device, Parameter parameter, ulong seed, ulong stream, float deviation)
     {
         int most = (int)Math.Clamp(PortionBytes / ((long)parameter.Columns * sizeof(float)), 1, parameter.Rows);
         using var arena = device.CreateArena("fresh weights");
@@ -90,17 +90,24 @@ public static unsafe class ModelInitializer
             int rows = Math.Min(most, parameter.Rows - row);
             long first = (long)row * parameter.Columns;
             RandomFill.Gaussian(device, portion, (long)rows * parameter.Columns, seed, stream, first, deviation);
-            GroupedMatrix.Store(device, parameter.Master, row, rows, portion, parameter.Columns);
+            if (parameter.Type == DType.FP8)
+            {
+                Fp8Matrix.Store(device, parameter.Master, row, rows, portion, parameter.Columns);
+            }
+            else
+            {
+                GroupedMatrix.Store(device, parameter.Master, row, rows, portion, parameter.Columns);
+            }
         }
     }
 
     private static void FillGaussian(Parameter parameter, ulong seed, ulong stream, float deviation)
     {
         var random = new CounterRandom(seed, stream);
-        if (parameter.Type.IsGrouped())
+        if (parameter.Type.HasScales())
         {
             using var device = new CpuDevice();
-            GroupedRows.Fill(device, parameter, 0, parameter.Rows, (_, rows, target) =>
+            RoundedRows.Fill(device, parameter, 0, parameter.Rows, (_, rows, target) =>
             {
                 for (long i = 0; i < (long)rows * parameter.Columns; i++)
                 {

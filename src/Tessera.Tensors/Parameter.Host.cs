@@ -53,6 +53,11 @@ public sealed partial class Parameter
 
     private void InPortions(int start, int rows, int unit, Action<int, MatrixView> move)
     {
+        if (Type == DType.FP8)
+        {
+            throw new InvalidOperationException($"parameter {Name} is stored in fp8, with scales behind its rows: it is read and written as a whole");
+        }
+
         long unitBytes = Math.Max(1, Type.MatrixBytes(unit, Columns));
         long most = Math.Max(1, PortionBytes / unitBytes) * unit;
         for (int row = 0; row < rows; row += (int)Math.Min(most, rows - row))

@@ -5,7 +5,7 @@ namespace Tessera.Tensors;
 
 /// <summary>
 /// A weight with one master copy. While it is trained the master is f32 or bf16 and a gradient buffer stands beside it; a frozen
-/// weight may be stored in int8 or int4 as well. Beside an f32 master a working copy in bf16 may stand, which products read. Every
+/// weight may be stored in int8, int4 or fp8 as well. Beside an f32 master a working copy in bf16 may stand, which products read. Every
 /// change goes through <see cref="MarkChanged"/> or <see cref="MarkUpdated"/>, so that derived forms can tell whether they are stale.
 /// </summary>
 public sealed unsafe partial class Parameter
@@ -23,7 +23,7 @@ public sealed unsafe partial class Parameter
     /// <param name="name">Name for messages and optimiser state, unique in its model.</param>
     /// <param name="rows">Output features; 1 for a norm's gain.</param>
     /// <param name="columns">Input features; 1 for a bias.</param>
-    /// <param name="type">f32, bf16, int8 or int4.</param>
+    /// <param name="type">f32, bf16, int8, int4 or fp8.</param>
     /// <param name="arena">Owner of the memory.</param>
     public Parameter(string name, int rows, int columns, DType type, Arena arena)
     {
@@ -78,6 +78,15 @@ public sealed unsafe partial class Parameter
         }
     }
 
+    /// <summary>Where the gradient lies, whether or not it has been cleared; 0 while frozen.</summary>
+    internal nint GradientAddress => _gradient.Address;
+
+    /// <summary>Whether nothing was added to the gradient since <see cref="ClearGradient"/>.</summary>
+    public bool IsGradientClear => _clearsLater;
+
+    /// <summary>Says that recorded work has assigned the gradient: it was clear and holds values now.</summary>
+    public void MarkGradientAssigned() => _clearsLater = false;
+
     /// <summary>True while the tape computes a gradient for it.</summary>
     public bool IsTrainable => _gradient.Exists;
 
@@ -120,8 +129,8 @@ public sealed unsafe partial class Parameter
 
     /// <summary>Rows [start, start + rows) of the master as a kernel operand.</summary>
     /// <exception cref="InvalidOperationException">Its rows are interleaved in tiles and the first is not the first of a tile.</exception>
-    public MatrixView RowsView(int start, int rows) => !Type.IsGrouped() || start % DTypes.TileRows == 0
-        ? new(Address + (nint)Type.MatrixBytes(start, Columns), Type, rows, Columns)
+    public MatrixView RowsView(int start, int rows) => Type == DType.FP8 ? Fp8Matrix.RowsView(Master, start, rows)
+        : !Type.IsGrouped() || start % DTypes.TileRows == 0 ? new(Address + (nint)Type.MatrixBytes(start, Columns), Type, rows, Columns)
         : throw new InvalidOperationException($"parameter {Name} is stored in {Type.Label()}: row {start} does not begin a tile");
 
     /// <summary>Gives it a gradient buffer of zeros.</summary>

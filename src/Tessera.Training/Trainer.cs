@@ -43,7 +43,7 @@ public sealed class Trainer : IDisposable
         MemoryLimit.Check(
             device, Memory, settings, level => TrainingMemory.Plan(device, student, settings with { Recompute = level }, weights, teacher, layerMap));
         _scratch = device.Scratch;
-        _objective = new Objective(device, student, weights, teacher, layerMap, settings.Recompute);
+        _objective = new Objective(device, student, weights, teacher, layerMap, settings.Recompute, settings.Eager);
         Memory.Reserve(_objective.Arenas);
         Optimizer = new Optimizer(device, student.Parameters);
     }
@@ -53,6 +53,9 @@ public sealed class Trainer : IDisposable
 
     /// <summary>What was planned, to be compared with the plan.</summary>
     public IEnumerable<Arena> Arenas => [.. _objective.Arenas, Optimizer.Arena, _scratch];
+
+    /// <summary>Times that a batch's work was recorded, and that a recording was launched; see <see cref="Objective"/>.</summary>
+    public (long Recordings, long Launches) Recorded => _objective.Recorded;
 
     /// <summary>What is minimised.</summary>
     public ObjectiveWeights Weights { get; }

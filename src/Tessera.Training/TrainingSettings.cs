@@ -35,6 +35,12 @@ public sealed record TrainingSettings
     /// <summary>What is computed again for the backward instead of being kept; the results have the same bits.</summary>
     public RecomputeLevel Recompute { get; init; }
 
+    /// <summary>
+    /// Whether a device that records is asked for every kernel of every step, rather than for recorded steps as a whole: slower, the same
+    /// bits, and an error names its kernel.
+    /// </summary>
+    public bool Eager { get; init; }
+
     /// <summary>Most bytes that training may take, weights included; null for what the machine has left.</summary>
     public long? MemoryLimit { get; init; }
 }

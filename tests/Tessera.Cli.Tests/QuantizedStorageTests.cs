@@ -40,6 +40,15 @@ public sealed class QuantizedStorageTests(TinyModel files)
         CliRun.Refused(["export", files.Mixed, "--format", "hf", "--out", files.At("export"), "--dtype", type], type);
     }
 
+    [Theory]
+    [InlineData("generate")]
+    [InlineData("perplexity")]
+    public void The_processor_refuses_fp8_in_one_sentence(string verb)
+    {
+        string ids = files.Write("ids-fp8.jsonl", JsonSerializer.Serialize(new[] { files.Begin, 5, 6 }));
+        CliRun.Refused([verb, files.Mixed, "--ids", ids, "--dtype", "fp8"], "--dtype fp8", "compute capability 8.9", "--device cuda");
+    }
+
     private (double Accuracy, double Error, string Text) Solve(string type)
     {
         string samples = files.At($"solved-{type}.jsonl");

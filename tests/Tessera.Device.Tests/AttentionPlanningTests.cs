@@ -36,6 +36,26 @@ public sealed unsafe class AttentionPlanningTests
         Assert.Equal(0, device.Scratch.HighWaterBytes);
     }
 
+    [Theory]
+    [InlineData(128, 8, (32 * 128) + 8)]
+    [InlineData(96, 7, (28 * 128) + 4)]
+    [InlineData(64, 8, (32 * 64) + 8)]
+    [InlineData(48, 8, 0)]
+    public void The_backward_in_one_kernel_plans_room_for_sums_of_query_gradients(int headDim, int group, int perToken)
+    {
+        const int Tokens = 3000;
+        int kvHeads = group == 7 ? 4 : 8, heads = group == 7 ? 28 : 32;
+        using var device = CudaDevice.Planned(H100, DType.BF16);
+        var shape = new AttentionShape(heads, kvHeads, headDim);
+        var elements = new Elements(4096, DType.BF16);
+        long width = (long)heads * headDim;
+        Attention.Backward(
+            device, shape, elements, shape.PackedWidth, null, new(2, Tokens, 2000, 2000), elements, elements, shape.PackedWidth, elements,
+            elements, width, (float*)4096, elements, elements, elements, shape.PackedWidth);
+        long delta = (long)Tokens * heads * sizeof(float), bytes = delta + ((long)Tokens * perToken * sizeof(float));
+        Assert.InRange(device.Scratch.HighWaterBytes, bytes, bytes + (4 * 4096));
+    }
+
     [Fact]
     public void Elements_of_other_types_than_the_queries_are_refused()
     {

@@ -1,4 +1,5 @@
 using System.Reflection;
+using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using Tessera.Devices;
 
@@ -42,6 +43,23 @@ public partial class KernelArgumentsTests
         {
             Assert.DoesNotContain("return", body[..wait], StringComparison.Ordinal);
         }
+    }
+
+    /// <summary>Device code aligns a tensor map to 64 bytes, and with it what holds one: what is between its end and a multiple counts.</summary>
+    [Fact]
+    public void Arguments_with_tensor_maps_begin_with_them_and_end_at_a_multiple_of_their_alignment()
+    {
+        Type[] structures = [.. All().Select(kernel => kernel.Arguments).Distinct().Where(type => type.GetFields(Fields).Any(IsMap))];
+        Assert.NotEmpty(structures);
+        foreach (var structure in structures)
+        {
+            var fields = structure.GetFields(Fields);
+            Assert.Equal(fields.Count(IsMap), fields.TakeWhile(IsMap).Count());
+            int size = Marshal.SizeOf(structure), end = (int)Marshal.OffsetOf(structure, fields[^1].Name) + Marshal.SizeOf(fields[^1].FieldType);
+            Assert.Equal((end + 63) / 64 * 64, size);
+        }
+
+        static bool IsMap(FieldInfo field) => field.FieldType.Name == "TensorMap";
     }
 
     [Fact]

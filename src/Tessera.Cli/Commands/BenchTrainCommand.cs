@@ -29,13 +29,14 @@ internal static class BenchTrainCommand
         var steps = new Option<int>("--steps") { Description = "Measured steps.", DefaultValueFactory = _ => 9 };
         var breakdown = new Option<bool>("--breakdown") { Description = "Show where the time of a step goes." };
         var recompute = SharedOptions.Recompute();
+        var eager = SharedOptions.Eager();
         var deviceName = SharedOptions.Device();
         var precision = SharedOptions.Precision();
         var threads = SharedOptions.Threads();
         var json = SharedOptions.Json();
         var command = new Command("train", "Whole training steps (forward, loss, backward, clipping, AdamW): model FLOP/s and their share of the ceiling.")
         {
-            model, published, batch, documentLength, steps, recompute, breakdown, deviceName, precision, threads, json,
+            model, published, batch, documentLength, steps, recompute, eager, breakdown, deviceName, precision, threads, json,
         };
         command.SetAction(result =>
         {
@@ -52,7 +53,7 @@ internal static class BenchTrainCommand
             using var decoder = Decoder.Allocate(shape, SharedOptions.MasterType(result.GetValue(precision)!), device);
             ModelInitializer.Fill(decoder, 1, device);
             var level = SharedOptions.ParseRecompute(result.GetValue(recompute)!);
-            using var bench = new TrainingBench(device, decoder, documents, length, level);
+            using var bench = new TrainingBench(device, decoder, documents, length, level, result.GetValue(eager));
             Console.Error.WriteLine($"memory: planned {bench.Memory}");
             using var clock = result.GetValue(breakdown) ? new OperationClock(device) : null;
             var measured = bench.Run(count, Describe(shape, decoder, documents, length, level), clock);

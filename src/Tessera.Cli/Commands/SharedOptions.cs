@@ -37,8 +37,24 @@ internal static class SharedOptions
     public static DType MasterType(string precision) => precision == "bf16" ? DType.BF16 : DType.F32;
 
     /// <summary>The device that a verb runs a model on whose weights are stored in a type; the caller owns it.</summary>
-    public static Tessera.Devices.Device OpenServing(string name, int threads, DType storage) =>
-        Tessera.Devices.Device.Open(name, threads, storage == DType.F32 ? DType.F32 : DType.BF16);
+    /// <exception cref="ArgumentException">The weights are asked for in fp8, and the device does not convert it.</exception>
+    public static Tessera.Devices.Device OpenServing(string name, int threads, DType storage)
+    {
+        if (storage == DType.FP8 && name == "cpu")
+        {
+            throw new ArgumentException("--dtype fp8: weights in fp8 need an NVIDIA card of compute capability 8.9 or newer; give --device cuda");
+        }
+
+        var device = Tessera.Devices.Device.Open(name, threads, storage == DType.F32 ? DType.F32 : DType.BF16);
+        if (storage == DType.FP8 && device is CudaDevice { Card: { HasFp8: false } card })
+        {
+            device.Dispose();
+            throw new ArgumentException(
+                $"--dtype fp8: weights in fp8 need a card of compute capability 8.9 or newer, and {card.Name} has {card.Major}.{card.Minor}");
+        }
+
+        return device;
+    }
 
     public static Option<int> Threads() => new("--threads")
     {
@@ -79,10 +95,10 @@ internal static class SharedOptions
     {
         var option = new Option<string>("--dtype")
         {
-            Description = "Storage in memory: f32, bf16, int8 or int4. int8 and int4 are matrices in groups of 32 with a scale each; with int4, token table and head are int8; norms and biases stay f32. Keys and values are f32 with f32, else bf16.",
+            Description = "Storage in memory: f32, bf16, int8, int4 or fp8. int8 and int4 are matrices in groups of 32 with a scale each; with int4, token table and head are int8. fp8, on cards of compute capability 8.9 and newer, is E4M3 with a scale a row, the token table bf16. Norms and biases stay f32. Keys and values are f32 with f32, else bf16.",
             DefaultValueFactory = _ => "f32",
         };
-        option.AcceptOnlyFromAmong("f32", "bf16", "int8", "int4");
+        option.AcceptOnlyFromAmong("f32", "bf16", "int8", "int4", "fp8");
         return option;
     }
 
@@ -120,6 +136,7 @@ internal static class SharedOptions
         "bf16" => DType.BF16,
         "int8" => DType.Int8,
         "int4" => DType.Int4,
+        "fp8" => DType.FP8,
         _ => DType.F32,
     };
 }

@@ -44,6 +44,8 @@ internal sealed class TrainOptions
 
     public Option<string> Recompute { get; } = SharedOptions.Recompute();
 
+    public Option<bool> Eager { get; } = SharedOptions.Eager();
+
     public Option<string?> MemoryLimit { get; } = SharedOptions.MemoryLimit();
 
     public Option<int> CheckpointEvery { get; } = new("--checkpoint-every") { Description = "Steps between checkpoints; 0 for the end only.", DefaultValueFactory = _ => 500 };
@@ -68,7 +70,7 @@ internal sealed class TrainOptions
     public IEnumerable<Option> WithoutText =>
     [
         Output, Tasks, Levels, Steps, BatchTokens, Accumulation, MaxLength, LearningRate, Floor, Schedule, Decay, Warmup, WeightDecay,
-        Clip, Recompute, MemoryLimit, CheckpointEvery, ValidateEvery, ValidationTokens, Seed, Threads, Device, Precision, DataType, Json,
+        Clip, Recompute, Eager, MemoryLimit, CheckpointEvery, ValidateEvery, ValidationTokens, Seed, Threads, Device, Precision, DataType, Json,
     ];
 
     public IEnumerable<Option> All => WithoutText.Append(Text).Append(Data);
@@ -106,6 +108,7 @@ internal sealed class TrainOptions
             WeightDecay = (float)OptionChecks.NotNegative(result, WeightDecay),
             ClipNorm = OptionChecks.NotNegative(result, Clip),
             Recompute = SharedOptions.ParseRecompute(result.GetValue(Recompute)!),
+            Eager = result.GetValue(Eager),
             MemoryLimit = OptionChecks.Bytes(result, MemoryLimit),
         };
     }
@@ -121,7 +124,7 @@ internal sealed class TrainOptions
     /// <summary>What decides the course of a run, by name, for its identity.</summary>
     public IEnumerable<KeyValuePair<string, string>> Identity(ParseResult result)
     {
-        Option[] irrelevant = [Output, Recompute, MemoryLimit, CheckpointEvery, ValidateEvery, ValidationTokens, Threads, DataType, Json];
+        Option[] irrelevant = [Output, Recompute, Eager, MemoryLimit, CheckpointEvery, ValidateEvery, ValidationTokens, Threads, DataType, Json];
         foreach (var option in WithoutText.Except(irrelevant))
         {
             // Runs from before there was this option keep their identity.

@@ -20,7 +20,7 @@ internal static class StageVerbs
     /// <summary>Options that say where, how fast or how talkative, and decide nothing about the result: they are not hashed.</summary>
     private static readonly string[] Undeciding =
     [
-        "--threads", "--device", "--json", "--checkpoint-every", "--validate-every", "--gate", "--recompute", "--memory-limit", "--memory",
+        "--threads", "--device", "--json", "--checkpoint-every", "--validate-every", "--gate", "--recompute", "--eager", "--memory-limit", "--memory",
     ];
 
     /// <summary>Verbs that measure time. What the machine does then decides the result.</summary>

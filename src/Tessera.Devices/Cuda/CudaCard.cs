@@ -28,6 +28,9 @@ public sealed record CudaCard(
     /// <summary>Whether a kernel can start before the one before it has ended (programmatic dependent launch).</summary>
     public bool StartsKernelsEarly => Major >= 9;
 
+    /// <summary>Whether it converts and multiplies E4M3: compute capability 8.9 (Ada) and newer.</summary>
+    public bool HasFp8 => Major > 8 || (Major == 8 && Minor >= 9);
+
     /// <summary>All cards of this machine, in the driver's order; none where there is a driver and no card.</summary>
     /// <exception cref="NotSupportedException">There is no driver, or it is too old; the message is one sentence.</exception>
     public static IReadOnlyList<CudaCard> All()

@@ -8,6 +8,9 @@ public sealed class CudaFunction
     /// <summary>Shared memory that needs no permission: what the code declares and what a launch adds together.</summary>
     private const int UsualSharedBytes = 48 << 10;
 
+    /// <summary>Share of a multiprocessor's first-level cache, in percent, that is enough shared memory for kernels that read through it.</summary>
+    private const int LeastSharedPercent = 14;
+
     private readonly CudaContext _context;
     private readonly string _name;
     private int _allowedShared;
@@ -57,6 +60,13 @@ public sealed class CudaFunction
             _allowedShared = bytes;
         }
     }
+
+    /// <summary>
+    /// Asks for most of a multiprocessor's memory as first-level cache. Without, the division stays as the kernel before has left it, and
+    /// one that wanted much shared memory would leave too little room for the loads that are under way.
+    /// </summary>
+    internal void PreferCache() => _context.Check(
+        CudaDriver.FuncSetAttribute(Handle, CudaFunctionAttribute.PreferredSharedMemoryCarveout, LeastSharedPercent), "cuFuncSetAttribute", _name);
 
     private int Read(CudaFunctionAttribute attribute)
     {

@@ -31,6 +31,9 @@ public abstract class CudaKernelSource
     /// </summary>
     public bool StartsEarly { get; init; }
 
+    /// <summary>Whether it streams through the first-level cache and uses little shared memory: it then runs with most of it as cache.</summary>
+    public bool ReadsThroughCache { get; init; }
+
     /// <summary>Holds the source and the headers that it includes as resources.</summary>
     internal Assembly Assembly { get; }
 

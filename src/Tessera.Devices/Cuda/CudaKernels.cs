@@ -51,6 +51,11 @@ internal sealed unsafe class CudaKernels : IDisposable
         }
 
         var function = new CudaFunction(_context, handle, name);
+        if (kernel.ReadsThroughCache)
+        {
+            function.PreferCache();
+        }
+
         _compiler.Describe(source, name, function);
         _functions.Add((kernel.Number, variant), function);
         return function;
@@ -79,7 +84,7 @@ internal sealed unsafe class CudaKernels : IDisposable
         CudaStatus status = Load(_compiler.Image(source), out module);
         if (status is CudaStatus.InvalidImage or CudaStatus.NoBinaryForGpu)
         {
-            // A file of the cache that was cut off or belongs to another card: compile again and replace it.
+            // Of another card, or of a driver that wants another form: compile again and replace it.
             status = Load(_compiler.Compile(source), out module);
         }
 

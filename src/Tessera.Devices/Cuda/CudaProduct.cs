@@ -11,14 +11,17 @@ namespace Tessera.Devices;
 /// <param name="AStride">Elements from one stored row of A to the next.</param>
 /// <param name="BStride">Elements from one stored row of B to the next.</param>
 /// <param name="CStride">Elements from one row of C to the next.</param>
-/// <param name="OperandType">Of A and B: f32 or bf16.</param>
+/// <param name="OperandType">Of A and B: f32, bf16 or fp8 (E4M3); the last only as [M, K] by a transpose of [N, K].</param>
 /// <param name="ResultType">Of C: f32 or bf16.</param>
 public readonly record struct CudaProduct(
     int M, int N, int K, bool TransposeA, bool TransposeB, long AStride, long BStride, long CStride, DType OperandType,
     DType ResultType)
 {
+    /// <summary>Whether each row of A and of a transposed B has a factor, f32, that its results are multiplied by: for fp8.</summary>
+    public bool IsScaled { get; init; }
+
     /// <summary>Extents and types, for messages.</summary>
     public override string ToString() =>
         $"[{M}, {K}]{(TransposeA ? " of a transpose" : string.Empty)} · [{K}, {N}]{(TransposeB ? " of a transpose" : string.Empty)}"
-        + $" in {OperandType.Label()} to {ResultType.Label()}, strides {AStride}, {BStride}, {CStride}";
+        + $" in {(IsScaled ? "scaled " : string.Empty)}{OperandType.Label()} to {ResultType.Label()}, strides {AStride}, {BStride}, {CStride}";
 }

@@ -135,6 +135,6 @@ public sealed unsafe partial class CudaProducts
         CudaProduct p = key.Product;
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"{p.M}x{p.N}x{p.K} {(p.TransposeA ? 't' : 'n')}{(p.TransposeB ? 't' : 'n')} {p.AStride},{p.BStride},{p.CStride} {p.OperandType.Label()} {p.ResultType.Label()} {key.AlignmentA},{key.AlignmentB},{key.AlignmentC}");
+            $"{p.M}x{p.N}x{p.K} {(p.TransposeA ? 't' : 'n')}{(p.TransposeB ? 't' : 'n')} {p.AStride},{p.BStride},{p.CStride} {p.OperandType.Label()}{(p.IsScaled ? "*" : string.Empty)} {p.ResultType.Label()} {key.AlignmentA},{key.AlignmentB},{key.AlignmentC}");
     }
 }

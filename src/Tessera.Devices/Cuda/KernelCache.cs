@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+
 namespace Tessera.Devices;
 
 /// <summary>Compiled kernels on disk, by the hash of everything that went into them; any number of processes may share a folder.</summary>
@@ -34,6 +36,20 @@ internal sealed class KernelCache(string folder)
             return null;
         }
     }
+
+    /// <summary>What was written by <see cref="WriteSealed"/>, or null where there is nothing, or not all of it, or something else.</summary>
+    /// <remarks>The driver takes an image's lengths from the image itself and reads beyond the end of one that was cut off.</remarks>
+    public byte[]? ReadSealed(string name)
+    {
+        byte[]? file = Read(name);
+        int length = (file?.Length ?? 0) - SHA256.HashSizeInBytes;
+        return length >= 0 && SHA256.HashData(file.AsSpan(0, length)).AsSpan().SequenceEqual(file.AsSpan(length))
+            ? file.AsSpan(0, length).ToArray()
+            : null;
+    }
+
+    /// <summary>Writes a file with the SHA-256 of its content behind it, if the folder allows it.</summary>
+    public void WriteSealed(string name, ReadOnlySpan<byte> content) => Write(name, [.. content, .. SHA256.HashData(content)]);
 
     /// <summary>Writes a file, if the folder allows it.</summary>
     public void Write(string name, ReadOnlySpan<byte> content)

@@ -57,8 +57,8 @@ internal sealed unsafe class KernelCompiler
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
-    /// <summary>The machine code, from disk or compiled now.</summary>
-    public byte[] Image(KernelSourceText source) => _cache.Read(KeyOf(source) + ".cubin") ?? Compile(source);
+    /// <summary>The machine code, from disk or compiled now; a file that was damaged counts as none.</summary>
+    public byte[] Image(KernelSourceText source) => _cache.ReadSealed(KeyOf(source) + ".cubin") ?? Compile(source);
 
     /// <summary>Compiles, whatever lies on disk.</summary>
     /// <exception cref="CudaException">The source has an error; the message holds file, options and log.</exception>
@@ -68,7 +68,7 @@ internal sealed unsafe class KernelCompiler
         byte[] image = Run(source);
         Compiled++;
         string key = KeyOf(source);
-        _cache.Write(key + ".cubin", image);
+        _cache.WriteSealed(key + ".cubin", image);
         _cache.Write(key + ".json", Json(json =>
         {
             json.WriteString("file", source.File);

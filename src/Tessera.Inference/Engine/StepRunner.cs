@@ -28,8 +28,7 @@ public sealed unsafe class StepRunner : IDisposable
     private readonly Arena _arena;
     private readonly Executor _executor;
     private readonly WorkRecorder<StepExtent, Tensor> _recorder;
-    private readonly Parameter[] _parameters;
-    private readonly nint[] _addresses;
+    private readonly ParameterWatch _watch;
     private readonly List<int> _ids = [];
     private readonly List<SequenceSpan> _spans = [];
     private readonly List<int> _places = [];
@@ -52,8 +51,7 @@ public sealed unsafe class StepRunner : IDisposable
         _cache = cache;
         _executor = new Executor(device, arena, null) { IsInvariant = settings.Invariant };
         _recorder = new WorkRecorder<StepExtent, Tensor>(device, MostRecordings, !settings.Eager);
-        _parameters = [.. model.Parameters];
-        _addresses = new nint[_parameters.Length + 1];
+        _watch = new ParameterWatch(model.Parameters);
     }
 
     /// <summary>Whether log-probabilities are wanted beside tokens.</summary>
@@ -118,7 +116,11 @@ public sealed unsafe class StepRunner : IDisposable
             var request = Upload(drawsAll ? step.Tokens : _draws.Count, drawsAll);
             if (repeats)
             {
-                ForgetMoved();
+                if (_watch.HasMoved((nint)_model.Rope.Cosines))
+                {
+                    _recorder.Clear();
+                }
+
                 _logits = _recorder.Run(extent, () => Compute(step, request));
             }
             else
@@ -209,24 +211,6 @@ public sealed unsafe class StepRunner : IDisposable
 
         _device.Download((nint)request.Tokens, _results.AsSpan(0, count));
         _logProbs = request.Rows;
-    }
-
-    /// <summary>Forgets what was recorded where a weight or the rotary angles lie elsewhere than they did.</summary>
-    private void ForgetMoved()
-    {
-        bool moved = false;
-        for (int i = 0; i < _addresses.Length; i++)
-        {
-            // A view also refuses a working copy that is older than its master, as eager products do.
-            nint address = i < _parameters.Length ? _parameters[i].View.Address : (nint)_model.Rope.Cosines;
-            moved |= address != _addresses[i];
-            _addresses[i] = address;
-        }
-
-        if (moved)
-        {
-            _recorder.Clear();
-        }
     }
 
     /// <summary>Where a step's draws find what they need and leave what they give.</summary>

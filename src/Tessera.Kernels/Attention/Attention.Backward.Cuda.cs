@@ -3,8 +3,9 @@ using Tessera.Devices;
 namespace Tessera.Kernels;
 
 /// <content>
-/// The backward on a card: D for every row, then one kernel that owns keys and walks over rows, and one that owns rows and walks over
-/// keys. Scores are computed twice, and no sum has more than one owner, so the bits are always the same.
+/// The backward on a card: D for every row, then on Hopper one kernel (<see cref="BackwardPipelined"/>), elsewhere one that owns keys
+/// and walks over rows, and one that owns rows and walks over keys: scores are computed twice, and no sum has more than one owner.
+/// Either way every sum has one order, so the bits are always the same.
 /// </content>
 public static unsafe partial class Attention
 {
@@ -55,6 +56,12 @@ public static unsafe partial class Attention
     {
         int headDim = shape.HeadDim, panels = CudaPanels(headDim), padded = CudaPadded(headDim);
         var variant = new KernelVariant(headDim, 2 * alignment);
+        if (CudaPipelines(cuda, shape, alignment))
+        {
+            BackwardPipelined(cuda, shape, bounds, arguments);
+            return true;
+        }
+
         if (alignment == 8 && panels <= 128 && CudaHasPanels(cuda, headDim))
         {
             // 128 keys or rows with two operands each; stages of 64 with two operands, and for rows two numbers each.

@@ -60,6 +60,12 @@ public static unsafe partial class Attention
     {
         int headDim = shape.HeadDim, padded = CudaPadded(headDim), panels = CudaPanels(headDim);
         bool halves = call.QueryType == DType.BF16 && call.KeyValueType == DType.BF16;
+        if (halves && CudaPipelinesForward(cuda, shape, call))
+        {
+            ForwardPipelined(cuda, shape, call.Bounds, arguments);
+            return;
+        }
+
         if (halves && call.Alignment == 8 && CudaHasPanels(cuda, headDim))
         {
             const int Rows = 128;
@@ -104,7 +110,8 @@ public static unsafe partial class Attention
         }
 
         bool halves = call.QueryType == DType.BF16 && call.KeyValueType == DType.BF16;
-        int bytes = (CudaDecodeHeads + 128) * (padded + 8) * 2;
+        // Two tiles each of keys and values: the next come while these are used.
+        int bytes = (CudaDecodeHeads + (4 * AttentionSegment.PagePositions)) * (padded + 8) * 2;
         bool onTensorCores = halves && call.Alignment > 1 && padded <= 256 && CudaFits(cuda, bytes);
         if (!onTensorCores)
         {

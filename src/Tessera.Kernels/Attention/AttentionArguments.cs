@@ -1,8 +1,9 @@
 using System.Runtime.InteropServices;
+using Tessera.Devices;
 
 namespace Tessera.Kernels;
 
-/// <summary>What every forward kernel is given; <c>ForwardArguments</c> in <c>attention.cuh</c>.</summary>
+/// <summary>What every forward kernel is given; <c>AttentionForwardArguments</c> in <c>attention.cuh</c>.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct AttentionForwardArguments
 {
@@ -36,7 +37,7 @@ internal unsafe struct AttentionForwardArguments
     public float Scale;
 }
 
-/// <summary>What every backward kernel is given; <c>BackwardArguments</c> in <c>attention.cuh</c>.</summary>
+/// <summary>What every backward kernel is given; <c>AttentionBackwardArguments</c> in <c>attention.cuh</c>.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct AttentionBackwardArguments
 {
@@ -65,4 +66,51 @@ internal unsafe struct AttentionBackwardArguments
     public int Group;
     public int Window;
     public float Scale;
+}
+
+/// <summary>What the pipelined forward is given; as long as a multiple of the 64 bytes to which its maps are aligned.</summary>
+[StructLayout(LayoutKind.Sequential, Size = 576)]
+internal struct AttentionPipelinedForwardArguments
+{
+    /// <summary>[tokens, H, E], in boxes of a tile's queries of one group.</summary>
+    public TensorMap Queries;
+
+    /// <summary>[positions, K, E], in boxes of 64 positions of one head.</summary>
+    public TensorMap Keys;
+
+    /// <summary>As the keys.</summary>
+    public TensorMap Values;
+
+    public AttentionForwardArguments Call;
+
+    /// <summary>Rows of a tile that are a whole number of groups.</summary>
+    public long TileRows;
+}
+
+/// <summary>What the pipelined backward is given; as long as a multiple of the 64 bytes to which its maps are aligned.</summary>
+[StructLayout(LayoutKind.Sequential, Size = 704)]
+internal unsafe struct AttentionPipelinedBackwardArguments
+{
+    /// <summary>[tokens, H, E], in boxes of a tile's queries of one group.</summary>
+    public TensorMap Queries;
+
+    /// <summary>As the queries.</summary>
+    public TensorMap Grads;
+
+    /// <summary>[positions, K, E], in boxes of 64 positions of one head.</summary>
+    public TensorMap Keys;
+
+    /// <summary>As the keys.</summary>
+    public TensorMap Values;
+
+    public AttentionBackwardArguments Call;
+
+    /// <summary>[K, tokens · G, whole panels of 64]: gradients of queries before they are scaled and rounded.</summary>
+    public float* Sums;
+
+    /// <summary>[K, tokens]: how many blocks have added to the tile that begins with this query; zeros before the kernel.</summary>
+    public int* Turns;
+
+    /// <summary>Rows of a tile that are a whole number of groups.</summary>
+    public long TileRows;
 }

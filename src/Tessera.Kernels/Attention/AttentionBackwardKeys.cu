@@ -38,7 +38,7 @@ struct Walk {
     }
 };
 
-extern "C" __global__ void __launch_bounds__(Threads, 1) attention_backward_keys(const __grid_constant__ BackwardArguments a) {
+extern "C" __global__ void __launch_bounds__(Threads, 1) attention_backward_keys(const __grid_constant__ AttentionBackwardArguments a) {
     extern __shared__ __align__(16) unsigned char room[];
     bf16 *tiles = reinterpret_cast<bf16 *>(room), *stages = tiles + (Held ? 0 : 2 * Keys * TILE_STRIDE);
     float *statistics = reinterpret_cast<float *>(stages + Stages * StageElements);

@@ -17,7 +17,7 @@ constexpr int Stages = Held ? 2 : 1;
 constexpr int Depth = PADDED / 16;
 constexpr int StageElements = 2 * Keys * TILE_STRIDE;
 
-extern "C" __global__ void __launch_bounds__(Threads, 1) attention_backward_queries(const __grid_constant__ BackwardArguments a) {
+extern "C" __global__ void __launch_bounds__(Threads, 1) attention_backward_queries(const __grid_constant__ AttentionBackwardArguments a) {
     extern __shared__ __align__(16) unsigned char room[];
     bf16 *tiles = reinterpret_cast<bf16 *>(room), *stages = tiles + (Held ? 0 : 2 * Rows * TILE_STRIDE);
     int2 found;

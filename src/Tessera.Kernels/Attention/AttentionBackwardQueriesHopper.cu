@@ -15,7 +15,7 @@ constexpr int Width = PANEL_WIDTH / 8;
 constexpr int OwnBytes = PANEL_WIDTH / 64 * PANEL_BYTES(Rows);
 constexpr int TileBytes = PANEL_WIDTH / 64 * PANEL_BYTES(Keys);
 
-extern "C" __global__ void __launch_bounds__(GroupThreads, 1) attention_backward_queries_hopper(const __grid_constant__ BackwardArguments a) {
+extern "C" __global__ void __launch_bounds__(GroupThreads, 1) attention_backward_queries_hopper(const __grid_constant__ AttentionBackwardArguments a) {
     extern __shared__ __align__(1024) unsigned char room[];
     unsigned char *own_queries = room, *own_grads = room + OwnBytes, *stages = room + 2 * OwnBytes;
     int2 found;

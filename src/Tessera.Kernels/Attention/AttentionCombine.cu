@@ -10,7 +10,7 @@ constexpr int Lanes = 32; // Columns at a time.
 constexpr int Runs = 8;
 constexpr int Columns = (HEAD_DIM + Lanes - 1) / Lanes;
 
-extern "C" __global__ void __launch_bounds__(Lanes *Runs) attention_combine(const __grid_constant__ ForwardArguments a) {
+extern "C" __global__ void __launch_bounds__(Lanes *Runs) attention_combine(const __grid_constant__ AttentionForwardArguments a) {
     follow_previous();
     __shared__ float run_sums[Runs][Columns * Lanes], run_totals[Runs], room[32];
     const Segment segment = a.segments[a.first_segment + blockIdx.y];

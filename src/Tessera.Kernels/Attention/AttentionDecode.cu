@@ -11,14 +11,13 @@ constexpr int Threads = 128;
 constexpr int Warps = Threads / 32;
 constexpr int Heads = 16;
 constexpr int Keys = PAGE_POSITIONS;
-static_assert(Threads == 2 * Keys, "a thread for every key and value");
 constexpr int Depth = PADDED / 16;
 constexpr int SumStride = PADDED + 4;
 
-extern "C" __global__ void __launch_bounds__(Threads) attention_decode(const __grid_constant__ ForwardArguments a) {
+extern "C" __global__ void __launch_bounds__(Threads) attention_decode(const __grid_constant__ AttentionForwardArguments a) {
     follow_previous();
     extern __shared__ __align__(16) unsigned char room[];
-    bf16 *queries = reinterpret_cast<bf16 *>(room), *keys = queries + Heads * TILE_STRIDE, *values = keys + Keys * TILE_STRIDE;
+    bf16 *queries = reinterpret_cast<bf16 *>(room), *tiles = queries + Heads * TILE_STRIDE; // Keys, then values; twice.
     __shared__ float warp_maximum[Warps][Heads], warp_total[Warps][Heads];
     const int s = a.first_segment + blockIdx.z;
     const Segment segment = a.segments[s];
@@ -34,27 +33,30 @@ extern "C" __global__ void __launch_bounds__(Threads) attention_decode(const __g
     const int visible_from = first_visible(segment.key_count - 1, window);
     const long head_offset = ((long)kv_head * a.group + first_head) * HEAD_DIM;
 
-    load_rows<Heads, Threads>(queries, (const bf16 *)a.queries + segment.query_start * a.query_stride + head_offset, HEAD_DIM, heads);
-    // A block meets its tiles one after the other: those behind the first come nearer meanwhile.
-    for (int tile = split.begin + Keys; tile < split.end; tile += Keys) {
-        const int row = min(tile + (int)threadIdx.x % Keys, segment.key_count - 1);
-        const bf16 *line = (const bf16 *)(threadIdx.x < Keys ? a.keys : a.values) + row_of(segment, row) * a.key_value_stride + kv_head * HEAD_DIM;
-#pragma unroll
-        for (int column = 0; column < HEAD_DIM; column += 64) {
-            ask_for(line + column);
+    // Each a group of copies of its own; one that is empty keeps their count.
+    const auto load_tile = [&](int tile) {
+        if (tile < split.end) {
+            bf16 *keys = tiles + (tile - split.begin) / Keys % 2 * 2 * Keys * TILE_STRIDE;
+            const long offset = row_of(segment, tile) * a.key_value_stride + kv_head * HEAD_DIM;
+            load_rows<Keys, Threads>(keys, (const bf16 *)a.keys + offset, a.key_value_stride, segment.key_count - tile);
+            end_copies();
+            load_rows<Keys, Threads>(
+                keys + Keys * TILE_STRIDE, (const bf16 *)a.values + offset, a.key_value_stride, segment.key_count - tile);
+        } else {
+            end_copies();
         }
-    }
+        end_copies();
+    };
+    load_rows<Heads, Threads>(queries, (const bf16 *)a.queries + segment.query_start * a.query_stride + head_offset, HEAD_DIM, heads);
+    load_tile(split.begin);
     float sums[2 * Depth][4] = {};
     float maximum[2] = {-INFINITY, -INFINITY}, total[2] = {0.0f, 0.0f};
     const float to_powers = a.scale * LOG2_E;
     for (int tile = split.begin; tile < split.end; tile += Keys) {
-        const long offset = row_of(segment, tile) * a.key_value_stride + kv_head * HEAD_DIM;
+        const bf16 *keys = tiles + (tile - split.begin) / Keys % 2 * 2 * Keys * TILE_STRIDE, *values = keys + Keys * TILE_STRIDE;
         __syncthreads();
-        load_rows<Keys, Threads>(keys, (const bf16 *)a.keys + offset, a.key_value_stride, segment.key_count - tile);
-        end_copies();
-        load_rows<Keys, Threads>(values, (const bf16 *)a.values + offset, a.key_value_stride, segment.key_count - tile);
-        end_copies();
-        wait_copies<1>();
+        load_tile(tile + Keys);
+        wait_copies<3>();
         __syncthreads();
         float scores[2][4] = {};
 #pragma unroll
@@ -99,7 +101,7 @@ extern "C" __global__ void __launch_bounds__(Threads) attention_decode(const __g
             }
         }
         FragmentA p = as_a(scores[0], scores[1]);
-        wait_copies<0>();
+        wait_copies<2>();
         __syncthreads();
 #pragma unroll
         for (int n = 0; n < Depth; n++) {
@@ -107,8 +109,9 @@ extern "C" __global__ void __launch_bounds__(Threads) attention_decode(const __g
         }
     }
 
+    wait_copies<0>();
     __syncthreads();
-    float *warp_sums = reinterpret_cast<float *>(keys) + warp * Heads * SumStride;
+    float *warp_sums = reinterpret_cast<float *>(tiles) + warp * Heads * SumStride;
 #pragma unroll
     for (int h = 0; h < 2; h++) {
         int head = h * 8 + (lane >> 2);
@@ -128,7 +131,7 @@ extern "C" __global__ void __launch_bounds__(Threads) attention_decode(const __g
 
     const bool alone = a.splits == 1;
     const long part = ((long)blockIdx.z * (gridDim.y / head_blocks) + kv_head) * a.splits + blockIdx.x;
-    const float *all = reinterpret_cast<const float *>(keys);
+    const float *all = reinterpret_cast<const float *>(tiles);
     for (int at = threadIdx.x; at < heads * HEAD_DIM; at += Threads) {
         int head = at / HEAD_DIM, column = at % HEAD_DIM;
         float highest = warp_maximum[0][head];

@@ -6,7 +6,7 @@
 
 constexpr int Lanes = 8;
 
-extern "C" __global__ void __launch_bounds__(256) attention_delta(const __grid_constant__ BackwardArguments a) {
+extern "C" __global__ void __launch_bounds__(256) attention_delta(const __grid_constant__ AttentionBackwardArguments a) {
     typedef ElementOf<QUERY_TYPE>::type Element;
     const long item = ((long)blockIdx.x * 256 + threadIdx.x) / Lanes;
     const bool present = item < (long)a.tokens * a.heads;

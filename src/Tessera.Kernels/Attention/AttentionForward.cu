@@ -14,7 +14,7 @@ constexpr int Rows = 4 * WarpRows;
 constexpr int Keys = PAGE_POSITIONS;
 constexpr int Depth = PADDED / 16;
 
-extern "C" __global__ void __launch_bounds__(Threads, 2) attention_forward(const __grid_constant__ ForwardArguments a) {
+extern "C" __global__ void __launch_bounds__(Threads, 2) attention_forward(const __grid_constant__ AttentionForwardArguments a) {
     extern __shared__ __align__(16) unsigned char room[];
     bf16 *queries = reinterpret_cast<bf16 *>(room), *keys = queries + Rows * TILE_STRIDE, *values = keys + Keys * TILE_STRIDE;
     int2 found;

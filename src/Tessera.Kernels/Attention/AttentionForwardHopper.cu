@@ -18,7 +18,7 @@ constexpr int Width = PANEL_WIDTH / 8 / Halves;
 constexpr int QueryBytes = PANEL_WIDTH / 64 * PANEL_BYTES(Rows);
 constexpr int TileBytes = PANEL_WIDTH / 64 * PANEL_BYTES(Keys);
 
-extern "C" __global__ void __launch_bounds__(GroupThreads, Blocks) attention_forward_hopper(const __grid_constant__ ForwardArguments a) {
+extern "C" __global__ void __launch_bounds__(GroupThreads, Blocks) attention_forward_hopper(const __grid_constant__ AttentionForwardArguments a) {
     extern __shared__ __align__(1024) unsigned char room[];
     unsigned char *queries = room, *keys = room + QueryBytes, *values = keys + 2 * TileBytes; // Two tiles each of keys and values.
     int2 found;

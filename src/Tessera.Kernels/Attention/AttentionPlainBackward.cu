@@ -10,7 +10,7 @@ typedef ElementOf<QUERY_TYPE>::type Element;
 constexpr int Each = TILE / 16;
 constexpr int WeightStride = TILE + 4;
 
-extern "C" __global__ void __launch_bounds__(PlainThreads) attention_plain_backward(const __grid_constant__ BackwardArguments a) {
+extern "C" __global__ void __launch_bounds__(PlainThreads) attention_plain_backward(const __grid_constant__ AttentionBackwardArguments a) {
     extern __shared__ __align__(16) float tiles[];
     __shared__ float log_sums[TILE], deltas[TILE];
     float *queries = tiles, *grads = queries + TILE * TILE_STRIDE, *keys = grads + TILE * TILE_STRIDE, *values = keys + TILE * TILE_STRIDE;

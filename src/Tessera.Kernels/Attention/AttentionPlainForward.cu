@@ -14,7 +14,7 @@ constexpr int RowsEach = ROWS / 16;
 constexpr int KeysEach = Keys / 16;
 constexpr int WeightStride = Keys + 4;
 
-extern "C" __global__ void __launch_bounds__(PlainThreads) attention_plain_forward(const __grid_constant__ ForwardArguments a) {
+extern "C" __global__ void __launch_bounds__(PlainThreads) attention_plain_forward(const __grid_constant__ AttentionForwardArguments a) {
     extern __shared__ __align__(16) float tiles[];
     float *queries = tiles, *key_values = queries + ROWS * TILE_STRIDE, *weights = key_values + Keys * TILE_STRIDE;
     const int x = threadIdx.x & 15, y = threadIdx.x >> 4, window = window_of(a.window);

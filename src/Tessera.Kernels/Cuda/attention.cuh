@@ -17,8 +17,8 @@
 #define INFINITY __int_as_float(0x7f800000)
 #endif
 
-// ForwardArguments in C#.
-struct ForwardArguments {
+// AttentionForwardArguments in C#.
+struct AttentionForwardArguments {
     const void *queries, *keys, *values;
     const Segment *segments;
     void *output;
@@ -31,8 +31,8 @@ struct ForwardArguments {
     float scale;
 };
 
-// BackwardArguments in C#.
-struct BackwardArguments {
+// AttentionBackwardArguments in C#.
+struct AttentionBackwardArguments {
     const void *queries, *keys, *values;
     const Segment *segments;
     const void *output, *grad_output;
@@ -57,10 +57,11 @@ __device__ __forceinline__ int tiles_of(const Segment &segment, int least, int f
     return segment.query_count < least ? 0 : (segment.query_count * factor + size - 1) / size;
 }
 
-// The segment (x) and its tile (y) that block blockIdx.x works on: all tiles of all segments in a row, from the last if
+// The segment (x) and its tile (y) that a block works on, the one at blockIdx.x or at `index`: all tiles of all segments in a row, from the last if
 // `from_end`, so that a causal sequence begins with its longest. False where there are fewer tiles than blocks.
 template <int Threads>
-__device__ __forceinline__ bool find_tile(const Segment *segments, int count, int least, int factor, int size, bool from_end, int2 &found) {
+__device__ __forceinline__ bool find_tile(
+    const Segment *segments, int count, int least, int factor, int size, bool from_end, int2 &found, int index = -1) {
     __shared__ int sums[Threads / 32];
     __shared__ int2 place;
     int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
@@ -84,7 +85,7 @@ __device__ __forceinline__ bool find_tile(const Segment *segments, int count, in
         before += w < warp ? sums[w] : 0;
         total += sums[w];
     }
-    int index = blockIdx.x;
+    index = index < 0 ? blockIdx.x : index;
     if (index >= total) {
         return false;
     }

@@ -41,6 +41,13 @@ __device__ __forceinline__ void load_matrices_transposed(unsigned (&r)[4], const
                  : "r"(shared_address(row)));
 }
 
+// Four 8×8 matrices to shared memory, sm_90: lane l says where row l % 8 of matrix l / 8 begins.
+__device__ __forceinline__ void store_matrices(const unsigned (&r)[4], void *row) {
+    asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(shared_address(row)), "r"(r[0]), "r"(r[1]),
+                 "r"(r[2]), "r"(r[3])
+                 : "memory");
+}
+
 // A[i, k] = tile[i, k]: 16 rows, 16 columns from `tile`.
 __device__ __forceinline__ FragmentA load_a(const bf16 *tile, int stride) {
     int lane = threadIdx.x & 31;

@@ -82,4 +82,13 @@ __device__ __forceinline__ void multiply_registers(float (&d)[16][4], const Frag
                    SUMS(d[9]), SUMS(d[10]), SUMS(d[11]), SUMS(d[12]), SUMS(d[13]), SUMS(d[14]), SUMS(d[15])
                  : "r"(a.r[0]), "r"(a.r[1]), "r"(a.r[2]), "r"(a.r[3]), "l"(b), "r"((int)add));
 }
+// D[64, 64] = A·B, or += with `add`; A[m, k] and B[k, n] by_rows, both from shared memory.
+__device__ __forceinline__ void multiply_shared_rows(float (&d)[8][4], unsigned long a, unsigned long b, bool add) {
+    asm volatile("{.reg .pred p; setp.ne.b32 p, %34, 0; wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {"
+                 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, "
+                 "%23, %24, %25, %26, %27, %28, %29, %30, %31"
+                 "}, %32, %33, p, 1, 1, 1, 1;}"
+                 : SUMS(d[0]), SUMS(d[1]), SUMS(d[2]), SUMS(d[3]), SUMS(d[4]), SUMS(d[5]), SUMS(d[6]), SUMS(d[7])
+                 : "l"(a), "l"(b), "r"((int)add));
+}
 #undef SUMS

@@ -33,10 +33,10 @@ public static unsafe partial class Linear
     private const int CudaInvariantDepth = 64;
 
     private static readonly CudaKernel<CudaArguments> CudaFewTensor =
-        new("Linear.cu", "linear_few_tensor", "X_TYPE", "W_TYPE", "Y_TYPE", "TOKEN_TILES", "WARPS") { StartsEarly = true };
+        new("Linear.cu", "linear_few_tensor", "X_TYPE", "W_TYPE", "Y_TYPE", "TOKEN_TILES", "WARPS") { StartsEarly = true, ReadsThroughCache = true };
 
     private static readonly CudaKernel<CudaArguments> CudaFewPlain =
-        new("Linear.cu", "linear_few", "X_TYPE", "W_TYPE", "Y_TYPE", "TOKENS", "PACK") { StartsEarly = true };
+        new("Linear.cu", "linear_few", "X_TYPE", "W_TYPE", "Y_TYPE", "TOKENS", "PACK") { StartsEarly = true, ReadsThroughCache = true };
 
     private static readonly CudaKernel<CudaArguments> CudaInvariant =
         new("Linear.Invariant.cu", "linear_invariant", "Y_TYPE", "TILE_TOKENS", "TILE_OUTPUTS");

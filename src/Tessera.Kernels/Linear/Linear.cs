@@ -10,7 +10,8 @@ public static unsafe partial class Linear
     /// Y[t,o] = (accumulate ? Y[t,o] : 0) + Σ_i X[t,i] · W[o,i].
     /// Shapes: input [tokens, weight.Columns], weight [outputs, inputs], output [tokens, weight.Rows]; strides in elements.
     /// Types: weight f32 or bf16, the rest f32, on a card each of them f32 or bf16 (rounded once at the store, see also
-    /// <see cref="Gemm.Multiply"/>); a weight of int8 or int4 groups goes to <see cref="QuantizedLinear.Forward"/>.
+    /// <see cref="Gemm.Multiply"/>); a weight of int8 or int4 groups goes to <see cref="QuantizedLinear.Forward"/>,
+    /// one of fp8 to <see cref="Fp8Linear.Forward"/>.
     /// Aliasing: output must not overlap input.
     /// Error: relative L2 to Reference at most 1e-6, on a card 5e-6 where tokens and weight are bf16.
     /// Determinism: bitwise, independent of the number of threads and, among up to <see cref="StreamingTokens"/> tokens and
@@ -52,6 +53,12 @@ public static unsafe partial class Linear
         if (weight.Type.IsGrouped())
         {
             QuantizedLinear.Forward(device, input, inputStride, weight, output, outputStride, tokens, accumulate);
+            return;
+        }
+
+        if (weight.Type == DType.FP8)
+        {
+            Fp8Linear.Forward(device, input, inputStride, weight, output, outputStride, tokens, accumulate, invariant);
             return;
         }
 
@@ -101,7 +108,7 @@ public static unsafe partial class Linear
     {
         CheckStride(gradOutputStride, weight.Rows, tokens, "gradOutput");
         CheckStride(gradInputStride, weight.Columns, tokens, "gradInput");
-        if (weight.Type.IsGrouped())
+        if (weight.Type.HasScales())
         {
             throw new ArgumentException($"linear weight: {weight.Type.Label()} is for inference, there are no gradients through it", nameof(weight));
         }

@@ -7,7 +7,7 @@ public static class KernelCatalog
 {
     private static readonly Func<BenchTarget, IEnumerable<BenchCase>>[] Groups =
     [
-        Gemm.BenchCases, QuantizedLinear.GemmBenchCases, Linear.BenchCases, QuantizedLinear.GemvBenchCases, Attention.BenchCases,
+        Gemm.BenchCases, QuantizedLinear.GemmBenchCases, Linear.BenchCases, QuantizedLinear.GemvBenchCases, Fp8Linear.BenchCases, Attention.BenchCases,
         RmsNorm.BenchCases, SwiGlu.BenchCases, Residual.BenchCases, Rope.BenchCases, QkvEpilogue.BenchCases, Bias.BenchCases, KeyValueStore.BenchCases,
         Embedding.BenchCases, Conversion.BenchCases, BlockQuantization.BenchCases, AdamW.BenchCases, GradientNorm.BenchCases, ChannelStatistics.BenchCases,
         HiddenLoss.BenchCases, RowGather.BenchCases, RandomFill.BenchCases, TokenSampling.BenchCases,

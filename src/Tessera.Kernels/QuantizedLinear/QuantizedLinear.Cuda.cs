@@ -20,7 +20,7 @@ public static unsafe partial class QuantizedLinear
     private static readonly CudaKernel<CudaRoundArguments> CudaRound = new("QuantizedLinear.cu", "quantized_round", "X_TYPE") { StartsEarly = true };
 
     private static readonly CudaKernel<CudaProductArguments> CudaFew =
-        new("QuantizedLinear.cu", "quantized_product", "Y_TYPE", "W_BITS", "TOKENS") { StartsEarly = true };
+        new("QuantizedLinear.cu", "quantized_product", "Y_TYPE", "W_BITS", "TOKENS") { StartsEarly = true, ReadsThroughCache = true };
 
     private static readonly CudaKernel<CudaProductArguments> CudaMany =
         new("QuantizedLinear.Many.cu", "quantized_product_many", "Y_TYPE", "W_BITS");

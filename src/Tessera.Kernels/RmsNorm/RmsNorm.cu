@@ -106,6 +106,9 @@ struct BackwardArguments {
     int accumulate;
 };
 
+// Whether a thread has registers for what it adds to, besides the row.
+constexpr bool HasRoom = WARPS < 32;
+
 // The grid stays: each row of threads takes every n-th token and keeps what its columns give to the gain's gradient in registers;
 // partials [rows of threads, width] are added up by a second kernel. BRANCH is the type of the gradient of x.
 extern "C" __global__ void __launch_bounds__(BLOCK_THREADS) rmsnorm_backward(const __grid_constant__ BackwardArguments a) {
@@ -127,8 +130,11 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS) rmsnorm_backward(con
         for (int i = lane * 8; i < a.width && next < a.tokens; i += ROW_LANES * 8) {
             ask_for(a.x + next * a.width + i);
             ask_for(a.grad_y + next * a.width + i);
+            if (a.accumulate) {
+                ask_for(a.grad_x + next * a.width + i);
+            }
         }
-        float normal[CHUNKS][PACK], gradient[CHUNKS][PACK];
+        float normal[CHUNKS][PACK], gradient[CHUNKS][PACK], before[CHUNKS][PACK] = {};
 #pragma unroll
         for (int c = 0; c < CHUNKS; c++) {
             int i = (c * ROW_LANES + lane) * PACK;
@@ -139,6 +145,9 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS) rmsnorm_backward(con
             load_values(a.x + row + i, normal[c]);
             load_values(a.grad_y + row + i, gradient[c]);
             load_values(a.gain + i, gain);
+            if (HasRoom && a.accumulate) {
+                load_values(a.grad_x + row + i, before[c]);
+            }
 #pragma unroll
             for (int p = 0; p < PACK; p++) {
                 normal[c][p] *= scale;
@@ -155,14 +164,13 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS) rmsnorm_backward(con
             if (i >= a.width) {
                 continue;
             }
-            float before[PACK];
-            if (a.accumulate) {
-                load_values(a.grad_x + row + i, before);
+            if (!HasRoom && a.accumulate) {
+                load_values(a.grad_x + row + i, before[c]);
             }
 #pragma unroll
             for (int p = 0; p < PACK; p++) {
                 gradient[c][p] = scale * (gradient[c][p] - normal[c][p] * mean);
-                gradient[c][p] += a.accumulate ? before[p] : 0.0f;
+                gradient[c][p] += a.accumulate ? before[c][p] : 0.0f;
             }
             store_values(a.grad_x + row + i, gradient[c]);
         }

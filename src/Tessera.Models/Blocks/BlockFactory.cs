@@ -47,16 +47,23 @@ public sealed class BlockFactory(ModelConfiguration model, RopeTable rope, Arena
     /// <summary>A bias [outputs, 1], f32.</summary>
     public Parameter Bias(string name, int outputs) => new(name + ".bias", outputs, 1, DType.F32, arena);
 
-    /// <summary>The token table or the head: in the factory's storage type, but int8 where that is int4.</summary>
+    /// <summary>
+    /// The token table, and with it a tied head: in the factory's storage type, but int8 where that is int4 and bf16 where it is fp8.
+    /// </summary>
     /// <remarks>
     /// Every token reads a row of the table, and the head decides between tokens whose logits are close: four bits cost more there
-    /// than the layers' matrices, which are most of the bytes, gain.
+    /// than the layers' matrices, which are most of the bytes, gain. A step reads one row of a table for each token, however it is
+    /// stored: fp8 would gain nothing.
     /// </remarks>
-    public Parameter Table(string name, int rows, int columns) =>
-        new(name, rows, columns, type == DType.Int4 ? DType.Int8 : type, arena);
+    public Parameter Table(string name, int rows, int columns) => new(name, rows, columns, type == DType.FP8 ? DType.BF16 : HeadType, arena);
+
+    /// <summary>A head of its own: in the factory's storage type, but int8 where that is int4. A step reads all of it.</summary>
+    public Parameter Head(string name, int rows, int columns) => new(name, rows, columns, HeadType, arena);
 
     /// <summary>A matrix in the factory's storage type.</summary>
     public Parameter Matrix(string name, int rows, int columns) => new(name, rows, columns, type, arena);
+
+    private DType HeadType => type == DType.Int4 ? DType.Int8 : type;
 
     private AttentionBlock Attention(AttentionConfiguration attention, string name)
     {

@@ -27,6 +27,8 @@ public sealed unsafe class StepBatch
     private AttentionSegment* _deviceSegments;
     private AttentionBounds _bounds;
     private int _spanCount;
+    private int _documents;
+    private int _longest;
 
     private StepBatch()
     {
@@ -87,10 +89,17 @@ public sealed unsafe class StepBatch
     /// <param name="ids">The documents' tokens.</param>
     /// <param name="lengths">Tokens of each document.</param>
     /// <param name="reuse">A step that nobody needs any more; it becomes the new one and is returned. Null for a fresh one.</param>
-    /// <exception cref="ArgumentException">The lengths do not add up to the ids.</exception>
-    public static StepBatch Packed(Arena arena, ReadOnlySpan<int> ids, ReadOnlySpan<int> lengths, StepBatch? reuse = null)
+    /// <param name="documents">
+    /// Documents that what is asked for has room for; with the same number for several batches, and the same <paramref name="longest"/>,
+    /// they ask for the same things. 0 for those that there are.
+    /// </param>
+    /// <param name="longest">Tokens of a document that what is asked for has room for; 0 for those of the longest.</param>
+    /// <exception cref="ArgumentException">The lengths do not add up to the ids, or there is no room for them.</exception>
+    public static StepBatch Packed(
+        Arena arena, ReadOnlySpan<int> ids, ReadOnlySpan<int> lengths, StepBatch? reuse = null, int documents = 0, int longest = 0)
     {
         var step = reuse ?? new StepBatch();
+        (step._documents, step._longest) = (documents, longest);
         if (step._spans.Length < lengths.Length)
         {
             step._spans = new SequenceSpan[lengths.Length];
@@ -186,9 +195,10 @@ public sealed unsafe class StepBatch
             return;
         }
 
-        if (_segments.Length < _spanCount)
+        int count = Math.Max(_spanCount, _documents);
+        if (_segments.Length < count)
         {
-            _segments = new AttentionSegment[_spanCount];
+            _segments = new AttentionSegment[count];
         }
 
         for (int i = 0; i < _spanCount; i++)
@@ -203,8 +213,21 @@ public sealed unsafe class StepBatch
             };
         }
 
-        var segments = _segments.AsSpan(0, _spanCount);
+        // Segments behind the last have no queries, and no kernel does anything for them.
+        _segments.AsSpan(_spanCount, count - _spanCount).Clear();
+        var segments = _segments.AsSpan(0, count);
         _bounds = AttentionBounds.Of(segments);
+        if (_longest > 0)
+        {
+            if (_documents < _spanCount || _longest < _bounds.LongestQueries)
+            {
+                throw new ArgumentException(
+                    $"{_spanCount} documents of up to {_bounds.LongestQueries} tokens do not fit {_documents} of {_longest}");
+            }
+
+            _bounds = _bounds with { LongestQueries = _longest, LongestKeys = _longest };
+        }
+
         _deviceSegments = Uploaded<AttentionSegment>(arena, segments);
     }
 

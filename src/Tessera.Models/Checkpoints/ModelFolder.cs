@@ -40,8 +40,8 @@ public static class ModelFolder
     /// <summary>Loads configuration and weights.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="type">
-    /// Storage of matrices in memory; null keeps the checkpoint's own. int8 and int4 round portion by portion; with int4, token
-    /// table and head are int8.
+    /// Storage of matrices in memory; null keeps the checkpoint's own. int8, int4 and fp8 round portion by portion; with int4,
+    /// token table and head are int8, with fp8 the table, and a head tied to it, is bf16.
     /// </param>
     /// <param name="target">Whose memory takes the weights; null for the processor's.</param>
     /// <exception cref="InvalidDataException">A file is missing, damaged, or does not hold what the configuration says.</exception>
@@ -53,7 +53,7 @@ public static class ModelFolder
             return GgufModel.Load(folder, type, target);
         }
 
-        using var weights = SafetensorsWeights.Open(folder);
+        using var weights = SafetensorsWeights.Open(folder, target);
         var model = Decoder.Allocate(weights.Configuration, type ?? weights.Configuration.StorageType, target);
         try
         {

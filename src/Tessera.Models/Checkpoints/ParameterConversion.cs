@@ -17,12 +17,12 @@ internal static unsafe class ParameterConversion
             target.Memory.Copy(source.Address, target.Address, source.Bytes);
             target.MarkChanged();
         }
-        else if (source.Type == target.Type && source.Type.IsGrouped())
+        else if (source.Type == target.Type && source.Type.HasScales())
         {
             source.ReadWhole(from => target.Memory.Upload(from.Address, target.Address, target.Bytes));
             target.MarkChanged();
         }
-        else if (source.Type.IsGrouped() || target.Type.IsGrouped())
+        else if (source.Type.HasScales() || target.Type.HasScales())
         {
             CopyThroughFloats(source, target);
         }
@@ -64,16 +64,27 @@ internal static unsafe class ParameterConversion
     private static void CopyThroughFloats(Parameter source, Parameter target)
     {
         using var device = new CpuDevice();
-        void Store(MatrixView into) => GroupedRows.InPortions(source.Columns, source.Rows, (row, rows, portion) =>
+        void Store(MatrixView into) => RoundedRows.InPortions(source.Columns, source.Rows, (row, rows, portion) =>
         {
             var floats = new MatrixView(portion, DType.F32, rows, source.Columns);
             Load(row, floats);
-            GroupedMatrix.Store(device, into, row, rows, floats.Floats, source.Columns);
+            if (into.Type == DType.FP8)
+            {
+                Fp8Matrix.Store(device, into, row, rows, floats.Floats, source.Columns);
+            }
+            else
+            {
+                GroupedMatrix.Store(device, into, row, rows, floats.Floats, source.Columns);
+            }
         });
 
         void Load(int row, MatrixView floats)
         {
-            if (source.Type.IsGrouped())
+            if (source.Type == DType.FP8)
+            {
+                source.ReadWhole(from => Fp8Matrix.Load(device, from, row, floats.Rows, floats.Floats, source.Columns));
+            }
+            else if (source.Type.IsGrouped())
             {
                 source.ReadWhole(from => GroupedMatrix.Load(device, from, row, floats.Rows, floats.Floats, source.Columns));
             }
@@ -83,13 +94,13 @@ internal static unsafe class ParameterConversion
             }
         }
 
-        if (target.Type.IsGrouped())
+        if (target.Type.HasScales())
         {
             target.EditWhole(Store);
             return;
         }
 
-        GroupedRows.InPortions(source.Columns, source.Rows, (row, rows, portion) =>
+        RoundedRows.InPortions(source.Columns, source.Rows, (row, rows, portion) =>
         {
             var floats = new MatrixView(portion, DType.F32, rows, source.Columns);
             Load(row, floats);

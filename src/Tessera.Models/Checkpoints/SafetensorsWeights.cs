@@ -12,18 +12,21 @@ internal sealed class SafetensorsWeights : IWeightSource
 {
     private readonly SafetensorsCheckpoint _checkpoint;
     private readonly CpuDevice _converter = new();
+    private readonly Device? _target;
 
-    private SafetensorsWeights(ModelConfiguration configuration, SafetensorsCheckpoint checkpoint)
+    private SafetensorsWeights(ModelConfiguration configuration, SafetensorsCheckpoint checkpoint, Device? target)
     {
-        (Configuration, _checkpoint) = (configuration, checkpoint);
+        (Configuration, _checkpoint, _target) = (configuration, checkpoint, target);
     }
 
     /// <inheritdoc />
     public ModelConfiguration Configuration { get; }
 
     /// <summary>Maps the files and holds their lists of tensors against config.json.</summary>
+    /// <param name="folder">Where they lie.</param>
+    /// <param name="target">Whose memory takes the weights and, in fp8, who rounds them; null for the processor.</param>
     /// <exception cref="InvalidDataException">A file is missing, damaged, or does not hold what the configuration says.</exception>
-    public static SafetensorsWeights Open(string folder)
+    public static SafetensorsWeights Open(string folder, Device? target = null)
     {
         var configuration = ModelFolder.ReadConfiguration(folder);
         var checkpoint = SafetensorsCheckpoint.Open(folder);
@@ -32,7 +35,7 @@ internal sealed class SafetensorsWeights : IWeightSource
             EnsurePlausible(folder, configuration, checkpoint);
             using var shape = Decoder.Allocate(configuration, configuration.StorageType, PlanningMemory.Instance);
             EnsureEachTensorHasAPlace(folder, shape, checkpoint);
-            return new SafetensorsWeights(configuration, checkpoint);
+            return new SafetensorsWeights(configuration, checkpoint, target);
         }
         catch
         {
@@ -45,9 +48,9 @@ internal sealed class SafetensorsWeights : IWeightSource
     public void Fill(WeightSlice slice)
     {
         string name = StoredName(slice.Name);
-        if (slice.Parameter.Type.IsGrouped())
+        if (slice.Parameter.Type.HasScales())
         {
-            FillGrouped(name, slice);
+            FillRounded(name, slice);
             return;
         }
 
@@ -86,12 +89,12 @@ internal sealed class SafetensorsWeights : IWeightSource
             : name;
 
     /// <summary>Rounds a stored matrix into its rows of a parameter, in portions.</summary>
-    private unsafe void FillGrouped(string name, WeightSlice slice)
+    private unsafe void FillRounded(string name, WeightSlice slice)
     {
         try
         {
-            GroupedRows.Fill(
-                _converter, slice.Parameter, slice.RowStart, slice.Rows,
+            RoundedRows.Fill(
+                slice.Parameter.Type == DType.FP8 && _target is not null ? _target : _converter, slice.Parameter, slice.RowStart, slice.Rows,
                 (row, rows, target) => _checkpoint.CopyRows(_converter, name, row, rows, target, slice.Shape));
         }
         catch (InvalidDataException exception) when (!exception.Message.StartsWith(_checkpoint.Source, StringComparison.Ordinal))

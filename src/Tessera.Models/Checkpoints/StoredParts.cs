@@ -34,7 +34,7 @@ public sealed class StoredParts : ModelParts
     /// <exception cref="InvalidDataException">A file is missing, damaged, or does not hold what the configuration says.</exception>
     public static StoredParts Open(string folder, DType? type = null, Device? target = null)
     {
-        IWeightSource source = GgufModel.IsNamed(folder) ? GgufWeights.Open(folder) : SafetensorsWeights.Open(folder);
+        IWeightSource source = GgufModel.IsNamed(folder) ? GgufWeights.Open(folder, target) : SafetensorsWeights.Open(folder, target);
         try
         {
             (source as SafetensorsWeights)?.Check();

@@ -33,7 +33,7 @@ public static unsafe class GgufModel
     [SuppressMessage("Reliability", "CA2000", Justification = "Returned to the caller, disposed of where filling it fails.")]
     public static Decoder Load(string path, DType? type = null, Device? target = null)
     {
-        using GgufWeights weights = GgufWeights.Open(path);
+        using GgufWeights weights = GgufWeights.Open(path, target);
         var model = Decoder.Allocate(weights.Configuration, type ?? weights.Configuration.StorageType, target);
         try
         {
@@ -127,11 +127,12 @@ public static unsafe class GgufModel
         return left;
     }
 
-    internal static void Fill(CpuDevice device, Arena scratch, GgufFile file, WeightSlice slice, GgufTensor tensor, int reordered)
+    internal static void Fill(
+        CpuDevice device, Device? target, Arena scratch, GgufFile file, WeightSlice slice, GgufTensor tensor, int reordered)
     {
-        if (slice.Parameter.Type.IsGrouped())
+        if (slice.Parameter.Type.HasScales())
         {
-            GgufGroupedRows.Fill(device, file, slice, tensor, reordered);
+            GgufRoundedRows.Fill(device, slice.Parameter.Type == DType.FP8 && target is not null ? target : device, file, slice, tensor, reordered);
             return;
         }
 

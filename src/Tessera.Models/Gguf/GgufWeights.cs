@@ -13,11 +13,12 @@ internal sealed class GgufWeights : IWeightSource
     private readonly string _architecture;
     private readonly Dictionary<string, GgufTensor> _tensors;
     private readonly CpuDevice _converter = new();
+    private readonly Device? _target;
     private readonly Arena _scratch = new("gguf rows");
 
-    private GgufWeights(GgufFile file, ModelConfiguration configuration, Dictionary<string, GgufTensor> tensors)
+    private GgufWeights(GgufFile file, ModelConfiguration configuration, Dictionary<string, GgufTensor> tensors, Device? target)
     {
-        (_file, Configuration, _tensors) = (file, configuration, tensors);
+        (_file, Configuration, _tensors, _target) = (file, configuration, tensors, target);
         _architecture = GgufConfiguration.Architecture(file);
     }
 
@@ -25,8 +26,10 @@ internal sealed class GgufWeights : IWeightSource
     public ModelConfiguration Configuration { get; }
 
     /// <summary>Maps the file and holds its tensors against its metadata.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="target">Whose memory takes the weights and, in fp8, who rounds them; null for the processor.</param>
     /// <exception cref="InvalidDataException">The file is missing, damaged, or does not hold what its metadata says.</exception>
-    public static GgufWeights Open(string path)
+    public static GgufWeights Open(string path, Device? target = null)
     {
         GgufFile file = GgufFile.Open(path);
         try
@@ -35,7 +38,7 @@ internal sealed class GgufWeights : IWeightSource
             GgufModel.EnsurePlausible(file, configuration);
             using var shape = Decoder.Allocate(configuration, configuration.StorageType, PlanningMemory.Instance);
             return new GgufWeights(
-                file, configuration, GgufModel.Pair(file, shape).ToDictionary(pair => pair.Slice.Name, pair => pair.Tensor, StringComparer.Ordinal));
+                file, configuration, GgufModel.Pair(file, shape).ToDictionary(pair => pair.Slice.Name, pair => pair.Tensor, StringComparer.Ordinal), target);
         }
         catch
         {
@@ -50,7 +53,7 @@ internal sealed class GgufWeights : IWeightSource
         GgufTensor tensor = _tensors[slice.Name];
         _file.WillNeed(tensor);
         GgufModel.Fill(
-            _converter, _scratch, _file, slice, tensor, GgufNames.IsReordered(_architecture, slice.Name) ? Configuration.HeadDim : 1);
+            _converter, _target, _scratch, _file, slice, tensor, GgufNames.IsReordered(_architecture, slice.Name) ? Configuration.HeadDim : 1);
         _file.Release(tensor);
     }
 

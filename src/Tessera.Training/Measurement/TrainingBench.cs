@@ -34,8 +34,9 @@ public sealed class TrainingBench : IDisposable
     /// <param name="documents">Documents of a step.</param>
     /// <param name="length">Tokens of each.</param>
     /// <param name="recompute">What is computed again for the backward.</param>
+    /// <param name="eager">Whether nothing is recorded on a device that could.</param>
     /// <exception cref="ArgumentException">The memory that it needs is not there.</exception>
-    public TrainingBench(Device device, Decoder model, int documents, int length, RecomputeLevel recompute)
+    public TrainingBench(Device device, Decoder model, int documents, int length, RecomputeLevel recompute, bool eager = false)
     {
         _device = device;
         _precision = model.Head.Type == DType.BF16 || device.ActivationType == DType.F32 ? model.Head.Type.Label() : "mixed";
@@ -54,7 +55,7 @@ public sealed class TrainingBench : IDisposable
         Flops = TrainingFlops.PerToken(model.Configuration, length);
         _stepFlops = Flops.Full * tokens;
         Tokens = tokens;
-        _objective = new Objective(device, model, weights, recompute: recompute);
+        _objective = new Objective(device, model, weights, recompute: recompute, eager: eager);
         Memory.Reserve(_objective.Arenas);
         _optimizer = new Optimizer(device, model.Parameters);
         _batches = [.. Enumerable.Range(0, 4).Select(i => Random(model.Configuration.VocabularySize, documents, length, (ulong)i))];

@@ -14,9 +14,15 @@ namespace Tessera.Training.Objectives;
 /// <remarks>
 /// Gradients are scaled by 1 / <c>normaliser</c>, the weight of all micro-batches of the step, so that accumulating several
 /// equals one large batch up to rounding.
+/// On a device that records, batches are padded to a <see cref="BatchExtent"/>; forward, losses and backward of a batch are recorded for
+/// each extent and launched as a whole, what differs between batches is uploaded before. With <c>eager</c> the same padded batches ask for
+/// kernel after kernel: the bits are the same.
 /// </remarks>
 public sealed unsafe class Objective : IDisposable
 {
+    // Batches of a few numbers of documents, some longer than others, with and without gradients.
+    private const int MostRecordings = 16;
+
     private readonly Device _device;
     private readonly Decoder _student;
     private readonly Decoder? _teacher;
@@ -33,6 +39,11 @@ public sealed unsafe class Objective : IDisposable
     private readonly LossPass _pass = new();
     private readonly HiddenCapture _studentStates = new();
     private readonly HiddenCapture _teacherStates = new();
+    private readonly WorkRecorder<RecordingKey, Parameter[]> _recorder;
+    private readonly ParameterWatch _watch;
+    private readonly Parameter[] _parameters;
+    private readonly Func<Parameter[]> _learn;
+    private readonly Func<Parameter[]> _score;
     private StepBatch? _studentStep;
     private StepBatch? _teacherStep;
 
@@ -43,10 +54,11 @@ public sealed unsafe class Objective : IDisposable
     /// <param name="teacher">Needed for divergence and cosine.</param>
     /// <param name="layerMap">For every student layer the teacher layer it is compared with, or −1; null is the identity.</param>
     /// <param name="recompute">What is computed again for the backward instead of being kept.</param>
+    /// <param name="eager">Whether nothing is recorded: the reference of what is.</param>
     /// <exception cref="ArgumentException">A teacher is missing, or the map or the widths do not fit.</exception>
     public Objective(
         Device device, Decoder student, ObjectiveWeights weights, Decoder? teacher = null, IReadOnlyList<int>? layerMap = null,
-        RecomputeLevel recompute = RecomputeLevel.None)
+        RecomputeLevel recompute = RecomputeLevel.None, bool eager = false)
     {
         _device = device;
         _student = student;
@@ -61,6 +73,11 @@ public sealed unsafe class Objective : IDisposable
         _teaching = new Executor(device, _teacherArena, null);
         _layerMap = layerMap is null ? [.. Enumerable.Range(0, student.Layers.Count)] : [.. layerMap];
         _mappedLayers = _layerMap.Count(layer => layer >= 0);
+        _parameters = [.. student.Parameters];
+        _watch = new ParameterWatch([.. _parameters, .. weights.NeedsTeacher && teacher is not null ? teacher.Parameters : []]);
+        _recorder = new WorkRecorder<RecordingKey, Parameter[]>(device, MostRecordings, !eager);
+        _learn = () => ComputeAndTell(wantsGradient: true);
+        _score = () => ComputeAndTell(wantsGradient: false);
         try
         {
             Validate();
@@ -91,50 +108,46 @@ public sealed unsafe class Objective : IDisposable
     /// </summary>
     public LossValues Accumulate(PackedBatch batch, double normaliser) => Run(batch, normaliser);
 
+    /// <summary>Times that a batch's work was recorded, and that a recording was launched.</summary>
+    public (long Recordings, long Launches) Recorded => (_recorder.Recordings, _recorder.Launches);
+
     /// <inheritdoc />
     public void Dispose()
     {
+        _recorder.Dispose();
         _tape.Dispose();
         _studentArena.Dispose();
         _teacherArena.Dispose();
         _lossArena.Dispose();
     }
 
-    private LossValues Run(PackedBatch batch, double normaliser)
+    private LossValues Run(PackedBatch given, double normaliser)
     {
         bool wantsGradient = normaliser > 0;
         _studentArena.Reset();
         _teacherArena.Reset();
         _lossArena.Reset();
         _tape.Reset();
-        var executor = wantsGradient ? _recording : _scoring;
-        _studentStep = StepBatch.Packed(_studentArena, batch.Ids, batch.Lengths, _studentStep);
-        var hidden = _student.Forward(executor, _studentStep, null, _weights.Cosine != 0 ? _studentStates : null);
-        var teacherHidden = RunTeacher(batch);
+        bool records = _device.RecordsWork && given.Ids.Length > 0;
+        var (batch, extent) = records ? BatchExtent.Pad(given) : (given, default);
+        _studentStep = Prepare(_student, _studentArena, batch, extent, _studentStep);
+        if (_teacher is not null && _weights.NeedsTeacher)
+        {
+            _teacherStep = Prepare(_teacher, _teacherArena, batch, extent, _teacherStep);
+        }
 
-        bool hasCrossEntropy = _weights.CrossEntropy != 0 || !_weights.NeedsTeacher, hasDivergence = _weights.Divergence != 0;
+        bool hasCrossEntropy = HasCrossEntropy, hasDivergence = _weights.Divergence != 0;
         int cosines = _weights.Cosine != 0 ? _mappedLayers : 0;
         int losses = (hasCrossEntropy ? 1 : 0) + (hasDivergence ? 1 : 0) + cosines;
-        _pass.Begin(batch, _student.Head.Rows, _lossArena, losses, wantsGradient ? (float)(1 / normaliser) : 1f);
-        var gradHidden = wantsGradient && hidden.Node >= 0 ? _tape.GradientOf(hidden) : default;
-        if (hasCrossEntropy)
+        _pass.Begin(batch, _student.Head.Rows, _lossArena, losses, wantsGradient ? (float)(1 / normaliser) : 1f, records);
+        if (records && Clock is null)
         {
-            CrossEntropy(hidden, gradHidden);
+            Launch(extent, wantsGradient);
         }
-
-        if (hasDivergence)
+        else
         {
-            Divergence(hidden, teacherHidden, gradHidden);
-        }
-
-        if (cosines > 0)
-        {
-            Cosine(wantsGradient);
-        }
-
-        if (wantsGradient)
-        {
-            _tape.Backward();
+            // A launch as a whole has no parts that a clock could tell apart.
+            Compute(wantsGradient);
         }
 
         _pass.Fetch();
@@ -149,15 +162,71 @@ public sealed unsafe class Objective : IDisposable
         return new LossValues(crossEntropy, divergence, cosine / Math.Max(1, cosines), batch.WeightSum);
     }
 
-    private Tensor RunTeacher(PackedBatch batch)
+    private bool HasCrossEntropy => _weights.CrossEntropy != 0 || !_weights.NeedsTeacher;
+
+    private static StepBatch Prepare(Decoder model, Arena arena, PackedBatch batch, BatchExtent extent, StepBatch? reuse)
     {
-        if (_teacher is null || !_weights.NeedsTeacher)
+        var step = StepBatch.Packed(arena, batch.Ids, batch.Lengths, reuse, extent.Documents, extent.Longest);
+        model.Prepare(arena, step, null);
+        return step;
+    }
+
+    private void Launch(BatchExtent extent, bool wantsGradient)
+    {
+        if (_watch.HasMoved((nint)_student.Rope.Cosines, (nint)(_teacher is null ? null : _teacher.Rope.Cosines)))
         {
-            return default;
+            _recorder.Clear();
         }
 
-        _teacherStep = StepBatch.Packed(_teacherArena, batch.Ids, batch.Lengths, _teacherStep);
-        return _teacher.Forward(_teaching, _teacherStep, null, _weights.Cosine != 0 ? _teacherStates : null);
+        int clear = 0;
+        foreach (var parameter in _parameters)
+        {
+            clear += parameter.IsGradientClear ? 1 : 0;
+        }
+
+        // A launch tells nobody whose gradients it has assigned.
+        foreach (var parameter in _recorder.Run(new RecordingKey(extent, wantsGradient, clear), wantsGradient ? _learn : _score))
+        {
+            parameter.MarkGradientAssigned();
+        }
+    }
+
+    /// <summary>As <see cref="Compute"/>; returns the parameters whose gradients were clear before and hold values now.</summary>
+    private Parameter[] ComputeAndTell(bool wantsGradient)
+    {
+        Parameter[] clear = [.. _parameters.Where(parameter => parameter.IsGradientClear)];
+        Compute(wantsGradient);
+        return [.. clear.Where(parameter => !parameter.IsGradientClear)];
+    }
+
+    /// <summary>The device's part of a batch: what is recorded.</summary>
+    private void Compute(bool wantsGradient)
+    {
+        var hidden = _student.Compute(
+            wantsGradient ? _recording : _scoring, _studentStep!, null, _weights.Cosine != 0 ? _studentStates : null);
+        var teacherHidden = _teacher is not null && _weights.NeedsTeacher
+            ? _teacher.Compute(_teaching, _teacherStep!, null, _weights.Cosine != 0 ? _teacherStates : null)
+            : default;
+        var gradHidden = wantsGradient && hidden.Node >= 0 ? _tape.GradientOf(hidden) : default;
+        if (HasCrossEntropy)
+        {
+            CrossEntropy(hidden, gradHidden);
+        }
+
+        if (_weights.Divergence != 0)
+        {
+            Divergence(hidden, teacherHidden, gradHidden);
+        }
+
+        if (_weights.Cosine != 0 && _mappedLayers > 0)
+        {
+            Cosine(wantsGradient);
+        }
+
+        if (wantsGradient)
+        {
+            _tape.Backward();
+        }
     }
 
     private void CrossEntropy(Tensor hidden, Elements gradHidden)
@@ -234,4 +303,10 @@ public sealed unsafe class Objective : IDisposable
                 + $"{_student.Configuration.HiddenSize}");
         }
     }
+
+    /// <summary>What tells batches that can share a recording from others.</summary>
+    /// <param name="Extent">Sizes.</param>
+    /// <param name="WantsGradient">Whether there is a backward.</param>
+    /// <param name="ClearGradients">Gradients that the backward assigns rather than adds to.</param>
+    private readonly record struct RecordingKey(BatchExtent Extent, bool WantsGradient, int ClearGradients);
 }

@@ -22,6 +22,8 @@ public sealed class DecodeGraphCudaTests
     [InlineData(DType.BF16, false)]
     [InlineData(DType.BF16, true)]
     [InlineData(DType.Int8, false)]
+    [InlineData(DType.FP8, false)]
+    [InlineData(DType.FP8, true)]
     public void Batches_that_change_give_the_bits_of_eager_steps(DType type, bool invariant)
     {
         using var card = Open(type);
@@ -172,7 +174,7 @@ public sealed class DecodeGraphCudaTests
 
     internal static Decoder Load(CudaDevice card, DType type)
     {
-        using var source = SmallModel.Create(FamilyModels.Configurations[Family] with { MaxPositions = 600 }, type: type.IsGrouped() ? DType.F32 : type);
+        using var source = SmallModel.Create(FamilyModels.Configurations[Family] with { MaxPositions = 600 }, type: type.HasScales() ? DType.F32 : type);
         return CardModel.Copy(card, source, type);
     }
 

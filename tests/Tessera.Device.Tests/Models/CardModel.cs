@@ -14,7 +14,7 @@ internal static class CardModel
     public static Decoder Copy(CudaDevice card, Decoder model, DType type)
     {
         using var folder = new TemporaryFolder();
-        ModelFolder.Save(folder.FullPath, model, type.IsGrouped() ? DType.F32 : type);
+        ModelFolder.Save(folder.FullPath, model, type.HasScales() ? DType.F32 : type);
         return ModelFolder.Load(folder.FullPath, type, card);
     }
 

@@ -30,8 +30,8 @@ public sealed class TrainingCudaTests
     {
         using var card = Card.Open();
         using var processor = new CpuDevice(2);
-        double[] expected = Curve(processor, name, DType.F32);
-        double[] actual = Curve(card, name, DType.F32);
+        double[] expected = Curve(processor, name, DType.F32)[..Steps];
+        double[] actual = Curve(card, name, DType.F32)[..Steps];
         Assert.True(expected[^1] < 0.9 * expected[0], "nothing was learned");
         foreach (var (e, a) in expected.Zip(actual))
         {
@@ -50,8 +50,8 @@ public sealed class TrainingCudaTests
     {
         using var card = Card.Open(DType.BF16);
         using var processor = new CpuDevice(2);
-        double[] expected = Curve(processor, name, DType.F32);
-        double[] actual = Curve(card, name, master);
+        double[] expected = Curve(processor, name, DType.F32)[..Steps];
+        double[] actual = Curve(card, name, master)[..Steps];
         Assert.Equal(expected[0], actual[0], 2e-2 * expected[0]);
         Assert.Equal(expected[^1], actual[^1], 5e-2 * expected[0]);
     }
@@ -77,15 +77,70 @@ public sealed class TrainingCudaTests
         Assert.Equal(kept, Curve(card, "llama", DType.F32, RecomputeLevel.Full));
     }
 
-    /// <summary>The losses of a run from the same weights over the same documents.</summary>
+    [Theory]
+    [InlineData("llama", DType.F32, RecomputeLevel.None, 1)]
+    [InlineData("qwen3-biases", DType.BF16, RecomputeLevel.None, 1)]
+    [InlineData("decilm", DType.BF16, RecomputeLevel.Selective, 3)]
+    [InlineData("llama", DType.BF16, RecomputeLevel.Full, 2)]
+    public void Recorded_steps_have_the_bits_of_eager_ones(string name, DType activations, RecomputeLevel recompute, int accumulation)
+    {
+        using var card = Card.Open(activations);
+        var settings = Settings with { Recompute = recompute, Accumulation = accumulation };
+        Assert.Equal(
+            Curve(card, name, DType.F32, settings with { Eager = true }, out var eager), Curve(card, name, DType.F32, settings, out var recorded));
+        Assert.Equal((0L, 0L), eager);
+        Assert.InRange(recorded.Recordings, 1, 12);
+        Assert.InRange(recorded.Launches, Steps * accumulation / 2, Steps * accumulation);
+    }
+
+    [Fact]
+    public void Recorded_distillation_has_the_bits_of_eager_one()
+    {
+        using var card = Card.Open(DType.BF16);
+        var weights = new ObjectiveWeights(0.5, 1, 0.25);
+        using var teacherSource = SmallModel.Create(FamilyModels.Configurations["llama"], scale: 0.3f);
+        using var teacher = CardModel.Copy(card, teacherSource, DType.BF16);
+        double[] expected = Curve(card, "llama", DType.F32, Settings with { Eager = true }, out _, weights, teacher);
+        Assert.Equal(expected, Curve(card, "llama", DType.F32, Settings, out var recorded, weights, teacher));
+        Assert.InRange(recorded.Launches, Steps / 2, Steps);
+    }
+
+    /// <summary>Lengths of batches change nothing but which of them share a recording: what pads them has no weight.</summary>
+    [Fact]
+    public void Padding_is_not_learned()
+    {
+        using var card = Card.Open();
+        using var source = SmallModel.Create(FamilyModels.Configurations["llama"], scale: 0.15f);
+        using var model = CardModel.Copy(card, source, DType.F32);
+        using var processor = new CpuDevice(2);
+        using var reference = ModelCopy(source);
+        using var objective = new Objective(card, model, ObjectiveWeights.LanguageModelling);
+        using var expected = new Objective(processor, reference, ObjectiveWeights.LanguageModelling);
+        foreach (int count in new[] { 1, 3, 2, 5, 3, 1, 3 })
+        {
+            var packer = new BatchPacker(new Documents { Seed = (ulong)count }, 80 * count, 80);
+            var batch = packer.Next();
+            Assert.Equal(expected.Evaluate(batch).CrossEntropy, objective.Evaluate(batch).CrossEntropy, 1e-5);
+            Assert.Equal(expected.Evaluate(batch).Weight, objective.Evaluate(batch).Weight);
+        }
+    }
+
     private static double[] Curve(
-        Tessera.Devices.Device device, string name, DType master, RecomputeLevel recompute = RecomputeLevel.None)
+        Tessera.Devices.Device device, string name, DType master, RecomputeLevel recompute = RecomputeLevel.None) =>
+        Curve(device, name, master, Settings with { Recompute = recompute }, out _);
+
+    /// <summary>The losses of a run from the same weights over the same documents, then the norms of its gradients.</summary>
+    private static double[] Curve(
+        Tessera.Devices.Device device, string name, DType master, TrainingSettings settings, out (long Recordings, long Launches) recorded,
+        ObjectiveWeights? weights = null, Decoder? teacher = null)
     {
         using var source = SmallModel.Create(FamilyModels.Configurations[name], scale: 0.15f);
         using var model = device is CudaDevice card ? CardModel.Copy(card, source, master) : ModelCopy(source);
         using var trainer = new Trainer(
-            device, model, Settings with { Recompute = recompute }, ObjectiveWeights.LanguageModelling, new Documents());
-        return [.. Enumerable.Range(0, Steps).Select(_ => trainer.Step().Loss.CrossEntropy)];
+            device, model, settings, weights ?? ObjectiveWeights.LanguageModelling, new Documents(), teacher);
+        double[] losses = [.. Enumerable.Range(0, Steps).Select(_ => trainer.Step()).SelectMany(step => new[] { step.Loss.CrossEntropy, step.GradientNorm })];
+        recorded = trainer.Recorded;
+        return [.. losses.Where((_, i) => i % 2 == 0), .. losses.Where((_, i) => i % 2 == 1)];
     }
 
     private static Decoder ModelCopy(Decoder source)
@@ -98,9 +153,11 @@ public sealed class TrainingCudaTests
     /// <summary>Documents of a rule that can be learned: every token is the one before plus the document's step.</summary>
     private sealed class Documents : IDocumentSource
     {
+        public ulong Seed { get; init; } = 17;
+
         public TokenDocument Get(long index)
         {
-            var random = new CounterRandom(17, (ulong)index);
+            var random = new CounterRandom(Seed, (ulong)index);
             int[] ids = new int[20 + random.Next(60)];
             int step = 1 + random.Next(3), next = random.Next(Vocabulary);
             for (int i = 0; i < ids.Length; i++)

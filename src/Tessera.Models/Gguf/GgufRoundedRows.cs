@@ -6,19 +6,20 @@ using Tessera.Models.Checkpoints;
 namespace Tessera.Models.Gguf;
 
 /// <summary>
-/// Matrices of a file into int8 or int4 groups in memory: Q8_0 into int8 and Q4_0 into int4 without loss, block by block; other types
+/// Matrices of a file into int8, int4 or fp8 in memory: Q8_0 into int8 and Q4_0 into int4 without loss, block by block; other types
 /// are rounded, in portions.
 /// </summary>
-internal static unsafe class GgufGroupedRows
+internal static unsafe class GgufRoundedRows
 {
     /// <summary>Fills the rows of a slice.</summary>
     /// <param name="device">Where to convert.</param>
+    /// <param name="rounding">Where to round; see <see cref="RoundedRows.Fill"/>.</param>
     /// <param name="file">The file.</param>
     /// <param name="slice">The rows.</param>
     /// <param name="tensor">Where they come from.</param>
     /// <param name="reordered">Elements of a head whose rows lie as neighbours, see <see cref="RotaryPairs"/>; 1 where rows lie as they are needed.</param>
     /// <exception cref="InvalidDataException">A weight or a scale is not a finite number; the message names file and tensor.</exception>
-    public static void Fill(Device device, GgufFile file, WeightSlice slice, GgufTensor tensor, int reordered)
+    public static void Fill(Device device, Device rounding, GgufFile file, WeightSlice slice, GgufTensor tensor, int reordered)
     {
         try
         {
@@ -30,7 +31,7 @@ internal static unsafe class GgufGroupedRows
             }
             else
             {
-                GroupedRows.Fill(device, slice.Parameter, slice.RowStart, slice.Rows, (row, rows, target) =>
+                RoundedRows.Fill(rounding, slice.Parameter, slice.RowStart, slice.Rows, (row, rows, target) =>
                     Widen(device, tensor.Type, first, rowBytes, slice.Parameter.Columns, row, rows, target, reordered));
             }
         }
