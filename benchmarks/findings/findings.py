@@ -14,6 +14,7 @@ import glob
 import hashlib
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -106,6 +107,7 @@ class Runner:
                         print(f"{len(finished)}/{total} {job.name}", file=sys.stderr, flush=True)
         for job, log in self.failed:
             print(f"failed: {job.name}, see {log}", file=sys.stderr)
+        print(f"{sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]):.0f} s of processor time", file=sys.stderr)
         print(f"{len(finished)} of {total} jobs are done" + ("" if len(finished) == total else "; the same command goes on"))
         return 1 if self.failed else 0 if len(finished) == total else 3
 

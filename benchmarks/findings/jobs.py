@@ -4,6 +4,8 @@ A job is one command of tessera that ends with a file; a job whose file is there
 library and scores start from copies of those finished stages: compress finds them by their hashes and does not repeat them.
 """
 
+from __future__ import annotations
+
 import json
 import os
 from dataclasses import dataclass, field

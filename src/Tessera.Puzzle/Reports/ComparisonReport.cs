@@ -20,20 +20,24 @@ public sealed class ComparisonReport(IReadOnlyList<CompressionRun> runs)
     public HtmlReport Page()
     {
         var report = new HtmlReport("Compressions compared", $"{runs.Count} runs: {string.Join(", ", runs.Select(run => run.Name))}");
+        // Said once where it is the same for all.
+        bool isOne = runs.Select(run => run.Result.Scenario.Label).Distinct().Count() == 1;
+        string scenario = isOne ? $"Scenario: {runs[0].Result.Scenario.Label}. " : string.Empty;
         report.Section("Results").Paragraph(
-            "KL is KL(parent ‖ child) in nats a token on each run's held-out documents, before healing and of the written child. Speed-up is of throughput, measured beside "
+            scenario + "KL is KL(parent ‖ child) in nats a token on each run's held-out documents, before healing and of the written child. Speed-up is of throughput, measured beside "
             + "the run's own parent. Additive: realised less predicted KL on the scoring documents, in percent of the predicted.");
         var rows = new ReportTable(
-            "run", "scenario", "targets", "met", "weights kept", "speed-up", "KL assembled ± s.e.", "KL healed ± s.e.", "accuracy healed", "parent's", "additive");
+            ["run", .. isOne ? [] : (string[])["scenario"], "targets", "met", "weights kept", "speed-up", "KL assembled ± s.e.", "KL healed ± s.e.", "accuracy healed",
+                "parent's", "additive"]);
         foreach (var run in runs)
         {
             var child = run.Result.Delivered;
-            rows.Add(
-                run.Name, run.Result.Scenario.Label, string.Join(", ", run.Result.Targets.Select(target => target.Target)),
+            rows.Add([
+                run.Name, .. isOne ? [] : (string[])[run.Result.Scenario.Label], string.Join(", ", run.Result.Targets.Select(target => target.Target)),
                 $"{run.Result.Targets.Count(target => target.IsMet)} of {run.Result.Targets.Count}", Number(100.0 * child.Parameters / run.Parent.Parameters, "0.0") + " %",
                 Number(SpeedUp(run, child), "0.00") + "×", WithError(child.HeldOutDivergence), WithError(run.Result.HealedDivergence),
                 Accuracy(run.Result.HealedCorrect, child.Problems), Accuracy(run.Parent.Correct, run.Parent.Problems),
-                Departure(run.Child.ScoringDivergence.Mean, run.Child.PredictedDivergence));
+                Departure(run.Child.ScoringDivergence.Mean, run.Child.PredictedDivergence)]);
         }
 
         report.Table(rows);
@@ -54,7 +58,8 @@ public sealed class ComparisonReport(IReadOnlyList<CompressionRun> runs)
     /// <summary>What was set differently: the columns of an ablation.</summary>
     private void Differences(HtmlReport report)
     {
-        var all = runs.Select(run => run.Stages.SelectMany(stage => stage.Manifest.Settings.Select(pair => (Name: $"{stage.Manifest.Stage}: {pair.Key}", pair.Value))
+        // The stage of the result repeats what the others were given.
+        var all = runs.Select(run => run.Stages.Where(stage => stage.Manifest.Stage != "result").SelectMany(stage => stage.Manifest.Settings.Select(pair => (Name: $"{stage.Manifest.Stage}: {pair.Key}", pair.Value))
                 .Concat(stage.Manifest.Inputs.Where(pair => pair.Key is "parent" or "data").Select(pair => (Name: pair.Key, Value: ContentHash.Short(pair.Value)))))
             .GroupBy(pair => pair.Name).ToDictionary(group => group.Key, group => group.Last().Value)).ToList();
         string[] names = [.. all.SelectMany(settings => settings.Keys).Distinct().Order(StringComparer.Ordinal)
@@ -123,7 +128,7 @@ public sealed class ComparisonReport(IReadOnlyList<CompressionRun> runs)
     {
         foreach (var (key, title) in (ReadOnlySpan<(string, string)>)[("divergence", "KL from the parent while healing"), ("cosine", "1 − cos of hidden states while healing")])
         {
-            var series = runs.SelectMany(run => HealingChart.Series([.. run.Healing.Select(row => row with
+            var series = runs.SelectMany(run => HealingSection.Series([.. run.Healing.Select(row => row with
             {
                 Values = row.Values.Where(pair => pair.Key.StartsWith("validation", StringComparison.Ordinal)).ToDictionary(),
             })], key).Select(line => line with { Name = run.Name })).ToList();

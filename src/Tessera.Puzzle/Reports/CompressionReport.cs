@@ -1,4 +1,3 @@
-using Tessera.Puzzle.Compression;
 using Tessera.Puzzle.Fusion;
 using Tessera.Runs.Report;
 
@@ -31,7 +30,7 @@ public sealed class CompressionReport(CompressionRun run)
             FusionReport.AddFusion(report, result.Fusion, run.Dependency, result.Scenario);
         }
 
-        HealingChart.AddTo(report, run.Healing);
+        HealingSection.Add(report, run);
         CostSection.Add(report, run);
         ProvenanceSection.Add(report, run);
         return report;

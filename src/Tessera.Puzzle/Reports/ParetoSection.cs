@@ -13,7 +13,7 @@ internal static class ParetoSection
     private const int Steps = 13;
 
     // A page is not worth waiting for: near the optimum is near enough for a line. Nodes, not seconds, so that it is repeatable.
-    private static readonly SearchOptions Options = new() { GapTolerance = 1e-3, NodeLimit = 20_000, TimeLimit = TimeSpan.FromSeconds(10) };
+    private static readonly SearchOptions Options = new() { GapTolerance = 1e-3, NodeLimit = 20_000, TimeLimit = TimeSpan.FromSeconds(3) };
 
     public static void Add(HtmlReport report, CompressionRun run)
     {

@@ -58,7 +58,7 @@ internal static class ScoreSection
         {
             for (int column = 0; column < columns.Length; column++)
             {
-                values[layer, column] = find(layer, columns[column]) is { } variant && double.IsFinite(variant.Score) ? variant.Score : double.NaN;
+                values[layer, column] = find(layer, columns[column]) is { } variant && IsKnown(variant) ? variant.Score : double.NaN;
             }
         }
 
@@ -72,11 +72,13 @@ internal static class ScoreSection
             Format = "G3",
             Logarithmic = true,
             ShowsValues = showsValues,
-            Cells = (layer, column) => find(layer, columns[column]) is { } variant && double.IsFinite(variant.Score)
+            Cells = (layer, column) => find(layer, columns[column]) is { } variant && IsKnown(variant)
                 ? new HeatCell(Digits(variant.Score), Detail(tables.Layers[layer], variant), isChosen(layer, column))
                 : new HeatCell("–", "not scored", isChosen(layer, column)),
         };
     }
+
+    private static bool IsKnown(ScoredVariant variant) => double.IsFinite(variant.Score);
 
     private static string Detail(LayerTable layer, ScoredVariant variant) => variant.Mixer == layer.Mixer && variant.FeedForward == layer.FeedForward
         ? "the parent's own" : WithError(variant.Score, variant.StandardError);

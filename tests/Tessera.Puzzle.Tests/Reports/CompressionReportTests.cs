@@ -120,6 +120,25 @@ public sealed class CompressionReportTests : IDisposable
     }
 
     [Fact]
+    public void Healing_has_a_picture_for_every_quantity_that_was_recorded()
+    {
+        _sample.Write("run");
+        string heal = Directory.GetDirectories(_sample.Folder("run"), "heal-*").Single();
+        using (var metrics = Runs.MetricsWriter.Open(Path.Combine(heal, "metrics.jsonl")))
+        {
+            metrics.Write(3, ("validation.correct", 10), ("validation.problems", 40), ("validation.divergence@64", 0.2));
+        }
+
+        XElement section = Page("run");
+        Assert.Equal(
+            ["KL from the parent", "Distance of hidden states, 1 − cos", "Accuracy on the way"],
+            section.Descendants("svg").Select(svg => svg.Element("title")!.Value).Where(title => title is "KL from the parent" or "Cross-entropy on the data" || title.Contains("1 − cos", StringComparison.Ordinal) || title.StartsWith("Accuracy", StringComparison.Ordinal)));
+        Assert.Contains("0.25", section.Descendants("summary").Single(summary => summary.Value.StartsWith("Accuracy", StringComparison.Ordinal)).Parent!.Descendants("td").Select(cell => cell.Value));
+        string[] curves = [.. section.Descendants("summary").Single(summary => summary.Value.StartsWith("KL from the parent", StringComparison.Ordinal)).Parent!.Descendants("tr").Skip(1).Select(row => row.Elements("td").First().Value)];
+        Assert.Equal(["training", "validation", "validation @64"], curves);
+    }
+
+    [Fact]
     public void Several_runs_share_a_table_of_results_one_of_differences_and_a_picture()
     {
         _sample.Write("one", losses: "cosine + KL");
