@@ -150,46 +150,48 @@ def run(arguments):
     return Runner(program, settings, arguments.workers, time.monotonic() + 60 * arguments.minutes).run(all_jobs)
 
 
-def observation(size, seed, job, limit, model, candidate, **more):
-    """One model of one run as a line of the results."""
+def model_of(candidate):
+    """What the results keep of an assembled model."""
     return {
-        "size": size, "seed": seed, "experiment": job, "limit": limit, "model": model, "kl": candidate["held_out_divergence"]["mean"],
-        "kl_error": candidate["held_out_divergence"]["standard_error"], "scoring_kl": candidate["scoring_divergence"]["mean"],
-        "predicted": candidate["predicted_divergence"], "correct": candidate["correct"], "problems": candidate["problems"],
-        "blocks": hashlib.sha256(";".join(candidate["layers"]).encode()).hexdigest()[:8], **more,
+        "model": candidate["name"], "kl": candidate["held_out_divergence"]["mean"], "kl_error": candidate["held_out_divergence"]["standard_error"],
+        "scoring_kl": candidate["scoring_divergence"]["mean"], "predicted": candidate["predicted_divergence"], "correct": candidate["correct"],
+        "problems": candidate["problems"], "blocks": hashlib.sha256(";".join(candidate["layers"]).encode()).hexdigest()[:8],
     }
 
 
 def observations(record):
-    """The lines of a finished job."""
-    parent, name = record["job"].split("/", 1)
+    """The lines of a finished job; none where it is no compression and judges none."""
+    parent, _, name = record["job"].partition("/")
+    size, _, seed = parent.rpartition("-")
     found = record["found"]
-    if "-" not in parent or not isinstance(found, dict):
+    if not size or not isinstance(found, dict):
         return
-    size, seed = parent.rsplit("-", 1)
+    of = {"size": size, "seed": int(seed), "limit": planning.MIDDLE}
     if name.startswith("judge-"):
-        yield {"size": size, "seed": int(seed), "experiment": name, "limit": planning.MIDDLE, "model": "child", "kl": found["divergence"]}
+        yield {**of, "experiment": name, "model": "child", "kl": found["divergence"]}
     if "candidates" not in found:
         return
-    experiment, _, limit = name.partition("-")
-    if experiment == "lm":
-        experiment, limit = "lm-loss", name.rsplit("-", 1)[1]
-    for candidate in found["candidates"][1:]:
-        if candidate["name"] == "child" or experiment == "main":
-            yield observation(size, int(seed), experiment if experiment != "heal" else "unhealed", limit if experiment not in ("heal", "fused") else planning.MIDDLE, candidate["name"], candidate)
-    if experiment in ("heal", "main"):
-        # The written child; without healing steps it is the assembled one, rounded to the storage it is served in.
-        yield {
-            "size": size, "seed": int(seed), "experiment": "healed", "limit": planning.MIDDLE if experiment == "heal" else limit,
-            "model": limit if experiment == "heal" else "none", "kl": found["healed_divergence"]["mean"], "kl_error": found["healed_divergence"]["standard_error"],
-            "correct": found["healed_correct"], "problems": found["candidates"][1]["problems"],
-        }
-    if found.get("fusion"):
+    # main-2x, lm-loss-2x, heal-LM+KL; fused has no variable.
+    experiment, _, variable = name.rpartition("-")
+    written = {
+        "kl": found["healed_divergence"]["mean"], "kl_error": found["healed_divergence"]["standard_error"], "correct": found["healed_correct"],
+        "problems": found["candidates"][1]["problems"],
+    }
+    if experiment == "heal":
+        yield {**of, "experiment": "healed", "model": variable, **written}
+    elif found.get("fusion"):
         before, after = found["fusion"]["before"], found["fusion"]["after"]
         yield {
-            "size": size, "seed": int(seed), "experiment": "fusion", "limit": planning.MIDDLE, "model": "fused", "kl": after["divergence"]["mean"],
-            "kl_before": before["divergence"]["mean"], "decode_speed_up": found["fusion"]["decode_speed_up"], "layers": len(after["layers"]), "layers_before": len(before["layers"]),
+            **of, "experiment": "fusion", "model": "fused", "kl": after["divergence"]["mean"], "kl_before": before["divergence"]["mean"],
+            "decode_speed_up": found["fusion"]["decode_speed_up"], "layers": len(after["layers"]), "layers_before": len(before["layers"]),
         }
+    elif variable in planning.LIMITS:
+        for candidate in found["candidates"][1:]:
+            if candidate["name"] == "child" or experiment == "main":
+                yield {**of, "limit": variable, "experiment": experiment, **model_of(candidate)}
+        if experiment == "main":
+            # Without healing steps the written child is the assembled one, rounded to the storage that it is served in.
+            yield {**of, "limit": variable, "experiment": "healed", "model": "none", **written}
 
 
 def gather(arguments):

@@ -119,15 +119,15 @@ def parent_jobs(settings, size, seed, work):
             compress(f"rescored-{limit}", limit, "--rescore", "2", weight=8)
     for mix, (cross_entropy, divergence, cosine) in MIXES.items():
         compress(f"heal-{mix}", MIDDLE, "--heal-ce", str(cross_entropy), "--heal-kl", str(divergence), "--heal-cosine", str(cosine), heal=settings.heal_steps, weight=3)
-    # Half of the attention must go, so that there is something to fuse.
-    compress("fused", MIDDLE, "--target", "attention-layers<=50%", "--fuse")
+    # All attention but one must go, and every feed-forward stay one, so that there are neighbours to fuse.
+    compress("fused", MIDDLE, "--target", "attention-layers<=1", "--exclude", "ffn:none", "--exclude", "ffn:linear", "--fuse", "--fuse-last")
     if settings.text:
         compress(f"other-{MIDDLE}", MIDDLE, data=["--text", *settings.text], start=None, weight=8)
         for kind in ("main", "other"):
             # A rate so small that nothing changes: what counts is the validation on documents of the parents' own kind.
             jobs.append(Job(
                 f"{base}/judge-{kind}",
-                ["distill", at("runs", f"{kind}-{MIDDLE}", "child"), "--teacher", at("parent"), *TASKS, "--steps", "1", "--lr", "1e-12", "--batch-tokens", "2048",
+                ["distill", at("runs", f"{kind}-{MIDDLE}", "child"), "--teacher", at("parent"), *TASKS, "--steps", "1", "--lr", "1e-12", "--warmup", "0", "--batch-tokens", "2048",
                  "--max-length", "128", "--validation-tokens", "16384", "--seed", str(seed), "--threads", "1", "--json", "--out", at("judge", kind)],
                 [f"{base}/{kind}-{MIDDLE}"], weight=work))
     return jobs
