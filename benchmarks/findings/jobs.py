@@ -119,8 +119,8 @@ def parent_jobs(settings, size, seed, work):
             compress(f"rescored-{limit}", limit, "--rescore", "2", weight=8)
     for mix, (cross_entropy, divergence, cosine) in MIXES.items():
         compress(f"heal-{mix}", MIDDLE, "--heal-ce", str(cross_entropy), "--heal-kl", str(divergence), "--heal-cosine", str(cosine), heal=settings.heal_steps, weight=3)
-    # All attention but one must go, and every feed-forward stay one, so that there are neighbours to fuse.
-    compress("fused", MIDDLE, "--target", "attention-layers<=1", "--exclude", "ffn:none", "--exclude", "ffn:linear", "--fuse", "--fuse-last")
+    # All attention but one must go, nothing in its place, and every feed-forward stay one, so that there are neighbours to fuse.
+    compress("fused", MIDDLE, "--target", "attention-layers<=1", "--exclude", "attention:linear", "--exclude", "ffn:none", "--exclude", "ffn:linear", "--fuse", "--fuse-last")
     if settings.text:
         compress(f"other-{MIDDLE}", MIDDLE, data=["--text", *settings.text], start=None, weight=8)
         for kind in ("main", "other"):

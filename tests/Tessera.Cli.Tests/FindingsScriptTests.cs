@@ -14,10 +14,8 @@ public sealed class FindingsScriptTests : IDisposable
     [Fact]
     public void Every_command_is_understood_and_no_two_write_to_one_folder()
     {
-        Assert.SkipUnless(HasPython, "there is no python3");
-        string program = Path.Combine(_root, "program");
-        File.WriteAllText(program, "#!/bin/sh\necho --target --score --rescore\n");
-        File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        Assert.SkipUnless(HasPython, "there is no python3 or no shell");
+        string program = Program("echo --target --score --rescore");
         var run = Run("run", "--tessera", program, "--out", Path.Combine(_root, "out"), "--seeds", "1,2", "--text", "prose.txt", "--dry-run");
         Assert.True(run.Code == 0, run.Error);
         string[][] commands = [.. run.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(' ')[1..])];
@@ -42,7 +40,7 @@ public sealed class FindingsScriptTests : IDisposable
     [Fact]
     public void Findings_are_confirmed_refuted_or_undecided_by_intervals_over_parents()
     {
-        Assert.SkipUnless(HasPython, "there is no python3");
+        Assert.SkipUnless(HasPython, "there is no python3 or no shell");
         // Four parents. The exact choice has half of greedy's KL, give or take; uniform's is a tenth of greedy's; parameter-max is now above, now below.
         double[] noise = [1.0, 1.1, 0.9, 1.05];
         double[] coin = [4, 0.25, 3, 0.3];
@@ -75,17 +73,15 @@ public sealed class FindingsScriptTests : IDisposable
     [Fact]
     public void What_was_killed_goes_on_and_what_is_done_is_not_repeated()
     {
-        Assert.SkipUnless(HasPython, "there is no python3");
-        // A program that fails the second time it trains, and counts its starts.
-        string program = Path.Combine(_root, "program"), count = Path.Combine(_root, "count");
-        File.WriteAllText(program, $$"""
-            #!/bin/sh
+        Assert.SkipUnless(HasPython, "there is no python3 or no shell");
+        // A program that notes its starts, and cannot compress before it is mended.
+        string count = Path.Combine(_root, "count");
+        string program = Program($$"""
             [ "$2" = --help ] && exit 0
             echo "$1" >> {{count}}
             [ "$1" = compress ] && [ ! -e {{_root}}/mended ] && exit 1
             exit 0
             """);
-        File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserExecute);
         string[] arguments = ["run", "--tessera", program, "--out", Path.Combine(_root, "out"), "--sizes", "small", "--seeds", "1", "--workers", "2"];
         var first = Run(arguments);
         Assert.Equal(1, first.Code);
@@ -103,8 +99,20 @@ public sealed class FindingsScriptTests : IDisposable
 
     public void Dispose() => Directory.Delete(_root, recursive: true);
 
-    private static bool HasPython { get; } = (Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(Path.PathSeparator)
+    private static bool HasPython { get; } = !OperatingSystem.IsWindows() && (Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(Path.PathSeparator)
         .Any(folder => File.Exists(Path.Combine(folder, "python3")));
+
+    private string Program(string lines)
+    {
+        string path = Path.Combine(_root, "program");
+        File.WriteAllText(path, $"#!/bin/sh\n{lines}\n");
+        if (!OperatingSystem.IsWindows())
+        {
+            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        }
+
+        return path;
+    }
 
     private static string[] Row(string table, string finding) => table.Split('\n').Single(line => line.StartsWith($"| {finding} |", StringComparison.Ordinal))
         .Trim('|', ' ').Split(" | ");

@@ -46,6 +46,7 @@ internal static class BlockErrorSection
             }
         }
 
+        double[] both = [.. entries.SelectMany(entry => (double[])[entry.Before, entry.After]).Where(value => value > 0 && double.IsFinite(value))];
         return new HeatMap
         {
             Title = title,
@@ -55,6 +56,8 @@ internal static class BlockErrorSection
             Values = values,
             Format = "G3",
             Logarithmic = true,
+            // One scale for both maps: what training won is seen as paler cells.
+            Range = (both.DefaultIfEmpty(1).Min(), both.DefaultIfEmpty(1).Max()),
             Cells = (layer, column) => found.TryGetValue((layer, columns[column]), out var entry)
                 ? new HeatCell(Digits(error(entry)), $"{Digits(entry.Before)} before, {Digits(entry.After)} after")
                 : new HeatCell(string.Empty, "not in the library"),

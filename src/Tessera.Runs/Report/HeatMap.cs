@@ -32,6 +32,9 @@ public sealed class HeatMap : IFigure
     /// <summary>Equal ratios get equal steps of colour; values that are not positive get the palest.</summary>
     public bool Logarithmic { get; init; }
 
+    /// <summary>Values of the palest and the darkest colour, so that several maps have one scale; null for the least and the largest here.</summary>
+    public (double Low, double High)? Range { get; init; }
+
     /// <summary>Whether values are written into the cells; otherwise rows are low, and a cell tells its value when it is pointed at.</summary>
     public bool ShowsValues { get; init; } = true;
 
@@ -51,7 +54,7 @@ public sealed class HeatMap : IFigure
         }
 
         double[] shown = [.. Values.Cast<double>().Where(value => double.IsFinite(value) && (!Logarithmic || value > 0))];
-        (double Low, double High) range = (shown.DefaultIfEmpty(Logarithmic ? 1 : 0).Min(), shown.DefaultIfEmpty(1).Max());
+        (double Low, double High) range = Range ?? (shown.DefaultIfEmpty(Logarithmic ? 1 : 0).Min(), shown.DefaultIfEmpty(1).Max());
         double left = Math.Min(260, 12 + Rows.Select(name => Svg.TextWidth(name)).DefaultIfEmpty().Max());
         double cell = Columns.Count == 0 ? 0 : Math.Min(110, (Svg.Width - left) / Columns.Count);
         bool tilted = Columns.Any(name => Svg.TextWidth(name, 12) > cell - 4);
