@@ -11,8 +11,8 @@ internal static class StageVerbs
     /// <summary>The option that the recipe itself gives.</summary>
     public const string Output = "--out";
 
-    /// <summary>Verbs with <c>--out</c> that are no stages: measure writes a file there, the others are recipes themselves.</summary>
-    private static readonly string[] Excluded = ["measure", "run", "plan", "quickstart"];
+    /// <summary>Verbs with <c>--out</c> that are no stages: measure and report write a file there, the others are recipes themselves.</summary>
+    private static readonly string[] Excluded = ["measure", "report", "run", "plan", "quickstart"];
 
     /// <summary>Verbs that do not go on from what a killed run left; their folder is emptied before they start again.</summary>
     private static readonly string[] StartAfresh = ["init", "export", "tokenizer train"];

@@ -8,6 +8,7 @@ using Tessera.Puzzle.Calibration;
 using Tessera.Puzzle.Costs;
 using Tessera.Puzzle.Fusion;
 using Tessera.Puzzle.Library;
+using Tessera.Puzzle.Reports;
 using Tessera.Puzzle.Scoring;
 using Tessera.Puzzle.Search;
 using Tessera.Puzzle.Tables;
@@ -183,14 +184,14 @@ public sealed class CompressionPipeline(
             ChildFolder = "child",
             Loads = loads,
             Stages = _times.Stages,
+            StageFolders = _stages.Opened,
             Projection = settings.BlockDistillation.Layers is null ? null : LibraryProjection.Of(
                 BlockLibrary.Halves(library.Shape, settings.Variants), settings.BlockDistillation, JobTimes.Of(libraryJobs).Read(),
                 library.Shape.Layers.Length),
         };
         AtomicFile.WriteAllText(
             Path.Combine(output, "result.json"), JsonSerializer.Serialize(result, PuzzleJson.Default.CompressionResult));
-        var report = new CompressionReport(inputs, settings, table, result, scores, library, stage.PathOf("metrics.jsonl"), fusion);
-        report.Save(Path.Combine(output, "report.html"));
+        new CompressionReport(CompressionRun.Read(output)).Save(Path.Combine(output, "report.html"));
         return result;
     }
 

@@ -84,6 +84,10 @@ public sealed record CompressionResult
     /// <summary>Folder of the healed child.</summary>
     public required string ChildFolder { get; init; }
 
+    /// <summary>Folders of the run's stages by name; null in results of earlier versions.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyDictionary<string, string>? StageFolders { get; init; }
+
     /// <summary>The child before and after fusion; null where nothing was fused.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public FusionComparison? Fusion { get; init; }

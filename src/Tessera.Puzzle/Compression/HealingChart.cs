@@ -24,26 +24,43 @@ internal static class HealingChart
         if (File.Exists(metrics))
         {
             report.Section("Healing").Figure(Chart(metrics, "Global distillation", "nats a token, 1-cos", [.. HealingCurves, .. LengthCurves(findings)]));
-            if (findings?.Phases is { Count: > 0 } phases)
-            {
-                var rows = new ReportTable("phase", "longest document", "steps", "tokens");
-                foreach (var (i, phase) in phases.Index())
-                {
-                    rows.Add(i + 1, phase.Length, phase.Steps, phase.Tokens);
-                }
-
-                report.Table(rows);
-            }
-
+            Phases(report, findings);
             Accuracy(report, metrics);
         }
 
-        if (findings?.Pretraining is { } pretraining)
+        if (findings is not null)
         {
-            Pretraining(report, pretraining, Path.GetDirectoryName(Path.GetDirectoryName(metrics))!);
+            AddBehind(report, findings, Path.GetDirectoryName(Path.GetDirectoryName(metrics))!);
+        }
+    }
+
+    /// <summary>Adds the phases of length, if there were any.</summary>
+    public static void Phases(HtmlReport report, HealingFindings? findings)
+    {
+        if (findings?.Phases is { Count: > 0 } phases)
+        {
+            var rows = new ReportTable("phase", "longest document", "steps", "tokens");
+            foreach (var (i, phase) in phases.Index())
+            {
+                rows.Add(i + 1, phase.Length, phase.Steps, phase.Tokens);
+            }
+
+            report.Table(rows);
+        }
+    }
+
+    /// <summary>Adds what comes behind the healing: continued pre-training and the test by position.</summary>
+    /// <param name="report">The report.</param>
+    /// <param name="findings">What is known of them.</param>
+    /// <param name="run">Folder of the run.</param>
+    public static void AddBehind(HtmlReport report, HealingFindings findings, string run)
+    {
+        if (findings.Pretraining is { } pretraining)
+        {
+            Pretraining(report, pretraining, run);
         }
 
-        if (findings?.Positions is { } positions)
+        if (findings.Positions is { } positions)
         {
             Positions(report, positions);
         }

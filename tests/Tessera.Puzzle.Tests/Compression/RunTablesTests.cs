@@ -30,6 +30,12 @@ public sealed class RunTablesTests : IDisposable
         Assert.Equal(child.PredictedDecodeSeconds, best.Amounts[0].DecodeSeconds, 1e-12);
         Assert.Equal(run.LowerBound, best.Certificate!.LowerBound, 1e-12);
 
+        // The page is made of the run's files, and the result names the stages that it came from.
+        string page = File.ReadAllText(Path.Combine(_folder, "run", "report.html"));
+        Assert.All(["Summary", "Pareto front", "Predicted against realised", "Provenance"], heading => Assert.Contains($">{heading}</h2>", page, StringComparison.Ordinal));
+        Assert.All(run.Stages!.Values, stage => Assert.True(Directory.Exists(Path.Combine(_folder, "run", stage)), stage));
+        Assert.Equal(["heal", "library", "measure", "realise", "result", "scores", "search"], run.Stages!.Keys.Order());
+
         // The filter costs something here, or it would not have been tested.
         var free = TableSearch.Run(tables, settings with { Filter = VariantFilter.None }).Chosen.Best!;
         Assert.True(free.Score < best.Score, $"{free.Score} without the filter, {best.Score} with it");
