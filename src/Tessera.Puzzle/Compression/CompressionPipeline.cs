@@ -57,13 +57,16 @@ public sealed class CompressionPipeline(
     /// <returns>The file of the scores.</returns>
     public string RunScores() => Repairing(() =>
     {
-        var (costs, _) = Costs();
-        var libraryStage = _stages.Open("library", [], LibrarySettings());
+        var (costs, costHash) = Costs();
+        var making = new LibraryStage(device, inputs, settings, _times);
+        var libraryStage = _stages.Open("library", [], making.Identity);
         using var jobs = OpenJobs(libraryStage);
-        var library = Library(libraryStage, jobs);
-        using var kept = Keep(library);
-        Scores(library, new ChoiceTable(inputs.Parent.Configuration, costs, settings.Variants), libraryStage.Manifest.Hash);
-        return _stages.Open("scores", [("library", libraryStage.Manifest.Hash)], []).PathOf("scores.jsonl");
+        var (library, _) = making.Run(libraryStage, jobs);
+        using var kept = making.Keep(library);
+        var table = new ChoiceTable(inputs.Parent.Configuration, costs, settings.Variants);
+        var scoring = new ScoringStage(device, inputs, settings, _stages, _times);
+        scoring.Run(library, table, table.Variants, libraryStage.Manifest.Hash, costHash);
+        return scoring.RecordsPath!;
     });
 
     /// <summary>Stages in order with their times, as far as this object ran them.</summary>
@@ -125,7 +128,7 @@ public sealed class CompressionPipeline(
         var hashes = new StageHashes(libraryHash, scoreHash, costHash);
         // What is around a child is shared by all processes, as the scores are; what comes behind is one's.
         var rescoring = settings.Scoring.Rounds == 0 ? null
-            : new RescoringRounds(device, inputs, settings, _stages, library, table).Run(
+            : new RescoringRounds(device, inputs, settings, _stages, _times, library, table).Run(
                 scores, [("library", hashes.Library), ("scores", scoreHash), ("costs", costHash)], costHash, [.. SearchSettings()],
                 () => Search(table, scores, hashes).Outcome.Candidates[1].Choice);
         using var jobs = OpenJobs(stage);

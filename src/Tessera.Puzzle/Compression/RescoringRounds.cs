@@ -16,10 +16,11 @@ namespace Tessera.Puzzle.Compression;
 /// stage; its scores are jobs that any number of processes share, and one of them searches and assembles.
 /// </summary>
 internal sealed class RescoringRounds(
-    Device device, CompressionInputs inputs, CompressionSettings settings, PipelineStages stages, BlockLibrary library, ChoiceTable table)
+    Device device, CompressionInputs inputs, CompressionSettings settings, PipelineStages stages, StageClock times, BlockLibrary library,
+    ChoiceTable table)
 {
     private const string StageName = "rescore";
-    private readonly ScoringStage _scoring = new(device, inputs, settings, stages);
+    private readonly ScoringStage _scoring = new(device, inputs, settings, stages, times);
 
     private ScoreKind Kind => settings.Scoring.Kind;
 

@@ -18,6 +18,9 @@ internal sealed class ScoringStage(Device device, CompressionInputs inputs, Comp
     public (ScoreKind Kind, IReadOnlyList<PackedBatch> Batches) Deciding =>
         settings.Scoring.Kind.TaskName is null ? (settings.Scoring.Kind, inputs.Scoring) : (settings.Scoring.Kind, inputs.Answers);
 
+    /// <summary>Where the scores that were run last are listed; null before.</summary>
+    public string? RecordsPath { get; private set; }
+
     /// <summary>Does what no process has done yet, and returns the scores with the hash that stands for them.</summary>
     /// <param name="library">Complete.</param>
     /// <param name="table">All variants and costs.</param>
@@ -79,6 +82,7 @@ internal sealed class ScoringStage(Device device, CompressionInputs inputs, Comp
         }
 
         times.Complete(stage, jobs);
+        RecordsPath = stage.PathOf("scores.jsonl");
         return (scores, stage.Manifest.Hash);
     }
 

@@ -31,6 +31,9 @@ public sealed class CompressionRun
     /// <summary>Name of the run's folder.</summary>
     public string Name { get; }
 
+    /// <summary>Where it lies.</summary>
+    public string Folder => _root;
+
     /// <summary>What it found.</summary>
     public CompressionResult Result { get; }
 
