@@ -139,7 +139,8 @@ public sealed class ScoreTable
             {
                 parent.States.ComputeAll();
                 return new JobRecord([], []);
-            }) { IsWanted = false });
+            })
+            { IsWanted = false });
         }
 
         for (int layer = 0; layer < plan.Variants.Count; layer++)
