@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using Tessera.Interop;
 
 namespace Tessera.Devices;
@@ -77,6 +78,16 @@ internal sealed class CudaContext : IDisposable
         {
             string about = subject.Length > 0 ? $" for {subject}" : string.Empty;
             throw new CudaException(call, (int)status, $"{call} failed{about}: {CudaDriver.Describe(status)}{DescribeFree()}");
+        }
+    }
+
+    /// <summary>As <see cref="Check(CudaStatus, string, string)"/>; nothing is put together for a call that succeeded.</summary>
+    /// <exception cref="CudaException">It failed.</exception>
+    public void Check(CudaStatus status, string call, [InterpolatedStringHandlerArgument(nameof(status))] ref FailureText subject)
+    {
+        if (status != CudaStatus.Success)
+        {
+            Check(status, call, subject.Take());
         }
     }
 

@@ -54,7 +54,7 @@ public static unsafe partial class RmsNorm
         int blocks = Math.Min(CudaRows.Divide(tokens, cut.Rows * TokensOfRow), most), rows = Math.Min(blocks * cut.Rows, tokens);
         float* partials = gradGain.Exists ? cuda.Scratch.Floats((long)rows * width) : null;
         var variant = new KernelVariant(
-            CudaRows.Code(x), CudaRows.Code(gradX), CudaRows.Code(gradY), CudaRows.Code(gain), 0, cut.Pack, cut.Warps, cut.Chunks);
+            CudaRows.Code(x), CudaRows.Code(gradX), CudaRows.Code(gradY), CudaRows.Code(gain), accumulate ? 1 : 0, cut.Pack, cut.Warps, cut.Chunks);
         BackwardKernel.Launch(cuda, variant, blocks, cut.Threads, 0, new CudaBackward
         {
             GradY = gradY.Address,
@@ -65,7 +65,6 @@ public static unsafe partial class RmsNorm
             Partials = partials,
             Tokens = tokens,
             Width = width,
-            Accumulate = accumulate ? 1 : 0,
         });
         if (gradGain.Exists)
         {
@@ -98,6 +97,5 @@ public static unsafe partial class RmsNorm
         public float* Partials;
         public int Tokens;
         public int Width;
-        public int Accumulate;
     }
 }

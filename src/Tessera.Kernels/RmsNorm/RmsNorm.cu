@@ -1,5 +1,5 @@
-// RMSNorm of rows. Specialisations: X, BRANCH, Y, GAIN (element types), ADDS (the residual addition is part of it), PACK, WARPS,
-// CHUNKS.
+// RMSNorm of rows. Specialisations: X, BRANCH, Y, GAIN (element types), ADDS (forward: the residual addition is part of it; backward:
+// the gradient is added to what is there), PACK, WARPS, CHUNKS.
 // variant: -DX=0 -DBRANCH=0 -DY=0 -DGAIN=0 -DADDS=0 -DPACK=1 -DWARPS=1 -DCHUNKS=1
 // variant: -DX=1 -DBRANCH=1 -DY=1 -DGAIN=1 -DADDS=1 -DPACK=8 -DWARPS=4 -DCHUNKS=4
 // variant: -DX=0 -DBRANCH=1 -DY=1 -DGAIN=0 -DADDS=1 -DPACK=8 -DWARPS=32 -DCHUNKS=2
@@ -93,7 +93,6 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS) rmsnorm_forward(cons
     }
 }
 
-#if !ADDS
 struct BackwardArguments {
     const y_t *grad_y;
     const x_t *x;
@@ -103,7 +102,6 @@ struct BackwardArguments {
     float *partials;
     int tokens;
     int width;
-    int accumulate;
 };
 
 // Whether a thread has registers for what it adds to, besides the row.
@@ -130,7 +128,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS) rmsnorm_backward(con
         for (int i = lane * 8; i < a.width && next < a.tokens; i += ROW_LANES * 8) {
             ask_for(a.x + next * a.width + i);
             ask_for(a.grad_y + next * a.width + i);
-            if (a.accumulate) {
+            if (ADDS) {
                 ask_for(a.grad_x + next * a.width + i);
             }
         }
@@ -145,7 +143,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS) rmsnorm_backward(con
             load_values(a.x + row + i, normal[c]);
             load_values(a.grad_y + row + i, gradient[c]);
             load_values(a.gain + i, gain);
-            if (HasRoom && a.accumulate) {
+            if (ADDS && HasRoom) {
                 load_values(a.grad_x + row + i, before[c]);
             }
 #pragma unroll
@@ -164,13 +162,13 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS) rmsnorm_backward(con
             if (i >= a.width) {
                 continue;
             }
-            if (!HasRoom && a.accumulate) {
+            if (ADDS && !HasRoom) {
                 load_values(a.grad_x + row + i, before[c]);
             }
 #pragma unroll
             for (int p = 0; p < PACK; p++) {
                 gradient[c][p] = scale * (gradient[c][p] - normal[c][p] * mean);
-                gradient[c][p] += a.accumulate ? before[c][p] : 0.0f;
+                gradient[c][p] += ADDS ? before[c][p] : 0.0f;
             }
             store_values(a.grad_x + row + i, gradient[c]);
         }
@@ -186,4 +184,3 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS) rmsnorm_backward(con
         }
     }
 }
-#endif

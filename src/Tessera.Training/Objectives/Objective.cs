@@ -36,6 +36,7 @@ public sealed unsafe class Objective : IDisposable
     private readonly Executor _recording;
     private readonly Executor _scoring;
     private readonly Executor _teaching;
+    private readonly BatchPadding _padding = new();
     private readonly LossPass _pass = new();
     private readonly HiddenCapture _studentStates = new();
     private readonly HiddenCapture _teacherStates = new();
@@ -129,7 +130,7 @@ public sealed unsafe class Objective : IDisposable
         _lossArena.Reset();
         _tape.Reset();
         bool records = _device.RecordsWork && given.Ids.Length > 0;
-        var (batch, extent) = records ? BatchExtent.Pad(given) : (given, default);
+        var (batch, extent) = records ? _padding.Pad(given) : (given, default);
         _studentStep = Prepare(_student, _studentArena, batch, extent, _studentStep);
         if (_teacher is not null && _weights.NeedsTeacher)
         {

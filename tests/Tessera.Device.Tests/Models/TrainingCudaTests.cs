@@ -125,6 +125,39 @@ public sealed class TrainingCudaTests
         }
     }
 
+    /// <summary>Bytes for the garbage collector in steady state: of forward and backward, and of clearing and update.</summary>
+    [Theory]
+    [InlineData(DType.F32, RecomputeLevel.None, false)]
+    [InlineData(DType.BF16, RecomputeLevel.Selective, false)]
+    [InlineData(DType.BF16, RecomputeLevel.None, true)]
+    public void Steps_allocate_nothing(DType activations, RecomputeLevel recompute, bool eager)
+    {
+        using var card = Card.Open(activations);
+        using var source = SmallModel.Create(FamilyModels.Configurations["llama"], scale: 0.15f);
+        using var model = CardModel.Copy(card, source, DType.F32);
+        using var objective = new Objective(card, model, ObjectiveWeights.LanguageModelling, null, null, recompute, eager);
+        using var optimizer = new Optimizer(card, model.Parameters);
+        PackedBatch[] batches = [.. new BatchPacker(new Documents(), 240, 80).Take(900)];
+        long losses = 0, updates = 0;
+        for (int turn = 0; turn < 4; turn++)
+        {
+            (losses, updates) = (0, 0);
+            foreach (var batch in batches)
+            {
+                long start = GC.GetAllocatedBytesForCurrentThread();
+                optimizer.ClearGradients();
+                long cleared = GC.GetAllocatedBytesForCurrentThread();
+                objective.Accumulate(batch, batch.WeightSum);
+                long accumulated = GC.GetAllocatedBytesForCurrentThread();
+                optimizer.Update(Settings, 1e-3);
+                losses += accumulated - cleared;
+                updates += cleared - start + GC.GetAllocatedBytesForCurrentThread() - accumulated;
+            }
+        }
+
+        Assert.Equal((0L, 0L), (losses, updates));
+    }
+
     private static double[] Curve(
         Tessera.Devices.Device device, string name, DType master, RecomputeLevel recompute = RecomputeLevel.None) =>
         Curve(device, name, master, Settings with { Recompute = recompute }, out _);
