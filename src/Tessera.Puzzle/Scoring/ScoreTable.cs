@@ -153,7 +153,8 @@ public sealed class ScoreTable
             {
                 parent.States.ComputeAll();
                 return new JobRecord([], []);
-            }) { IsWanted = false });
+            })
+            { IsWanted = false });
         }
 
         for (int layer = 0; layer < plan.Variants.Count; layer++)
