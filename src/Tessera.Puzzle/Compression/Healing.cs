@@ -94,7 +94,7 @@ internal sealed class Healing(Device device, CompressionInputs inputs, HealingSe
         return measure(written);
     }
 
-    private IReadOnlyList<PhaseUse> Heal(RunFolder stage, Decoder child)
+    private List<PhaseUse> Heal(RunFolder stage, Decoder child)
     {
         var phases = Phases();
         using var trainer = new Trainer(
