@@ -101,7 +101,8 @@ public sealed class FuseTests(TinyModel files)
             ["fuse", files.Mixed, "--blocks", "--runs", "0-1", "--input-length", "8", "--output-length", "4", "--out", files.At("fuse-no-blocks")],
             "run 0-1: layer 1 has no attention (none)");
         CliRun.Refused(
-            ["fuse", files.Plain, "--blocks", "--input-length", "8", "--output-length", "4", "--out", files.At("fuse-no-blocks")], "--blocks needs data");
+            ["fuse", files.Plain, "--blocks", "--window", "2", "--input-length", "8", "--output-length", "4", "--out", files.At("fuse-no-blocks")],
+            "--blocks needs data");
         CliRun.Refused(
             ["fuse", files.Plain, "--blocks", "--text", text, "--input-length", "8", "--output-length", "4", "--out", files.At("fuse-no-blocks")],
             "no 4 neighbouring layers with attention and SwiGLU");
