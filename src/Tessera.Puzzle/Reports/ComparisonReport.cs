@@ -52,7 +52,7 @@ public sealed class ComparisonReport(IReadOnlyList<CompressionRun> runs)
     {
         var scenario = run.Result.Scenario;
         return scenario.Throughput(candidate.PrefillSeconds, candidate.DecodeSeconds)
-            / scenario.Throughput(run.Parent.PrefillSeconds, run.Parent.DecodeSeconds);
+            / scenario.Throughput(run.ParentOf(candidate).PrefillSeconds, run.ParentOf(candidate).DecodeSeconds);
     }
 
     /// <summary>What was set differently: the columns of an ablation.</summary>

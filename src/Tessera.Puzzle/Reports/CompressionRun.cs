@@ -122,6 +122,9 @@ public sealed class CompressionRun
         return total;
     }
 
+    /// <summary>The parent as it was timed beside a candidate: a fused child's is timed again, in turn with it.</summary>
+    public CandidateResult ParentOf(CandidateResult candidate) => Result.Candidates.Contains(candidate) ? Parent : Result.DeliveredParent;
+
     /// <summary>The standard error of a candidate's summed scores, layers taken as independent; null where it is not known.</summary>
     public double? PredictedError(CandidateResult candidate) => Tables is null || candidate.Layers.Count != Tables.Layers.Count ? null
         : Math.Sqrt(candidate.Layers.Select((label, layer) => Math.Pow(VariantOf(Tables, layer, label)?.StandardError ?? 0, 2)).Sum());

@@ -74,11 +74,11 @@ internal static class ScoreSection
             ShowsValues = showsValues,
             Cells = (layer, column) => find(layer, columns[column]) is { } variant && IsKnown(variant)
                 ? new HeatCell(Digits(variant.Score), Detail(tables.Layers[layer], variant), isChosen(layer, column))
-                : new HeatCell("–", "not scored", isChosen(layer, column)),
+                : new HeatCell("–", find(layer, columns[column])?.IsRacedOut == true ? "given up in a race" : "not scored", isChosen(layer, column)),
         };
     }
 
-    private static bool IsKnown(ScoredVariant variant) => double.IsFinite(variant.Score);
+    private static bool IsKnown(ScoredVariant variant) => !variant.IsRacedOut && double.IsFinite(variant.Score);
 
     private static string Detail(LayerTable layer, ScoredVariant variant) => variant.Mixer == layer.Mixer && variant.FeedForward == layer.FeedForward
         ? "the parent's own" : WithError(variant.Score, variant.StandardError);

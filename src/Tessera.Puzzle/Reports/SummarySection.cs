@@ -60,7 +60,7 @@ internal static class SummarySection
         double throughput = scenario.Throughput(candidate.PrefillSeconds, candidate.DecodeSeconds);
         rows.Add(
             name, candidate.Parameters, Number(throughput, "N0"),
-            Number(throughput / scenario.Throughput(run.Parent.PrefillSeconds, run.Parent.DecodeSeconds), "0.00") + "×",
+            Number(throughput / scenario.Throughput(run.ParentOf(candidate).PrefillSeconds, run.ParentOf(candidate).DecodeSeconds), "0.00") + "×",
             Number(scenario.Batch / candidate.DecodeSeconds, "N0"), Number(scenario.Batch * scenario.InputLength / candidate.PrefillSeconds, "N0"),
             candidate.KvBytesPerToken, WithError(divergence), Accuracy(correct, candidate.Problems));
     }
@@ -71,7 +71,7 @@ internal static class SummarySection
         var child = result.Delivered;
         int met = result.Targets.Count(target => target.IsMet);
         double speed = result.Scenario.Throughput(child.PrefillSeconds, child.DecodeSeconds)
-            / result.Scenario.Throughput(run.Parent.PrefillSeconds, run.Parent.DecodeSeconds);
+            / result.Scenario.Throughput(run.ParentOf(child).PrefillSeconds, run.ParentOf(child).DecodeSeconds);
         string accuracy = child.Problems == 0 ? string.Empty
             : $" It answers {Accuracy(result.HealedCorrect, child.Problems)} of {child.Problems} unseen problems, the parent {Accuracy(run.Parent.Correct, child.Problems)}.";
         return $"The child has {Number(100.0 * child.Parameters / run.Parent.Parameters, "0")} % of its parent's weights and {Number(speed, "0.00")} times its throughput; "

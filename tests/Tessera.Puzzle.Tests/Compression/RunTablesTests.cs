@@ -33,8 +33,8 @@ public sealed class RunTablesTests : IDisposable
         // The page is made of the run's files, and the result names the stages that it came from.
         string page = File.ReadAllText(Path.Combine(_folder, "run", "report.html"));
         Assert.All(["Summary", "Pareto front", "Predicted against realised", "Provenance"], heading => Assert.Contains($">{heading}</h2>", page, StringComparison.Ordinal));
-        Assert.All(run.Stages!.Values, stage => Assert.True(Directory.Exists(Path.Combine(_folder, "run", stage)), stage));
-        Assert.Equal(["heal", "library", "measure", "realise", "result", "scores", "search"], run.Stages!.Keys.Order());
+        Assert.All(run.StageFolders!.Values, stage => Assert.True(Directory.Exists(Path.Combine(_folder, "run", stage)), stage));
+        Assert.Equal(["heal", "library", "measure", "realise", "result", "scores", "search"], run.StageFolders!.Keys.Order());
 
         // The filter costs something here, or it would not have been tested.
         var free = TableSearch.Run(tables, settings with { Filter = VariantFilter.None }).Chosen.Best!;

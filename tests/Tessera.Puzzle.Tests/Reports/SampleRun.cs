@@ -66,7 +66,7 @@ internal sealed class SampleRun : IDisposable
             Nodes = 1,
             HealedDivergence = new Estimate(0.01, 0.001, 20),
             ChildFolder = "child",
-            Stages = namesStages ? new Dictionary<string, string>
+            StageFolders = namesStages ? new Dictionary<string, string>
             {
                 ["library"] = Path.GetFileName(library.FullPath), ["heal"] = Path.GetFileName(heal.FullPath),
             }
