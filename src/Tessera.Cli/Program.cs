@@ -80,6 +80,7 @@ namespace Tessera.Cli
             MeasureCommand.Create(),
             CompressCommand.Create(),
             SearchCommand.Create(),
+            ReportCommand.Create(),
             FuseCommand.Create(),
             RunCommand.Create(),
             PlanCommand.Create(),

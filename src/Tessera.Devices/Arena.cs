@@ -20,6 +20,7 @@ public sealed unsafe class Arena : IDisposable
     private const long MinimumChunkBytes = 1L << 20;
     private static int _liveArenas;
     private static long _liveBytes;
+    private static long _peakBytes;
 
     private readonly List<Chunk> _chunks = [];
     private readonly ArenaRange _range;
@@ -53,6 +54,9 @@ public sealed unsafe class Arena : IDisposable
 
     /// <summary>Bytes held by all arenas of this process, on all devices.</summary>
     public static long LiveBytes => Interlocked.Read(ref _liveBytes);
+
+    /// <summary>The most that <see cref="LiveBytes"/> was in this process.</summary>
+    public static long PeakBytes => Interlocked.Read(ref _peakBytes);
 
     /// <summary>Bytes this arena holds, in use or not; unmapped ones included.</summary>
     public long CapacityBytes { get; private set; }
@@ -241,7 +245,15 @@ public sealed unsafe class Arena : IDisposable
         }
     }
 
-    private void Count(long bytes) => Interlocked.Add(ref _liveBytes, Memory.IsPlanning ? 0 : bytes);
+    private void Count(long bytes)
+    {
+        long live = Interlocked.Add(ref _liveBytes, Memory.IsPlanning ? 0 : bytes), peak = Interlocked.Read(ref _peakBytes);
+        while (live > peak)
+        {
+            long seen = Interlocked.CompareExchange(ref _peakBytes, live, peak);
+            peak = seen == peak ? live : seen;
+        }
+    }
 
     /// <summary>A piece of memory; <paramref name="Start"/> is what was in use when the arena went on into it.</summary>
     private readonly record struct Chunk(nint Address, long Bytes, long Start);

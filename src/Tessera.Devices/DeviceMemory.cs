@@ -17,6 +17,12 @@ public abstract unsafe class DeviceMemory
     /// <summary>Seconds that callers have waited for the device so far; the rest of their time they used themselves.</summary>
     public virtual double SecondsWaited => 0;
 
+    /// <summary>
+    /// The most bytes of one <see cref="Write"/> that the host makes right where the copy to this memory begins; larger ones are copied once
+    /// more on the way.
+    /// </summary>
+    public virtual long DirectBytes => long.MaxValue;
+
     /// <summary>Takes a piece of uninitialised memory, aligned to <see cref="Arena.Alignment"/> at least.</summary>
     /// <exception cref="OutOfMemoryException">There is not so much.</exception>
     public abstract nint Take(long bytes);

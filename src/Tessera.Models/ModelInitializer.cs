@@ -27,6 +27,26 @@ public static unsafe class ModelInitializer
     /// <param name="device">Draws the numbers where the weights lie, if they are its; null for one thread of the host.</param>
     public static void Fill(Decoder model, ulong seed, Device? device = null)
     {
+        foreach (var (parameter, draw) in Draws(model))
+        {
+            if (device is not null && device.Memory == parameter.Memory)
+            {
+                Fill(device, parameter, seed, draw);
+            }
+            else if (parameter.Decays)
+            {
+                FillGaussian(parameter, seed, draw.Stream, draw.Deviation);
+            }
+            else
+            {
+                parameter.Write(0, parameter.Rows, (_, view) => new Span<float>(view.Floats, view.Rows * view.Columns).Fill(draw.Value));
+            }
+        }
+    }
+
+    /// <summary>How each parameter of a model is drawn: its stream of random numbers and their deviation, or the constant of a gain or bias.</summary>
+    internal static IEnumerable<(Parameter Parameter, Draw Draw)> Draws(Decoder model)
+    {
         float residualDeviation = Deviation / MathF.Sqrt(2f * Math.Max(1, model.Layers.Count));
         var intoResidual = new HashSet<Parameter>(model.Layers.SelectMany(layer => IntoResidual(layer.Mixer).Concat(IntoResidual(layer.FeedForward))));
         var biases = new HashSet<Parameter>(
@@ -35,21 +55,7 @@ public static unsafe class ModelInitializer
         foreach (var parameter in model.Parameters)
         {
             float deviation = intoResidual.Contains(parameter) ? residualDeviation : Deviation;
-            float value = biases.Contains(parameter) ? 0f : 1f;
-            if (device is not null && device.Memory == parameter.Memory)
-            {
-                FillOn(device, parameter, seed, stream, deviation, value);
-            }
-            else if (parameter.Decays)
-            {
-                FillGaussian(parameter, seed, stream, deviation);
-            }
-            else
-            {
-                parameter.Write(0, parameter.Rows, (_, view) => new Span<float>(view.Floats, view.Rows * view.Columns).Fill(value));
-            }
-
-            stream++;
+            yield return (parameter, new Draw(stream++, deviation, biases.Contains(parameter) ? 0f : 1f));
         }
     }
 
@@ -61,19 +67,20 @@ public static unsafe class ModelInitializer
         _ => [],
     };
 
-    private static void FillOn(Device device, Parameter parameter, ulong seed, ulong stream, float deviation, float value)
+    /// <summary>Fills a parameter that lies in a device's memory.</summary>
+    internal static void Fill(Device device, Parameter parameter, ulong seed, Draw draw)
     {
         if (!parameter.Decays)
         {
-            RandomFill.Constant(device, parameter.Elements, parameter.Count, value);
+            RandomFill.Constant(device, parameter.Elements, parameter.Count, draw.Value);
         }
         else if (parameter.Type.HasScales())
         {
-            FillRounded(device, parameter, seed, stream, deviation);
+            FillRounded(device, parameter, seed, draw.Stream, draw.Deviation);
         }
         else
         {
-            RandomFill.Gaussian(device, parameter.Elements, parameter.Count, seed, stream, 0, deviation);
+            RandomFill.Gaussian(device, parameter.Elements, parameter.Count, seed, draw.Stream, 0, draw.Deviation);
         }
 
         parameter.MarkChanged();
@@ -133,4 +140,10 @@ public static unsafe class ModelInitializer
             }
         });
     }
+
+    /// <summary>How a parameter is drawn.</summary>
+    /// <param name="Stream">Of the random numbers of a matrix.</param>
+    /// <param name="Deviation">Of those numbers.</param>
+    /// <param name="Value">What a gain or bias is filled with.</param>
+    internal readonly record struct Draw(ulong Stream, float Deviation, float Value);
 }

@@ -14,6 +14,7 @@ namespace Tessera.Puzzle;
 [JsonSerializable(typeof(CostTable))]
 [JsonSerializable(typeof(CostSet))]
 [JsonSerializable(typeof(LibraryEntry[]))]
+[JsonSerializable(typeof(PairEntry[]))]
 [JsonSerializable(typeof(string))]
 [JsonSerializable(typeof(Estimate))]
 [JsonSerializable(typeof(CompressionResult))]
@@ -21,6 +22,9 @@ namespace Tessera.Puzzle;
 [JsonSerializable(typeof(ScenarioTime[]))]
 [JsonSerializable(typeof(ScenarioTime[][]))]
 [JsonSerializable(typeof(int[]))]
+[JsonSerializable(typeof(double))]
 [JsonSerializable(typeof(DependencyMatrix))]
 [JsonSerializable(typeof(FusionResult))]
+[JsonSerializable(typeof(RealisedChoice))]
+[JsonSerializable(typeof(RescoringRound))]
 public sealed partial class PuzzleJson : JsonSerializerContext;

@@ -23,8 +23,14 @@ public static class AtomicFile
     public static void WriteAllBytes(string path, ReadOnlyMemory<byte> bytes) => Write(path, stream => stream.Write(bytes.Span));
 
     /// <summary>Replaces a file by what the callback writes; an exception in it leaves the old file in place.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="write">Writes its content.</param>
+    /// <param name="isDurable">
+    /// Whether the content must survive a failure of power. Without, the file is still seen as a whole or not at all by every process
+    /// of a machine that stays up, and nobody waits for the disk: for what is checked before use and can be made again.
+    /// </param>
     /// <exception cref="IOException">The disk is full or the folder cannot be written; one sentence with the file.</exception>
-    public static void Write(string path, Action<Stream> write)
+    public static void Write(string path, Action<Stream> write, bool isDurable = true)
     {
         string target = Path.GetFullPath(path);
         string temporary = $"{target}.{Path.GetRandomFileName()}.tmp";
@@ -33,7 +39,7 @@ public static class AtomicFile
             using (var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None))
             {
                 write(stream);
-                stream.Flush(flushToDisk: true);
+                stream.Flush(flushToDisk: isDurable);
             }
 
             File.Move(temporary, target, overwrite: true);

@@ -32,4 +32,10 @@ public sealed record RunManifest
 
     /// <summary>Seconds that the attempt which completed the stage took, where it was timed; earlier attempts are not in it.</summary>
     public double? Seconds { get; init; }
+
+    /// <summary>Reads the manifest of a stage's folder.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <exception cref="InvalidDataException">It is not a manifest; one sentence.</exception>
+    /// <exception cref="FileNotFoundException">There is none.</exception>
+    public static RunManifest Read(string folder) => ManifestJson.Read(Path.Combine(folder, RunFolder.ManifestName));
 }

@@ -11,15 +11,15 @@ namespace Tessera.Training;
 /// Trains a model step by step: packs documents, accumulates gradients over micro-batches, clips and updates.
 /// </summary>
 /// <remarks>
-/// The state of a run is the parameters, the moments, the number of steps and the place of the next document;
-/// <see cref="Checkpoints.TrainingCheckpoint"/> saves exactly these, so a resumed run ends with the bits of an uninterrupted one.
+/// The state of a run is the parameters, the moments, the number of steps, which tells the phase, and the place of the next document in
+/// it; <see cref="Checkpoints.TrainingCheckpoint"/> saves exactly these, so a resumed run ends with the bits of an uninterrupted one.
 /// </remarks>
 public sealed class Trainer : IDisposable
 {
     private readonly TrainingSettings _settings;
     private readonly Objective _objective;
-    private readonly IDocumentSource _documents;
-    private readonly BatchPacker _packer;
+    private readonly IReadOnlyList<TrainingPhase> _phases;
+    private readonly BatchPacker[] _packers;
     private readonly PackedBatch[] _batches;
     private readonly Arena _scratch;
 
@@ -31,12 +31,36 @@ public sealed class Trainer : IDisposable
     public Trainer(
         Device device, Decoder student, TrainingSettings settings, ObjectiveWeights weights, IDocumentSource documents,
         Decoder? teacher = null, IReadOnlyList<int>? layerMap = null)
+        : this(
+            device, student, settings, weights, [new TrainingPhase(settings.Schedule.TotalSteps, settings.MaxLength, documents)], teacher, layerMap)
+    {
+    }
+
+    /// <summary>A trainer whose documents and their length change from phase to phase; the rate's schedule goes over all of them.</summary>
+    /// <param name="device">Where to compute.</param>
+    /// <param name="student">The model that learns.</param>
+    /// <param name="settings">Everything else; its length of documents is not read.</param>
+    /// <param name="weights">What is minimised.</param>
+    /// <param name="phases">In order; their steps add up to the schedule's.</param>
+    /// <param name="teacher">Needed for divergence and cosine.</param>
+    /// <param name="layerMap">As <see cref="Objective"/> takes it.</param>
+    /// <exception cref="ArgumentException">As the other, or the phases' steps are not the schedule's.</exception>
+    public Trainer(
+        Device device, Decoder student, TrainingSettings settings, ObjectiveWeights weights, IReadOnlyList<TrainingPhase> phases,
+        Decoder? teacher = null, IReadOnlyList<int>? layerMap = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(settings.Accumulation, 1);
         CheckStudent(device, student, teacher);
+        if (phases.Count == 0 || phases.Sum(phase => (long)phase.Steps) != settings.Schedule.TotalSteps)
+        {
+            throw new ArgumentException($"the phases have {phases.Sum(phase => (long)phase.Steps)} steps, the schedule {settings.Schedule.TotalSteps}");
+        }
+
+        // A longer document takes no less memory, so the longest phase is the one to plan for.
+        settings = settings with { MaxLength = phases.Max(phase => phase.MaxLength) };
         _settings = settings;
-        _documents = documents;
-        _packer = new BatchPacker(documents, settings.BatchTokens, settings.MaxLength);
+        _phases = phases;
+        _packers = [.. phases.Select(phase => new BatchPacker(phase.Documents, settings.BatchTokens, phase.MaxLength))];
         _batches = new PackedBatch[settings.Accumulation];
         Weights = weights;
         Memory = TrainingMemory.Plan(device, student, settings, weights, teacher, layerMap);
@@ -69,22 +93,40 @@ public sealed class Trainer : IDisposable
     /// <summary>Steps of the whole run.</summary>
     public int TotalSteps => _settings.Schedule.TotalSteps;
 
-    /// <summary>The next document to be packed.</summary>
+    /// <summary>The phase of the next step, counted from 0; behind the last step the last.</summary>
+    public int Phase
+    {
+        get
+        {
+            int phase = 0;
+            for (long end = _phases[0].Steps; phase < _phases.Count - 1 && end <= Steps; end += _phases[phase].Steps)
+            {
+                phase++;
+            }
+
+            return phase;
+        }
+    }
+
+    /// <summary>Steps before the last phase.</summary>
+    public int StepsBeforeLastPhase => TotalSteps - _phases[^1].Steps;
+
+    /// <summary>The next document to be packed, in its phase.</summary>
     public long NextDocument
     {
-        get => _packer.NextDocument;
-        set => _packer.NextDocument = value;
+        get => _packers[Phase].NextDocument;
+        set => _packers[Phase].NextDocument = value;
     }
 
     /// <summary>What the documents need besides the number of the next to be found again at once; null where the number is enough.</summary>
-    public string? DataPosition => (_documents as IPositionedSource)?.PositionBefore(NextDocument);
+    public string? DataPosition => (_phases[Phase].Documents as IPositionedSource)?.PositionBefore(NextDocument);
 
     /// <summary>Goes on with a document, as <see cref="NextDocument"/> and <see cref="DataPosition"/> were.</summary>
     /// <exception cref="InvalidDataException">The position is not one of these documents.</exception>
     public void Continue(long nextDocument, string? position)
     {
         NextDocument = nextDocument;
-        if (_documents is IPositionedSource source && position is not null)
+        if (_phases[Phase].Documents is IPositionedSource source && position is not null)
         {
             source.Restore(nextDocument, position);
         }
@@ -95,9 +137,10 @@ public sealed class Trainer : IDisposable
     {
         double normaliser = 0;
         int tokens = 0;
+        var packer = _packers[Phase];
         for (int i = 0; i < _batches.Length; i++)
         {
-            _batches[i] = _packer.Next();
+            _batches[i] = packer.Next();
             normaliser += _batches[i].WeightSum;
             tokens += _batches[i].Ids.Length;
         }

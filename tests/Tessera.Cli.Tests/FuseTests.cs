@@ -78,6 +78,58 @@ public sealed class FuseTests(TinyModel files)
     }
 
     [Fact]
+    public void Whole_blocks_are_found_by_their_dependencies_fused_and_exported()
+    {
+        string output = files.At("fuse-blocks");
+        string text = files.Write("blocks.txt", string.Concat(Enumerable.Range(0, 400).Select(i => $"{i} plus {i} is {2 * i}.\n")));
+        var json = CliRun.Good(
+            "fuse", files.Plain, "--blocks", "--window", "2", "--text", text, "--max-length", "48", "--calibration-tokens", "96", "--scoring-tokens", "96",
+            "--batch-tokens", "96", "--input-length", "8", "--output-length", "4", "--rounds", "1", "--threads", "2", "--heal-steps", "2", "--heal-batch-tokens", "96",
+            "--out", output, "--json").Json();
+        var fusion = json.GetProperty("fusion");
+        Assert.True(fusion.GetProperty("whole_blocks").GetBoolean());
+        Assert.Equal("0-1", Assert.Single(fusion.GetProperty("runs").EnumerateArray()).GetString());
+        Assert.True(Divergence(fusion.GetProperty("after").GetProperty("divergence")) > 0);
+        string child = Path.Combine(output, "child");
+
+        // Its only layer has all the heads, which are the model's then: a plain Llama.
+        Assert.Equal(["kv4 ffn96"], Layers(child));
+        Assert.Equal(8, ModelFolder.ReadConfiguration(child).HeadCount);
+        CliRun.Good("export", child, "--format", "gguf", "--out", files.At("fused-blocks.gguf"));
+
+        CliRun.Refused(
+            ["fuse", files.Mixed, "--blocks", "--runs", "0-1", "--input-length", "8", "--output-length", "4", "--out", files.At("fuse-no-blocks")],
+            "run 0-1: layer 1 has no attention (none)");
+        CliRun.Refused(
+            ["fuse", files.Plain, "--blocks", "--window", "2", "--input-length", "8", "--output-length", "4", "--out", files.At("fuse-no-blocks")],
+            "--blocks needs data");
+        CliRun.Refused(
+            ["fuse", files.Plain, "--blocks", "--text", text, "--input-length", "8", "--output-length", "4", "--out", files.At("fuse-no-blocks")],
+            "no 4 neighbouring layers with attention and SwiGLU");
+        CliRun.Refused(
+            ["fuse", files.Plain, "--window", "2", "--input-length", "8", "--output-length", "4", "--out", files.At("fuse-no-blocks")], "--window is for whole blocks");
+    }
+
+    [Fact]
+    public void A_compression_fuses_whole_blocks_of_its_child()
+    {
+        string output = files.At("compress-blocks");
+        var json = CliRun.Good(
+            "compress", files.Plain, "--target", "parameters<=95%", "--tasks", "add", "--max-length", "96", "--calibration-tokens", "128",
+            "--scoring-tokens", "128", "--batch-tokens", "128", "--block-steps", "0", "--problems", "2", "--rounds", "1", "--input-length", "8", "--output-length", "4",
+            "--heal-steps", "0", "--heal-batch-tokens", "128", "--exclude", "attention:none", "--exclude", "attention:linear", "--exclude", "ffn:none", "--exclude", "ffn:linear", "--fuse", "blocks",
+            "--fuse-window", "2", "--threads", "2", "--out", output, "--json").Json();
+        var fusion = json.GetProperty("fusion");
+        Assert.Equal("0-1", Assert.Single(fusion.GetProperty("runs").EnumerateArray()).GetString());
+        Assert.True(fusion.GetProperty("parent").GetProperty("decode_seconds").GetDouble() > 0);
+        Assert.Single(Layers(Path.Combine(output, "child")));
+        CliRun.Refused(
+            ["compress", files.Plain, "--target", "parameters<=95%", "--tasks", "add", "--max-length", "96", "--input-length", "8", "--output-length", "4", "--fuse", "all", "--out",
+                files.At("fuse-all")],
+            "--fuse all: expected ffn, blocks, or nothing behind it");
+    }
+
+    [Fact]
     public void Models_without_neighbours_to_fuse_are_refused()
     {
         CliRun.Refused(["fuse", files.Plain, "--input-length", "8", "--output-length", "4", "--out", files.At("fuse-plain")], "no two neighbouring feed-forwards");

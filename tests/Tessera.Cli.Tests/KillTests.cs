@@ -75,6 +75,43 @@ public sealed class KillTests : IDisposable
     }
 
     [Fact]
+    public void A_compression_with_races_and_rounds_around_the_child_killed_ten_times_ends_with_the_bits_of_one_left_alone()
+    {
+        string[] arguments = [.. Compression(), "--rescore", "2", "--race", "3"];
+        var alone = Complete([.. arguments, "--out", Path.Combine(_folder, "alone")]);
+        string[] joined = [.. arguments, "--out", Path.Combine(_folder, "killed")];
+        Parallel.For(0, 2, i => KillAtRandomMoments(joined, alone / 2, 30 + i));
+        AssertSameFiles("alone", "killed", "child/model.safetensors", "child/config.json");
+        string[] records = [.. Records("alone")];
+        Assert.True(records.Length >= 4, $"{records.Length} records: scores, the first choice, and a round with its scores");
+        Assert.Equal(records, Records("killed"));
+        AssertSameFiles("alone", "killed", records);
+
+        IEnumerable<string> Records(string run) => Directory.GetFiles(Path.Combine(_folder, run), "*.json*", SearchOption.AllDirectories)
+            .Where(path => Path.GetFileName(path) is "scores.jsonl" or "first.json" or "round.json").Select(path => Path.GetRelativePath(Path.Combine(_folder, run), path)).Order();
+    }
+
+    [Fact]
+    public void A_healing_in_phases_and_its_pretraining_killed_ten_times_end_with_the_bits_of_one_left_alone()
+    {
+        string blend = Path.Combine(_folder, "blend.yaml");
+        File.WriteAllText(blend, "sources: {sums: {tasks: add}, comparisons: {tasks: compare, weight: 2}}\n");
+        string[] arguments =
+        [
+            .. Compression().Where(argument => argument is not ("--heal-steps" or "40")), "--heal-lengths", "48x60,96x60,192x60", "--heal-patience", "3",
+            "--pretrain-steps", "120", "--pretrain-data", blend, "--pretrain-batch-tokens", "512", "--pretrain-kl", "0.5",
+        ];
+        var alone = Complete([.. arguments, "--out", Path.Combine(_folder, "alone")]);
+        KillAtRandomMoments([.. arguments, "--out", Path.Combine(_folder, "killed")], alone, 2);
+        AssertSameCompression("alone", "killed");
+        string[] stages = [.. Directory.GetDirectories(Path.Combine(_folder, "alone")).Select(folder => Path.GetFileName(folder)!)];
+        foreach (string stage in stages.Where(name => name.StartsWith("heal-", StringComparison.Ordinal) || name.StartsWith("pretrain-", StringComparison.Ordinal)))
+        {
+            AssertSameFiles(Path.Combine("alone", stage), Path.Combine("killed", stage), "checkpoint.safetensors", "metrics.jsonl");
+        }
+    }
+
+    [Fact]
     public void Two_processes_share_a_compression_and_no_job_is_done_twice()
     {
         string[] arguments = Compression();

@@ -79,10 +79,45 @@ public sealed unsafe class LinearKlCudaTests
         Errors.AssertClose(loss.Read(), Array.ConvertAll(losses, value => (double)value), 1e-6, "without gradients");
     }
 
+    [Theory]
+    [InlineData(DType.F32, 1f)]
+    [InlineData(DType.BF16, 1f)]
+    [InlineData(DType.BF16, 2.5f)]
+    public void What_targets_lose_to_the_teacher_comes_along_and_changes_no_bit(DType type, float temperature)
+    {
+        const int Tokens = 130, Width = 24, Vocabulary = 4099;
+        using var device = Card.Open(type);
+        using var data = new HeadData(device, type, type, Tokens, Width, Vocabulary);
+        using var teacher = new HeadData(device, type, type, Tokens, Width, Vocabulary, 20);
+        using var loss = new DeviceBuffer(device, DType.F32, Tokens);
+        using var excess = DeviceBuffer.Random(device, DType.F32, Tokens, 5, 1f);
+        using var gradHidden = new DeviceBuffer(device, type, Tokens * Width);
+        double[] student = new double[Tokens], expected = new double[Tokens];
+        LinearLogProb.ReferenceRun(data.WideHidden, data.WideHead, data.Targets, data.WideWeights, temperature, student, new double[Tokens], Width, Vocabulary);
+        LinearLogProb.ReferenceRun(teacher.WideHidden, teacher.WideHead, data.Targets, data.WideWeights, temperature, expected, new double[Tokens], Width, Vocabulary);
+        for (int t = 0; t < Tokens; t++)
+        {
+            expected[t] -= student[t];
+        }
+
+        foreach (long? budget in (long?[])[null, 1])
+        {
+            Run(data, teacher, temperature, loss, gradHidden.Elements, false, default, budget);
+            float[] losses = loss.Read(), gradients = gradHidden.Read();
+            Run(data, teacher, temperature, loss, gradHidden.Elements, false, default, budget, excess);
+            Errors.AssertClose(excess.Read(), expected, 5e-6, $"beside gradients, budget {budget}");
+            Assert.Equal(losses, loss.Read());
+            Assert.Equal(gradients, gradHidden.Read());
+            Run(data, teacher, temperature, loss, default, false, default, budget, excess);
+            Errors.AssertClose(excess.Read(), expected, 5e-6, $"alone, budget {budget}");
+            Assert.Equal(0f, excess.Read()[1]);
+        }
+    }
+
     private static void Run(
         HeadData student, HeadData teacher, float temperature, DeviceBuffer loss, Elements gradHidden, bool accumulate, Elements gradHead,
-        long? budget) => LinearKl.Run(
+        long? budget, DeviceBuffer? excess = null) => LinearKl.Run(
         student.Device, student.Hidden, student.Head, teacher.Hidden, teacher.Head, (float*)student.WeightAddress, temperature,
         (float*)loss.Address, gradHidden, accumulate, gradHead, student.Tokens, student.Width, teacher.Width, student.Vocabulary, Scale,
-        budget);
+        budget, excess is null ? null : (int*)student.TargetAddress, excess is null ? null : (float*)excess.Address);
 }

@@ -195,6 +195,54 @@ public unsafe class LinearKlTests
         Assert.Throws<ArgumentException>(() => data.Run(device, temperature, loss.Pointer, null, false, null, 1f));
     }
 
+    [Theory]
+    [InlineData(1, 1, 1, 2, 1f)]
+    [InlineData(65, 17, 24, 33, 1f)]
+    [InlineData(130, 32, 8, 64, 2.5f)]
+    [InlineData(7, 24, 5, 8200, 0.5f)]
+    public void What_targets_lose_to_the_teacher_comes_along_and_changes_no_bit(int tokens, int studentWidth, int teacherWidth, int vocabulary, float temperature)
+    {
+        const long Budget = 1;
+        using var device = new CpuDevice(2);
+        using var data = new Data(tokens, studentWidth, teacherWidth, vocabulary);
+        using var loss = new GuardedFloats(tokens);
+        using var excess = new GuardedFloats(tokens);
+        using var gradHidden = new GuardedFloats(tokens * studentWidth);
+        int[] targets = [.. Enumerable.Range(0, tokens).Select(t => t % 4 == 1 ? -100 : t * 7 % vocabulary)];
+        double[] student = new double[tokens], teacher = new double[tokens], weights = RowData.Wide(data.Weights.Span);
+        LinearLogProb.ReferenceRun(
+            RowData.Wide(data.StudentHidden.Span), RowData.Wide(data.StudentHead.Span), targets, weights, temperature, student, new double[tokens], studentWidth, vocabulary);
+        LinearLogProb.ReferenceRun(
+            RowData.Wide(data.TeacherHidden.Span), RowData.Wide(data.TeacherHead.Span), targets, weights, temperature, teacher, new double[tokens], teacherWidth, vocabulary);
+        double[] expected = [.. teacher.Zip(student, (of, from) => of - from)];
+
+        data.Run(device, temperature, loss.Pointer, gradHidden.Pointer, false, null, 1f, Budget);
+        float[] losses = loss.Checked().ToArray(), gradients = gradHidden.Checked().ToArray();
+        fixed (int* given = targets)
+        {
+            data.Run(device, temperature, loss.Pointer, gradHidden.Pointer, false, null, 1f, Budget, given, excess.Pointer);
+            Errors.AssertClose(excess.Checked(), expected, 5e-6, "excess beside gradients");
+            Assert.Equal(losses, loss.Checked());
+            Assert.Equal(gradients, gradHidden.Checked());
+            data.Run(device, temperature, loss.Pointer, null, false, null, 1f, Budget, given, excess.Pointer);
+            Errors.AssertClose(excess.Checked(), expected, 5e-6, "excess alone");
+        }
+
+        Assert.All(targets.Index().Where(pair => pair.Item < 0), pair => Assert.Equal(0f, excess.Span[pair.Index]));
+    }
+
+    [Fact]
+    public void A_target_outside_the_vocabulary_and_half_of_a_pair_are_refused()
+    {
+        using var device = new CpuDevice(1);
+        using var data = new Data(3, 2, 2, 5);
+        using var loss = new GuardedFloats(3);
+        using var excess = new GuardedFloats(3);
+        int* targets = stackalloc int[] { 0, -100, 5 };
+        Assert.Throws<ArgumentException>(() => data.Run(device, 1f, loss.Pointer, null, false, null, 1f, targets: targets, excess: excess.Pointer));
+        Assert.Throws<ArgumentException>(() => data.Run(device, 1f, loss.Pointer, null, false, null, 1f, excess: excess.Pointer));
+    }
+
     private sealed class Data : IDisposable
     {
         private readonly int _studentWidth;
@@ -243,12 +291,12 @@ public unsafe class LinearKlTests
 
         public void Run(
             CpuDevice device, float temperature, float* loss, float* gradHidden, bool accumulate, float* gradHead, float scale,
-            long budgetBytes = LinearCrossEntropy.LogitsBudgetBytes) =>
+            long budgetBytes = LinearCrossEntropy.LogitsBudgetBytes, int* targets = null, float* excess = null) =>
             LinearKl.Run(
                 device, StudentHidden.Pointer, new MatrixView((nint)StudentHead.Pointer, DType.F32, _vocabulary, _studentWidth),
                 TeacherHidden.Pointer, new MatrixView((nint)TeacherHead.Pointer, DType.F32, _vocabulary, _teacherWidth),
                 Weights.Pointer, temperature, loss, gradHidden, accumulate, gradHead, (int)Weights.Length, _studentWidth, _teacherWidth,
-                _vocabulary, scale, budgetBytes);
+                _vocabulary, scale, budgetBytes, targets, excess);
 
         public void Dispose()
         {

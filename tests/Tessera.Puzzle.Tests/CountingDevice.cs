@@ -2,15 +2,20 @@ using Tessera.Devices;
 
 namespace Tessera.Puzzle.Tests;
 
-/// <summary>The processor with a memory of its own that counts what is taken.</summary>
+/// <summary>
+/// The processor with a memory of its own that counts what is taken; with free bytes it looks like a card, whose memory is filled in small pieces.
+/// </summary>
 internal sealed class CountingDevice : Device
 {
     private readonly CpuDevice _processor;
-    private readonly CountingMemory _memory = new();
+    private readonly CountingMemory _memory;
+    private readonly bool _isCard;
 
-    public CountingDevice(int threads)
+    public CountingDevice(int threads, long? cardBytes = null)
     {
         _processor = new CpuDevice(threads);
+        _memory = new CountingMemory(cardBytes);
+        _isCard = cardBytes is not null;
         Scratch = CreateArena("kernel scratch");
     }
 
@@ -27,7 +32,7 @@ internal sealed class CountingDevice : Device
 
     public override bool ReadsPackedWeights => true;
 
-    public override int Threads => _processor.Threads;
+    public override int Threads => _isCard ? 0 : _processor.Threads;
 
     public override Device ForPlanning() => _processor.ForPlanning();
 
@@ -42,11 +47,17 @@ internal sealed class CountingDevice : Device
         }
     }
 
-    private sealed class CountingMemory : DeviceMemory
+    private sealed class CountingMemory(long? cardBytes) : DeviceMemory
     {
+        private const int CardPiece = 1 << 10;
+
         private long _taken;
 
         public long Peak { get; private set; }
+
+        public override long DirectBytes => cardBytes is null ? base.DirectBytes : CardPiece;
+
+        public override long? FreeBytes() => cardBytes;
 
         public override nint Take(long bytes)
         {

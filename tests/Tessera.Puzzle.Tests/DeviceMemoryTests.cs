@@ -184,6 +184,26 @@ public sealed class DeviceMemoryTests : IDisposable
         return Weights(child);
     });
 
+    // Pairs, states in bf16, and channels that are cut in rounds.
+    [Fact]
+    public void A_model_is_compressed_with_pairs() => AssertSame(device =>
+    {
+        string source = Path.Combine(_folder, "few"), output = Path.Combine(_folder, "pairs-" + device.Name);
+        using (var few = SmallParent.Of(Attention(48), Ffn(48)))
+        {
+            ModelFolder.Save(source, few.Model, DType.F32);
+        }
+
+        using var parent = ParentModel.Open(source, device);
+        var library = new LibrarySettings { Mode = DistillationMode.Hybrid, Solutions = 1, PruneRounds = 2, States = DType.BF16 };
+        new CompressionPipeline(device, Inputs(parent, source), Settings("parameters<=70%") with { Library = library }, output, "test")
+        {
+            GivenCosts = _freeCosts.Value,
+        }.Run();
+        string stage = Directory.GetDirectories(output, "pairs-*").Single();
+        return [.. Weights(Path.Combine(output, "child")), .. Weights(Path.Combine(stage, "weights"))];
+    });
+
     [Fact]
     public void A_model_is_fused_and_healed() => AssertSame(device =>
     {
@@ -249,7 +269,9 @@ public sealed class DeviceMemoryTests : IDisposable
         Assert.Equal(plain.Candidates[1].Layers, fused.Fusion.Before.Layers);
         Assert.Equal(2, ModelFolder.ReadConfiguration(Path.Combine(output, fused.ChildFolder)).Layers.Length);
         Assert.Equal(plain.Candidates[1].HeldOutDivergence.Mean, fused.Fusion.Before.Divergence!.Value.Mean, 1e-9);
-        Assert.Equal(fused.Candidates[1].DecodeSeconds / fused.Fusion.DecodeSpeedUp, fused.Delivered.DecodeSeconds);
+        Assert.Equal(fused.Fusion.After.DecodeSeconds, fused.Delivered.DecodeSeconds);
+        Assert.Equal(fused.Fusion.Parent!.Value.DecodeSeconds, fused.DeliveredParent.DecodeSeconds);
+        Assert.Equal(fused.Fusion.Parent.Value.PrefillSeconds, fused.DeliveredParent.PrefillSeconds);
         Assert.Contains("Dependency of layers", File.ReadAllText(Path.Combine(output, "report.html")), StringComparison.Ordinal);
         return [.. unfused, .. Weights(Path.Combine(output, fused.ChildFolder))];
     });

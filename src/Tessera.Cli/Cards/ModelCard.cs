@@ -57,6 +57,7 @@ internal sealed class ModelCard(string model, RunOrigin origin, string source)
         {
             Limits(page, result);
             Scores(page, result);
+            TrainingSection.AddTo(page, result.Healing);
             Speed(page, result);
         }
 
@@ -132,7 +133,7 @@ internal sealed class ModelCard(string model, RunOrigin origin, string source)
         var scenario = result.Scenario;
         page.Append(Invariant($"\n## Speed\n\n{scenario.Label}; generated tokens a second count the time of the prompts.\n\n"));
         page.Append("| model | prompts, ms | step, ms | generated tokens/s | predicted step, ms |\n| --- | --- | --- | --- | --- |\n");
-        foreach (var (name, candidate) in ((string, CandidateResult)[])[("parent", result.Candidates[0]), ("this model", result.Delivered)])
+        foreach (var (name, candidate) in ((string, CandidateResult)[])[("parent", result.DeliveredParent), ("this model", result.Delivered)])
         {
             page.Append(Invariant($"| {name} | {candidate.PrefillSeconds * 1e3:G4} | {candidate.DecodeSeconds * 1e3:G4} | {scenario.Throughput(candidate.PrefillSeconds, candidate.DecodeSeconds):N1} | {candidate.PredictedDecodeSeconds * 1e3:G4} |\n"));
         }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using Tessera.Cli.Cards;
 using Tessera.Cli.Data;
+using Tessera.Cli.Output;
 using Tessera.Puzzle;
 using Tessera.Puzzle.Compression;
 using Tessera.Puzzle.Costs;
@@ -31,19 +32,28 @@ internal static class CompressCommand
         OptionChecks.Output(output, "result.json", folder);
         OptionChecks.Output(Path.Combine(output, "child"), "model.safetensors", folder);
         var shape = ModelSource.Open(folder).Configuration;
-        using var device = Devices.Device.Open(result.GetValue(options.Device)!, result.GetValue(options.Threads));
+        var type = options.Work.Type(result);
+        using var device = Devices.Device.Open(result.GetValue(options.Device)!, result.GetValue(options.Threads), type);
         var settings = options.ToSettings(result, device, shape);
         string? costs = result.GetValue(options.Costs);
-        var inputs = CompressionData.Load(device, folder, options.ToData(result));
+        var inputs = CompressionData.Load(device, folder, options.ToData(result) with { AnswerTask = settings.Scoring.Kind.TaskName }, type);
         using var parent = inputs.Parent;
         var pipeline = new CompressionPipeline(
             device, inputs, settings, output, string.Join(' ', Environment.GetCommandLineArgs().Skip(1)))
         {
             GivenCosts = costs is null ? null : CostTableFile.ReadSet(costs).Find(settings.Scenario, costs),
         };
+        if (result.GetValue(options.Work.Until) == "scores")
+        {
+            Console.WriteLine($"scores: {pipeline.RunScores()}");
+            CompressionTimes.WriteStages(Console.Out, pipeline.Stages);
+            return;
+        }
+
         var outcome = pipeline.Run();
         string child = Path.Combine(output, outcome.ChildFolder);
         new ModelCard(child, RunOrigin.Of(child), folder).Write();
+        ScoringOptions.Report(outcome);
         foreach (var missed in outcome.Targets.Where(target => !target.IsMet))
         {
             Console.Error.WriteLine(FormattableString.Invariant(
@@ -57,6 +67,12 @@ internal static class CompressCommand
         else
         {
             ResultTable.Write(Console.Out, outcome);
+            foreach (string line in outcome.Healing is { } healing ? TrainingSection.Lines(healing) : [])
+            {
+                Console.WriteLine(line);
+            }
+
+            CompressionTimes.Write(Console.Out, outcome);
             Console.WriteLine($"child: {Path.Combine(output, outcome.ChildFolder)}");
             Console.WriteLine($"report: {Path.Combine(output, "report.html")}");
         }

@@ -48,15 +48,17 @@ internal sealed class CompressOptions(int healSteps = 160)
 
     public Option<int> ScoringTokens { get; } = Number("--scoring-tokens", "Tokens for scores, and as many held out.", 6144);
 
-    public Option<int> BatchTokens { get; } = Number("--batch-tokens", "Most tokens of a batch.", 2048);
+    public Option<int> BatchTokens { get; } = Number("--batch-tokens", "Most tokens of a batch; at least the longest document.", 2048);
 
-    public Option<int> MaxLength { get; } = Number("--max-length", "Longest document in tokens.", 256);
+    public Option<int> MaxLength { get; } = Number("--max-length", "Longest document in tokens; up to the length that is to be served.", 256);
 
     public Option<int> BlockSteps { get; } = Number("--block-steps", "Steps of each blockwise distillation; 0 for none.", 32);
 
     public Option<double> BlockRate { get; } = Rate("--block-lr", "Peak learning rate of the blockwise distillation.", 1e-3);
 
     public Option<int> BlockPatience { get; } = Number("--block-patience", "End a blockwise distillation after so many passes without a better loss; 0 for never.", 0);
+
+    public LibraryOptions Library { get; } = new();
 
     public Option<string?> Memory { get; } = new("--memory") { Description = "Most memory of the device while layers pass by, such as 12GiB: changes speed and no result." };
 
@@ -72,15 +74,27 @@ internal sealed class CompressOptions(int healSteps = 160)
 
     public Option<double> HealCrossEntropy { get; } = Rate("--heal-ce", "Weight of the cross-entropy on the data.", 0);
 
+    public HealingOptions Course { get; } = new();
+
+    public PretrainOptions Pretraining { get; } = new();
+
     public Option<string> Recompute { get; } = SharedOptions.Recompute();
 
     public Option<string?> MemoryLimit { get; } = SharedOptions.MemoryLimit();
 
     public Option<double> Margin { get; } = Rate("--margin", "Share by which speed limits are tightened in the search.", 0.03);
 
-    public Option<bool> Fuse { get; } = new("--fuse") { Description = "Fuse neighbouring feed-forwards without attention between them after the assembly, before healing." };
+    public Option<string?> Fuse { get; } = new("--fuse")
+    {
+        Description = "After the assembly and before healing, fuse neighbouring feed-forwards without attention between them (ffn, or no word), or whole blocks (blocks).",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
 
     public FusionOptions Fusion { get; } = new("--fuse-");
+
+    public ScoringOptions Scoring { get; } = new();
+
+    public CompressDeviceOptions Work { get; } = new();
 
     public Option<int> Problems { get; } = Number("--problems", "Unseen problems for accuracy; 0 for none.", 400);
 
@@ -98,10 +112,11 @@ internal sealed class CompressOptions(int healSteps = 160)
     public IEnumerable<Option> Data => [Text, Blend, Tasks, Levels, CalibrationTokens, ScoringTokens, BatchTokens, MaxLength, Problems, Seed];
 
     public IEnumerable<Option> Healing =>
-        [HealSteps, HealTokens, HealRate, HealCosine, HealDivergence, HealCrossEntropy, Recompute, MemoryLimit];
+        [HealSteps, HealTokens, HealRate, HealCosine, HealDivergence, HealCrossEntropy, .. Course.All, Recompute, MemoryLimit];
 
     public IEnumerable<Option> All =>
-        [.. Scenario, .. Limits.All, .. Data, .. Healing, Output, Costs, BlockSteps, BlockRate, BlockPatience, Memory, Margin, Fuse, .. Fusion.Limits];
+        [.. Scenario, .. Limits.All, .. Data, .. Healing, .. Pretraining.All, Output, Costs, BlockSteps, BlockRate, BlockPatience, .. Library.All, Memory, Margin,
+            Fuse, .. Fusion.Limits, .. Scoring.All, .. Work.All];
 
     /// <summary>The scenario the options describe, on a device that is open.</summary>
     public ServingScenario ToScenario(ParseResult result, Device device, ModelConfiguration model) =>
@@ -132,31 +147,47 @@ internal sealed class CompressOptions(int healSteps = 160)
 
     /// <summary>Everything that decides the compression.</summary>
     public CompressionSettings ToSettings(ParseResult result, Device device, ModelConfiguration model) =>
-        ToSettings(result, ToScenario(result, device, model), model);
+        ToSettings(result, model, load => ToScenario(result, device, null, model, load));
 
-    /// <summary>Everything that decides the compression, in a scenario.</summary>
-    public CompressionSettings ToSettings(ParseResult result, ServingScenario scenario, ModelConfiguration model)
+    /// <summary>Everything that decides the compression.</summary>
+    /// <param name="result">The command line.</param>
+    /// <param name="model">The parent's shape.</param>
+    /// <param name="toScenario">The scenario of a load, or that of the options.</param>
+    public CompressionSettings ToSettings(ParseResult result, ModelConfiguration model, Func<NamedLoad?, ServingScenario> toScenario)
     {
+        var scenario = toScenario(null);
         var healing = ToHealing(result, model, scenario);
-        bool fuses = result.GetValue(Fuse);
+        // A recipe writes a flag as true or false.
+        string? fused = result.GetResult(Fuse) is { Implicit: false } ? result.GetValue(Fuse) ?? "ffn" : null;
+        bool fuses = fused is not (null or "false");
+        if (fused is not (null or "ffn" or "blocks" or "true" or "false"))
+        {
+            throw new ArgumentException($"{Fuse.Name} {fused}: expected ffn, blocks, or nothing behind it");
+        }
+
         Fusion.EnsureUnused(result, fuses, Fuse);
-        return new CompressionSettings
+        var settings = new CompressionSettings
         {
             Targets = Limits.ToTargets(result, [], string.Empty),
             Filter = Limits.ToFilter(result),
             Scenario = scenario,
+            Scoring = Scoring.ToSettings(result),
             BlockDistillation = new BlockDistillationSettings(OptionChecks.AtLeast(result, BlockSteps, 0), OptionChecks.NotNegative(result, BlockRate))
             {
                 Patience = OptionChecks.AtLeast(result, BlockPatience, 0),
             },
+            Library = Library.ToSettings(result),
             Memory = OptionChecks.Bytes(result, Memory),
             CostRounds = OptionChecks.AtLeast(result, Rounds, 1),
             Margin = OptionChecks.NotNegative(result, Margin),
             HealingWeights = healing.Weights,
             HealingInterval = healing.Interval,
             Healing = healing.Training,
-            Fusion = fuses ? Fusion.ToSettings(result) : null,
+            HealingCourse = healing.Course,
+            Pretraining = Pretraining.ToSettings(result, model, healing.Training, OptionChecks.AtLeast(result, MaxLength, 2)),
+            Fusion = fuses ? Fusion.ToSettings(result, fused == "blocks") : null,
         };
+        return Work.Apply(result, settings, model, toScenario);
     }
 
     /// <summary>The healing, for a child in the scenario's storage.</summary>
@@ -168,15 +199,12 @@ internal sealed class CompressOptions(int healSteps = 160)
             throw new ArgumentException($"--max-length {maxLength}: the model takes at most {model.MaxPositions} positions");
         }
 
-        foreach (var batch in (Option<int>[])[BatchTokens, HealTokens])
-        {
-            OptionChecks.AtLeast(result, batch, maxLength);
-        }
-
-        int heal = OptionChecks.AtLeast(result, HealSteps, 0);
+        int stepTokens = TokensOf(result, HealTokens);
+        var course = Course.ToCourse(result, model, HealSteps, stepTokens, HealTokens.Name);
+        int heal = course.Lengths.Count > 0 ? course.Lengths.Sum(phase => phase.Steps) : OptionChecks.AtLeast(result, HealSteps, 0);
         var weights = new ObjectiveWeights(
             OptionChecks.NotNegative(result, HealCrossEntropy), OptionChecks.NotNegative(result, HealDivergence),
-            OptionChecks.NotNegative(result, HealCosine));
+            OptionChecks.NotNegative(result, HealCosine), (float)OptionChecks.Positive(result, Course.Temperature));
         if (heal > 0 && weights is { CrossEntropy: 0, Divergence: 0, Cosine: 0 })
         {
             throw new ArgumentException("healing needs --heal-kl, --heal-cosine or --heal-ce above 0, or --heal-steps 0");
@@ -186,13 +214,13 @@ internal sealed class CompressOptions(int healSteps = 160)
         var training = new TrainingSettings
         {
             Schedule = new LearningRateSchedule(ScheduleShape.Cosine, rate, rate / 20, Math.Max(1, heal / 20), heal),
-            BatchTokens = result.GetValue(HealTokens),
-            MaxLength = maxLength,
+            BatchTokens = stepTokens,
+            MaxLength = course.Lengths.Count > 0 ? course.Lengths.Max(phase => phase.Length) : maxLength,
             WeightDecay = 0.01f,
             Recompute = SharedOptions.ParseRecompute(result.GetValue(Recompute)!),
             MemoryLimit = OptionChecks.Bytes(result, MemoryLimit),
         };
-        return new HealingSettings(training, weights, Math.Max(10, heal / 8), scenario.Type);
+        return new HealingSettings(training, weights, Math.Max(10, heal / 8), scenario.Type) { Course = course };
     }
 
     /// <summary>What data to draw.</summary>
@@ -205,10 +233,28 @@ internal sealed class CompressOptions(int healSteps = 160)
         Seed = result.GetValue(Seed),
         CalibrationTokens = OptionChecks.AtLeast(result, CalibrationTokens, 64),
         ScoringTokens = OptionChecks.AtLeast(result, ScoringTokens, 64),
-        BatchTokens = OptionChecks.AtLeast(result, BatchTokens, 16),
+        BatchTokens = TokensOf(result, BatchTokens),
         MaxLength = OptionChecks.AtLeast(result, MaxLength, 2),
         Problems = OptionChecks.AtLeast(result, Problems, 0),
+        Healing = new HealingDataOptions
+        {
+            BatchTokens = TokensOf(result, HealTokens),
+            Problems = OptionChecks.AtLeast(result, Course.Problems, 0),
+            // A verb without these options, as fuse, has their defaults: none.
+            Pretraining = result.GetValue(Pretraining.Data),
+            PretrainingLength = Pretraining.ToLength(result, result.GetValue(MaxLength)),
+            PretrainingBatchTokens = result.GetValue(Pretraining.BatchTokens),
+        },
+        Ids = result.GetValue(Work.Ids),
     };
+
+    /// <summary>Tokens of a batch: one that is not given grows with the longest document, one that is given must hold it.</summary>
+    private int TokensOf(ParseResult result, Option<int> option)
+    {
+        int longest = OptionChecks.AtLeast(result, MaxLength, 2);
+        return result.GetResult(option) is { Implicit: false }
+            ? OptionChecks.AtLeast(result, option, longest) : Math.Max(longest, result.GetValue(option));
+    }
 
     private static Option<int> Number(string name, string description, int fallback) =>
         new(name) { Description = description, DefaultValueFactory = _ => fallback };

@@ -10,15 +10,15 @@ using Tessera.Puzzle.Scoring;
 
 namespace Tessera.Cli.Commands;
 
-/// <summary><c>fuse</c>: neighbouring feed-forwards of a model become one wide layer.</summary>
+/// <summary><c>fuse</c>: neighbouring feed-forwards of a model, or whole blocks, become one wide layer.</summary>
 internal static class FuseCommand
 {
     public static Command Create()
     {
         var options = new CompressOptions(healSteps: 0);
         var fusion = new FusionOptions("--");
-        var command = new Command("fuse", "Fuse neighbouring feed-forwards without attention between them into plain wider layers.") { options.Model };
-        foreach (var option in (IEnumerable<Option>)[options.Output, fusion.Runs, .. fusion.Limits, .. options.Data, .. options.Healing, .. options.Scenario])
+        var command = new Command("fuse", "Fuse neighbouring feed-forwards without attention between them, or whole blocks, into plain wider layers.") { options.Model };
+        foreach (var option in (IEnumerable<Option>)[options.Output, fusion.Runs, fusion.Blocks, .. fusion.Limits, .. options.Data, .. options.Healing, .. options.Scenario])
         {
             command.Add(option);
         }
@@ -36,15 +36,20 @@ internal static class FuseCommand
         var shape = ModelSource.Open(folder).Configuration;
         using var device = Devices.Device.Open(result.GetValue(options.Device)!, result.GetValue(options.Threads));
         var scenario = options.ToScenario(result, device, shape);
-        var runs = fusion.ToSettings(result);
+        var runs = fusion.ToSettings(result, result.GetValue(fusion.Blocks));
         FusionPipeline.EnsureFusible(shape, runs);
         bool hasData = result.GetValue(options.Tasks) is not null || result.GetValue(options.Blend) is not null || result.GetValue(options.Text) is { Length: > 0 };
-        if (!hasData && (runs.Threshold is not null || result.GetValue(options.HealSteps) > 0))
+        var healing = options.ToHealing(result, shape, scenario);
+        bool seeks = runs is { Blocks: not null, Runs: null };
+        if (!hasData && (runs.Threshold is not null || seeks || healing.Steps > 0 || healing.Course.TestLength > 0))
         {
-            throw new ArgumentException($"{(runs.Threshold is not null ? fusion.Threshold.Name : options.HealSteps.Name)} needs data: give --text FILE…, --data BLEND or --tasks all|NAMES");
+            string what = runs.Threshold is not null ? fusion.Threshold.Name
+                : seeks ? fusion.Blocks.Name
+                : healing.Course.Lengths.Count > 0 ? options.Course.Lengths.Name
+                : healing.Steps > 0 ? options.HealSteps.Name : options.Course.TestLength.Name;
+            throw new ArgumentException($"{what} needs data: give --text FILE…, --data BLEND or --tasks all|NAMES");
         }
 
-        var healing = options.ToHealing(result, shape, scenario);
         var settings = new FusionSettings(runs, scenario, OptionChecks.AtLeast(result, options.Rounds, 1), healing);
         var inputs = hasData ? CompressionData.Load(device, folder, options.ToData(result)) : CompressionData.LoadWithoutData(device, folder);
         using var parent = inputs.Parent;

@@ -24,13 +24,27 @@ internal sealed class FusionOptions(string prefix)
         Description = "Fuse the last feed-forward of a run too; it is the most sensitive and left alone by default.",
     };
 
+    public Option<bool> Blocks { get; } = new(prefix + "blocks")
+    {
+        Description = "Fuse whole neighbouring blocks: their attentions become one wider attention, and so do their feed-forwards behind it.",
+    };
+
+    public Option<int> Window { get; } = new(prefix + "window") { Description = "With whole blocks, layers of a window that is found.", DefaultValueFactory = _ => 4 };
+
+    public Option<int> Windows { get; } = new(prefix + "windows") { Description = "With whole blocks, most windows that are fused, those of the least dependency first.", DefaultValueFactory = _ => 1 };
+
     /// <summary>The options for runs that are found.</summary>
-    public IEnumerable<Option> Limits => [Threshold, MaxWidth, Last];
+    public IEnumerable<Option> Limits => [Threshold, MaxWidth, Last, Window, Windows];
 
     /// <summary>The settings, from runs chosen by hand or from limits.</summary>
     /// <exception cref="ArgumentException">Options contradict each other, or a value cannot be.</exception>
-    public FusionRunSettings ToSettings(ParseResult result)
+    public FusionRunSettings ToSettings(ParseResult result, bool wholeBlocks)
     {
+        if ((wholeBlocks ? [Last] : (Option[])[Window, Windows]).FirstOrDefault(option => IsGiven(result, option)) is { } other)
+        {
+            throw new ArgumentException($"{other.Name} is for {(wholeBlocks ? "feed-forwards" : "whole blocks")}: leave it out");
+        }
+
         if (Limits.FirstOrDefault(option => IsGiven(result, option)) is { } limit && IsGiven(result, Runs))
         {
             throw new ArgumentException($"{limit.Name} cuts runs that are found: leave it out or leave {Runs.Name} out");
@@ -54,6 +68,9 @@ internal sealed class FusionOptions(string prefix)
             Threshold = threshold,
             MaxWidth = width,
             FusesLast = result.GetValue(Last),
+            Blocks = wholeBlocks
+                ? new BlockWindowSettings { Length = OptionChecks.AtLeast(result, Window, 2), Windows = OptionChecks.AtLeast(result, Windows, 1) }
+                : null,
         };
     }
 

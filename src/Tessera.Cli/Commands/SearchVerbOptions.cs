@@ -17,6 +17,8 @@ internal sealed class SearchVerbOptions
 
     public SearchLimitOptions Limits { get; } = new();
 
+    public Option<string?> Score { get; } = new("--score") { Description = "Which of the tables' scores to minimise, such as kl, lm-loss or hidden; the tables' own by default." };
+
     public Option<string[]> Costs { get; } = new("--costs") { Description = "More loads: [SCENARIO=]FILE, a file from measure. May be repeated." };
 
     public Option<string?> Batch { get; } = new("--batch") { Description = "Comma-separated batches to solve for; all that the tables hold by default." };
@@ -44,12 +46,14 @@ internal sealed class SearchVerbOptions
     public Option<bool> Json { get; } = SharedOptions.Json();
 
     public IEnumerable<Option> All => Limits.All.Concat(
-        [Costs, Batch, Scenario, Objective, Margin, Solutions, Difference, Sweep, Solver, TimeLimit, Gap, Output, Json]);
+        [Score, Costs, Batch, Scenario, Objective, Margin, Solutions, Difference, Sweep, Solver, TimeLimit, Gap, Output, Json]);
 
     /// <summary>The tables, with the loads that are added to them.</summary>
     public SearchTables ToTables(ParseResult result)
     {
-        var tables = SearchTablesReader.Read(result.GetValue(Tables)!);
+        string path = result.GetValue(Tables)!;
+        var tables = SearchTablesReader.Read(path);
+        tables = result.GetValue(Score) is { } kind ? TableScores.Choose(tables, kind, path) : tables;
         foreach (string given in result.GetValue(Costs) ?? [])
         {
             int equals = given.IndexOf('=', StringComparison.Ordinal);

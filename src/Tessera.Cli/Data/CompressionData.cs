@@ -19,6 +19,9 @@ internal sealed record CompressionDataOptions
     /// <summary>Blend file or folder of token shards; null where text or tasks are used.</summary>
     public string? Blend { get; init; }
 
+    /// <summary>File of token ids, or drawn ones; null where text or tasks are used.</summary>
+    public string? Ids { get; init; }
+
     /// <summary>Text files; empty where tasks are used.</summary>
     public required IReadOnlyList<string> Text { get; init; }
 
@@ -46,10 +49,17 @@ internal sealed record CompressionDataOptions
     /// <summary>Unseen problems for accuracy; 0 for none.</summary>
     public required int Problems { get; init; }
 
-    /// <summary>Hash of everything above, with the contents of the files.</summary>
+    /// <summary>Task whose answers are scored; null for none. The stage that scores them is named after it, so it is not in the hash.</summary>
+    public string? AnswerTask { get; init; }
+
+    /// <summary>What the healing draws beyond that; in no hash of this, as it has its own.</summary>
+    public HealingDataOptions? Healing { get; init; }
+
+    /// <summary>Hash of everything above but the answers' task and the healing's, with the contents of the files.</summary>
     public string Hash() => ContentHash.OfNamed(
         Text.Select((path, i) => KeyValuePair.Create($"text {i}", ContentHash.OfFile(path)))
             .Concat(Blend is null ? [] : [KeyValuePair.Create("data", BlendPlan.Of(Blend).Hash())])
+            .Concat(Ids is null ? [] : [KeyValuePair.Create("ids", Ids == IdDocuments.Drawn ? Ids : ContentHash.OfFile(Ids))])
             .Append(KeyValuePair.Create("tasks", $"{Tasks}/{Levels}"))
             .Append(KeyValuePair.Create("sizes", FormattableString.Invariant(
                 $"{Seed}/{CalibrationTokens}/{ScoringTokens}/{BatchTokens}/{MaxLength}/{Problems}"))));
@@ -65,22 +75,36 @@ internal static class CompressionData
     private const ulong CalibrationStream = 1_000_000;
     private const ulong ScoringStream = 2_000_000;
     private const ulong HealingStream = 3_000_000;
+    private const ulong AnswerStream = 4_000_000;
 
     /// <summary>Loads the parent and draws the data.</summary>
-    public static CompressionInputs Load(Device device, string folder, CompressionDataOptions options)
+    /// <param name="device">Where to compute.</param>
+    /// <param name="folder">The parent, as <see cref="ModelSource"/> names models.</param>
+    /// <param name="options">The data.</param>
+    /// <param name="type">How the parent's matrices are stored in memory.</param>
+    public static CompressionInputs Load(Device device, string folder, CompressionDataOptions options, DType type = DType.F32)
     {
         var source = ModelSource.Open(folder);
-        var tokenizer = source.RequireTokenizer("calibration");
-        if ((options.Text.Count > 0 ? 1 : 0) + (options.Tasks is null ? 0 : 1) + (options.Blend is null ? 0 : 1) != 1)
+        if (source.IsRandom && options.Ids is null)
         {
-            throw new ArgumentException("give either --text FILE…, --data BLEND or --tasks all|NAMES to calibrate on");
+            throw new ArgumentException($"{folder}: random weights know no text: give --ids FILE or --ids {IdDocuments.Drawn} to calibrate on");
         }
 
-        var parent = ParentModel.Open(folder, device);
+        // Ids need no tokenizer, which is null only with them.
+        var tokenizer = options.Ids is null ? source.RequireTokenizer("calibration") : null!;
+        if ((options.Text.Count > 0 ? 1 : 0) + (options.Tasks is null ? 0 : 1) + (options.Blend is null ? 0 : 1) + (options.Ids is null ? 0 : 1) != 1)
+        {
+            throw new ArgumentException("give either --text FILE…, --data BLEND, --tasks all|NAMES or --ids FILE to calibrate on");
+        }
+
+        var parent = source.IsRandom
+            ? ParentModel.Draw(source.Configuration, ModelSource.RandomSeed, device, type)
+            : ParentModel.Open(folder, device, type);
         try
         {
             var (calibration, scoring, heldOut, healing) = options switch
             {
+                { Ids: { } ids } => FromIds(ids, parent, options),
                 { Blend: { } blend } => FromBlend(blend, parent, tokenizer, options),
                 { Tasks: null } => Draw(FromText(parent, tokenizer, options), options),
                 _ => Draw(FromTasks(parent, tokenizer, options), options),
@@ -89,15 +113,20 @@ internal static class CompressionData
             {
                 Parent = parent,
                 ParentFolder = folder,
-                ParentHash = ModelHash.Of(folder),
+                ParentHash = source.IsRandom ? ModelHash.OfDrawn(source.Configuration, ModelSource.RandomSeed) : ModelHash.Of(folder),
                 DataHash = options.Hash(),
                 Calibration = calibration,
                 Scoring = scoring,
                 HeldOut = heldOut,
+                Answers = options.AnswerTask is { } task ? Answers(task, parent, tokenizer, options) : [],
                 Documents = healing,
                 Accuracy = options.Tasks is null || options.Problems == 0
                     ? null
                     : model => Score(device, model, tokenizer, source, options),
+                Healing = options.Healing is null
+                    ? new HealingData()
+                    : new HealingSources(parent, tokenizer, options, options.Healing).ToData(
+                        HealingStream, (model, count) => Score(device, model, tokenizer, source, options with { Problems = count })),
             };
         }
         catch
@@ -139,6 +168,14 @@ internal static class CompressionData
             Documents(ProblemSplit.Training, options.Seed + HealingStream).Source);
     }
 
+    /// <summary>Problems of the training split, as many tokens as are scored: the evaluation's are never looked at to choose blocks.</summary>
+    private static List<PackedBatch> Answers(string task, ParentModel parent, Tokenizer tokenizer, CompressionDataOptions options)
+    {
+        var problems = Commands.TasksCommand.Source(ProblemSplit.Training, options.Seed + AnswerStream, task, options.Levels);
+        var packer = new BatchPacker(new AnswerDocuments(tokenizer, problems, parent.Configuration), options.BatchTokens, options.MaxLength);
+        return TaskDocuments.Checked(packer.Take(options.ScoringTokens), options.MaxLength);
+    }
+
     private static Streams FromText(ParentModel parent, Tokenizer tokenizer, CompressionDataOptions options)
     {
         var split = TextSplit.Of(TextFiles.ReadDocuments(options.Text));
@@ -151,6 +188,18 @@ internal static class CompressionData
         return new Streams(
             new DocumentRange(training, training.Count - forScoring), new DocumentRange(new Reversed(training), forScoring),
             new DocumentRange(heldOut, heldOut.Count), Source(split.Training, options.Seed + HealingStream));
+    }
+
+    /// <summary>Calibration, scoring and held-out documents follow each other; healing begins anew, with other ids where they are drawn.</summary>
+    private static Drawn FromIds(string path, ParentModel parent, CompressionDataOptions options)
+    {
+        var source = IdDocuments.Open(path, parent.Configuration.VocabularySize, options.MaxLength, options.Seed);
+        var packer = new BatchPacker(source, options.BatchTokens, options.MaxLength) { EndDocument = source.Count };
+        var sets = new[] { options.CalibrationTokens, options.ScoringTokens, options.ScoringTokens }.Select(tokens => packer.Take(tokens)).ToList();
+        return sets.TrueForAll(set => set.Count > 0)
+            ? new Drawn(sets[0], sets[1], sets[2], source.WithSeed(options.Seed + HealingStream))
+            : throw new InvalidDataException(
+                $"{path}: {source.Count} documents of at most {options.MaxLength} ids are too few for calibration, scoring and held-out batches");
     }
 
     /// <summary>Scoring goes on where calibration ended; healing deals the same sources in another order.</summary>

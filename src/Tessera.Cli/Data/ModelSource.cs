@@ -22,7 +22,8 @@ internal sealed class ModelSource
     /// <summary>In front of a shape whose weights are drawn.</summary>
     public const string RandomPrefix = "random:";
 
-    private const ulong RandomSeed = 1;
+    /// <summary>Seed of drawn weights.</summary>
+    public const ulong RandomSeed = 1;
 
     private readonly Lazy<Tokenizer?> _tokenizer;
 

@@ -10,6 +10,8 @@ internal static class SearchDocument
     public static object Of(SearchTables tables, TableSearchSettings settings, TableSearchResult result) => new
     {
         model = tables.Model,
+        score = tables.ScoreName,
+        score_kind = tables.ScoreKind.Length > 0 ? tables.ScoreKind : null,
         targets = settings.Targets.Select(target => target.Text),
         margin = settings.Margin,
         solver = settings.Options.Engine == SearchEngine.Cbc ? "cbc" : "embedded",

@@ -38,11 +38,11 @@ internal sealed class CompressEstimate
     /// <summary>The stages of the compression of a parent.</summary>
     public IReadOnlyList<StageEstimate> Stages(ParseResult result, ModelConfiguration parent, Devices.Device? device, Hardware hardware)
     {
-        var scenario = _options.ToScenario(result, device, hardware, parent, null);
         var data = _options.ToData(result);
         var work = new CompressionWork(
             data.CalibrationTokens, data.ScoringTokens, data.BatchTokens, data.MaxLength, data.Tasks is null ? 0 : data.Problems);
-        return new CompressionPlan(parent, _options.ToSettings(result, scenario, parent), work, hardware)
+        return new CompressionPlan(
+                parent, _options.ToSettings(result, parent, load => _options.ToScenario(result, device, hardware, parent, load)), work, hardware)
             .Stages(hasCosts: result.GetValue(_options.Costs) is not null);
     }
 }

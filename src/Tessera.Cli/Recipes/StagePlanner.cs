@@ -70,7 +70,9 @@ internal sealed class StagePlanner(RecipeStage stage, Substitution substitution,
                 throw given.Place.Wrong($"stage '{stage.Name}': {_verb} has no option '{key}'");
             }
 
-            if (option.ValueType == typeof(bool))
+            // A value that may be left out makes a flag of an option, as in fuse: true beside fuse: blocks.
+            bool isFlag = option is { Arity: { MinimumNumberOfValues: 0, MaximumNumberOfValues: 1 } } && given.Values is [{ IsPlain: true, Text: "true" or "false" }];
+            if (option.ValueType == typeof(bool) || isFlag)
             {
                 words.AddRange(Flag(key, name, given));
                 continue;

@@ -11,8 +11,8 @@ internal static class StageVerbs
     /// <summary>The option that the recipe itself gives.</summary>
     public const string Output = "--out";
 
-    /// <summary>Verbs with <c>--out</c> that are no stages: measure writes a file there, the others are recipes themselves.</summary>
-    private static readonly string[] Excluded = ["measure", "run", "plan", "quickstart"];
+    /// <summary>Verbs with <c>--out</c> that are no stages: measure and report write a file there, the others are recipes themselves.</summary>
+    private static readonly string[] Excluded = ["measure", "report", "run", "plan", "quickstart"];
 
     /// <summary>Verbs that do not go on from what a killed run left; their folder is emptied before they start again.</summary>
     private static readonly string[] StartAfresh = ["init", "export", "tokenizer train"];
@@ -31,7 +31,8 @@ internal static class StageVerbs
     [
         "--tasks", "--levels", "--hard-levels", "--thinking", "--target", "--pin", "--exclude", "--loadable", "--device", "--dtype", "--schedule", "--layer-map",
         "--format", "--special", "--gate", "--curriculum", "--advantage", "--aggregation", "--kl-gradient", "--correction",
-        "--recompute", "--memory-limit", "--memory", "--runs", "--field", "--begin", "--end", "--shard-tokens",
+        "--recompute", "--memory-limit", "--memory", "--runs", "--score", "--score-precision", "--rescore", "--additivity-limit", "--fuse", "--heal-lengths",
+        "--pretrain-schedule", "--pretrain-tokens", "--field", "--begin", "--end", "--shard-tokens",
     ];
 
     /// <summary>Looks up a verb such as <c>train</c> or <c>tokenizer train</c>.</summary>

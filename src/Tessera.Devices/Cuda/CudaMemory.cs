@@ -19,6 +19,9 @@ internal sealed class CudaMemory : DeviceMemory, IDisposable
     public override double SecondsWaited => _context.SecondsWaited;
 
     /// <inheritdoc />
+    public override long DirectBytes => StagingRing.PieceBytes;
+
+    /// <inheritdoc />
     public override ArenaRange OpenRange() => new CudaRange(_context, _stream);
 
     /// <inheritdoc />

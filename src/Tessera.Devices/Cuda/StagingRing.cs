@@ -9,7 +9,9 @@ namespace Tessera.Devices;
 /// </remarks>
 internal sealed unsafe class StagingRing : IDisposable
 {
-    private const int PieceBytes = 4 << 20;
+    /// <summary>Most bytes that <see cref="TryWrite"/> takes.</summary>
+    public const int PieceBytes = 4 << 20;
+
     private const int UploadPieces = 4;
     private const int DownloadPieces = 2;
     private const int Pieces = UploadPieces + DownloadPieces;

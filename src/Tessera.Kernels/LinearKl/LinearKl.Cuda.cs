@@ -9,7 +9,8 @@ public static unsafe partial class LinearKl
     private static void RunCuda(
         CudaDevice cuda, Elements studentHidden, in MatrixView studentHead, Elements teacherHidden, in MatrixView teacherHead,
         float* tokenWeights, float temperature, float* tokenLoss, Elements gradHidden, bool accumulateGradHidden, Elements gradHead,
-        int tokens, int studentWidth, int teacherWidth, int vocabulary, float gradientScale, long budgetBytes)
+        int tokens, int studentWidth, int teacherWidth, int vocabulary, float gradientScale, long budgetBytes,
+        int* targets, float* targetExcess)
     {
         int gradient = CudaLogits.GradientOf(studentHidden, studentHead, gradHidden, gradHead);
         int chunk = CudaLogits.ChunkTokens(tokens, vocabulary, 2, budgetBytes);
@@ -30,6 +31,8 @@ public static unsafe partial class LinearKl
                 Teacher = teacher.Address,
                 Weights = tokenWeights + first,
                 Loss = tokenLoss + first,
+                Targets = targets is null ? null : targets + first,
+                Excess = targetExcess is null ? null : targetExcess + first,
                 Stride = student.Stride,
                 Vocabulary = vocabulary,
                 Temperature = temperature,
@@ -48,6 +51,8 @@ public static unsafe partial class LinearKl
         public nint Teacher;
         public float* Weights;
         public float* Loss;
+        public int* Targets;
+        public float* Excess;
         public long Stride;
         public int Vocabulary;
         public float Temperature;

@@ -28,11 +28,23 @@ public static unsafe partial class LinearKl
             if (a.Weights[t] == 0)
             {
                 a.Loss[t] = 0;
+                if (a.Excess is not null)
+                {
+                    a.Excess[t] = 0;
+                }
+
                 new Span<float>(student, a.Vocabulary).Clear();
                 continue;
             }
 
             Row row = Normalisers(student, a.Teacher + ((long)t * a.Vocabulary), a.Vocabulary, 1f / a.Temperature);
+            if (a.Excess is not null)
+            {
+                // Before the gradient replaces the logits.
+                int target = a.Targets[t];
+                a.Excess[t] = row.Offset - ((student[target] - row.Teacher[target]) * row.Factor);
+            }
+
             row.Coefficient = a.Scale * a.Weights[t] * a.Temperature;
             double sum = 0;
             for (int first = 0; first < a.Vocabulary; first += LinearCrossEntropy.SumBlock)

@@ -11,8 +11,11 @@ namespace Tessera.Kernels;
 /// dz = gradientScale·w_t·τ·(q − p) for the student's logits; gradHidden (=, +=) dz·head; gradHead += dzᵀ·hidden.
 /// Since Σ p = Σ q, the sum is taken as Σ p·φ(log(q/p)) with φ(x) = e^x − 1 − x ≥ 0: no term is negative, so a tiny divergence keeps
 /// its relative precision, and an error in the two normalisers enters only squared. Equal logits give exactly 0 and no gradient.
+/// Where targets y are given, excess_t = log p[y_t] − log q[y_t] comes along: what the student's cross entropy lies above the teacher's, at
+/// the price of one entry a row and without the cancellation of a difference of two losses.
 /// Shapes: studentHidden, gradHidden [tokens, studentWidth]; teacherHidden [tokens, teacherWidth]; heads [vocabulary, width] f32 or
-/// bf16, int8 or int4 where they get no gradient; gradHead [vocabulary, studentWidth] f32, dense; tokenWeights, tokenLoss [tokens].
+/// bf16, int8 or int4 where they get no gradient; gradHead [vocabulary, studentWidth] f32, dense; tokenWeights, tokenLoss, targets,
+/// targetExcess [tokens].
 /// Types on a card, and determinism there: as <see cref="LinearCrossEntropy"/>, with the student's hidden states and head for dz.
 /// Saved for backward: nothing; gradients are made in the same pass.
 /// Error: relative L2 to the reference at most 5e-6 for losses and gradients, given the logits.
@@ -40,12 +43,14 @@ public static unsafe partial class LinearKl
     /// <param name="vocabulary">Entries of the vocabulary, the same for both.</param>
     /// <param name="gradientScale">Multiplies every gradient.</param>
     /// <param name="budgetBytes">Bytes for both models' logits, or null for the device's own; the bits of <paramref name="gradHead"/> depend on it.</param>
-    /// <exception cref="ArgumentException">A head is too small or the temperature is not positive.</exception>
+    /// <param name="targets">[tokens], the token that follows, read only where the weight is not 0; or null.</param>
+    /// <param name="targetExcess">[tokens], assigned: nats, unweighted, 0 where the weight is 0; null exactly where <paramref name="targets"/> is.</param>
+    /// <exception cref="ArgumentException">A head is too small, the temperature is not positive, or a target is outside the vocabulary (on a card its excess is NaN).</exception>
     public static void Run(
         Device device, Elements studentHidden, in MatrixView studentHead, Elements teacherHidden, in MatrixView teacherHead,
         float* tokenWeights, float temperature, float* tokenLoss, Elements gradHidden, bool accumulateGradHidden, Elements gradHead,
         int tokens, int studentWidth, int teacherWidth, int vocabulary, float gradientScale,
-        long? budgetBytes = null)
+        long? budgetBytes = null, int* targets = null, float* targetExcess = null)
     {
         RowLaunch.CheckSizes(tokens, studentWidth);
         RowLaunch.CheckSizes(tokens, teacherWidth);
@@ -56,17 +61,27 @@ public static unsafe partial class LinearKl
             throw new ArgumentException($"the temperature is {temperature}; expected a positive number", nameof(temperature));
         }
 
+        if ((targets is null) != (targetExcess is null))
+        {
+            throw new ArgumentException("targets and the place for their excess come together or not at all", nameof(targetExcess));
+        }
+
         if (device is CudaDevice cuda)
         {
             RunCuda(
                 cuda, studentHidden, studentHead, teacherHidden, teacherHead, tokenWeights, temperature, tokenLoss, gradHidden,
                 accumulateGradHidden, gradHead, tokens, studentWidth, teacherWidth, vocabulary, gradientScale,
-                budgetBytes ?? LinearCrossEntropy.CudaLogitsBudgetBytes);
+                budgetBytes ?? LinearCrossEntropy.CudaLogitsBudgetBytes, targets, targetExcess);
             return;
         }
 
         using var scope = CpuDevice.Enter(device);
         var cpu = scope.Processor;
+        if (targets is not null)
+        {
+            LinearCrossEntropy.CheckTargets(cpu, targets, tokenWeights, tokens, vocabulary);
+        }
+
         int chunk = Math.Min(
             LinearCrossEntropy.ChunkTokens(vocabulary, 2, budgetBytes ?? LinearCrossEntropy.LogitsBudgetBytes), tokens);
         var mark = cpu.Scratch.Mark();
@@ -80,6 +95,11 @@ public static unsafe partial class LinearKl
             {
                 LinearCrossEntropy.SkipChunk(
                     tokenLoss + first, count, accumulateGradHidden ? default : gradChunk, (long)count * studentWidth);
+                if (targetExcess is not null)
+                {
+                    new Span<float>(targetExcess + first, count).Clear();
+                }
+
                 continue;
             }
 
@@ -93,6 +113,8 @@ public static unsafe partial class LinearKl
                 Teacher = teacher,
                 Weights = tokenWeights + first,
                 Loss = tokenLoss + first,
+                Targets = targets is null ? null : targets + first,
+                Excess = targetExcess is null ? null : targetExcess + first,
                 Tokens = count,
                 Vocabulary = vocabulary,
                 Temperature = temperature,
@@ -112,6 +134,8 @@ public static unsafe partial class LinearKl
         public float* Teacher;
         public float* Weights;
         public float* Loss;
+        public int* Targets;
+        public float* Excess;
         public int Tokens;
         public int Vocabulary;
         public float Temperature;

@@ -10,6 +10,8 @@ struct Arguments {
     const float *teacher;
     const float *weights;
     float *loss;
+    const int *targets;
+    float *excess;
     long stride;
     int vocabulary;
     float temperature;
@@ -53,9 +55,21 @@ extern "C" __global__ void __launch_bounds__(1024) linear_kl(const __grid_consta
     if (weight == 0.0f) {
         if (threadIdx.x == 0) {
             a.loss[t] = 0.0f;
+            if (a.excess) {
+                a.excess[t] = 0.0f;
+            }
         }
         clear_row<GRADIENT>(student, a.vocabulary);
         return;
+    }
+
+    // The target's logits, before the gradient replaces the student's.
+    bool has_target = false;
+    float at_target = 0.0f;
+    if (a.excess && threadIdx.x == 0) {
+        int y = a.targets[t];
+        has_target = y >= 0 && y < a.vocabulary;
+        at_target = has_target ? student[y] - teacher[y] : 0.0f;
     }
 
     float factor = 1.0f / a.temperature;
@@ -63,6 +77,9 @@ extern "C" __global__ void __launch_bounds__(1024) linear_kl(const __grid_consta
     Normaliser g = normalise<false>(teacher, a.vocabulary, factor, room);
     double offset = ((double)s.max - (double)g.max) * (double)factor + log((double)s.sum / (double)g.sum);
     Row row = {factor, s.max, g.max, 1.0f / s.sum, 1.0f / g.sum, (float)offset};
+    if (a.excess && threadIdx.x == 0) {
+        a.excess[t] = has_target ? row.offset - at_target * row.factor : NAN;
+    }
     float coefficient = a.scale * weight * a.temperature, sum = 0.0f;
     if (GRADIENT == NO_GRADIENT) {
         for (int v = threadIdx.x; v < a.vocabulary; v += blockDim.x) {

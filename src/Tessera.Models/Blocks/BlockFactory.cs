@@ -67,11 +67,11 @@ public sealed class BlockFactory(ModelConfiguration model, RopeTable rope, Arena
 
     private AttentionBlock Attention(AttentionConfiguration attention, string name)
     {
-        int packed = (model.HeadCount + (2 * attention.KvHeadCount)) * model.HeadDim;
-        var shape = new AttentionShape(model.HeadCount, attention.KvHeadCount, model.HeadDim) { Window = attention.Window ?? 0 };
+        int heads = attention.Heads(model), packed = (heads + (2 * attention.KvHeadCount)) * model.HeadDim;
+        var shape = new AttentionShape(heads, attention.KvHeadCount, model.HeadDim) { Window = attention.Window ?? 0 };
         return new AttentionBlock(
             Gain(name), Matrix(name + ".qkv", packed, model.HiddenSize),
-            Matrix(name + ".output", model.HiddenSize, model.HeadCount * model.HeadDim), shape, rope)
+            Matrix(name + ".output", model.HiddenSize, heads * model.HeadDim), shape, rope)
         {
             Qkv = attention.HasQkvBias || attention.HasHeadNorms
                 ? new QkvParameters(

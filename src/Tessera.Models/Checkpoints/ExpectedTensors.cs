@@ -46,7 +46,7 @@ public static class ExpectedTensors
     private static IEnumerable<ExpectedTensor> Attention(ModelConfiguration model, string prefix, AttentionConfiguration attention)
     {
         long hidden = model.HiddenSize;
-        long queries = (long)model.HeadCount * model.HeadDim, keys = (long)attention.KvHeadCount * model.HeadDim;
+        long queries = (long)attention.Heads(model) * model.HeadDim, keys = (long)attention.KvHeadCount * model.HeadDim;
         return
         [
             .. Projection(prefix + "q_proj", queries, hidden, attention.HasQkvBias),

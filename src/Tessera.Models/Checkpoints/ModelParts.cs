@@ -16,6 +16,9 @@ public abstract class ModelParts(ModelConfiguration configuration) : IDisposable
     /// <summary>Shapes and settings.</summary>
     public ModelConfiguration Configuration { get; } = configuration;
 
+    /// <summary>How the matrices of its parts are stored in memory.</summary>
+    public abstract DType Type { get; }
+
     /// <summary>Layers.</summary>
     public int LayerCount => Configuration.Layers.Length;
 
@@ -62,6 +65,9 @@ public abstract class ModelParts(ModelConfiguration configuration) : IDisposable
 /// <param name="model">The model; it stays the caller's.</param>
 public sealed class ResidentParts(Decoder model) : ModelParts(model.Configuration)
 {
+    /// <inheritdoc />
+    public override DType Type => model.Embedding.Type;
+
     /// <inheritdoc />
     public override RopeTable Rope => model.Rope;
 

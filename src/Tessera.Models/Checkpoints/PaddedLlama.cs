@@ -8,7 +8,8 @@ namespace Tessera.Models.Checkpoints;
 
 /// <summary>
 /// A heterogeneous model as a plain Llama that any software loads: same function, no gain in size or speed. Narrow FFNs get
-/// zero channels, absent sub-blocks get a zero output matrix, KV heads are repeated up to the largest count. Where a layer has
+/// zero channels, absent sub-blocks get a zero output matrix, KV heads are repeated up to the largest count, and where layers differ in
+/// their query heads those with fewer get zero ones. Where a layer has
 /// biases all get them, of zeros where they had none.
 /// </summary>
 public static unsafe class PaddedLlama
@@ -21,13 +22,8 @@ public static unsafe class PaddedLlama
     {
         var source = model.Configuration;
         Refuse(source);
-        int kvHeads = source.Layers.Select(layer => (layer.Mixer as AttentionConfiguration)?.KvHeadCount ?? 1).Max();
+        var (heads, kvHeads) = Heads(source);
         int width = source.Layers.Select(layer => (layer.FeedForward as SwiGluConfiguration)?.Width ?? 1).Max();
-        if (source.Layers.Any(layer => layer.Mixer is AttentionConfiguration a && kvHeads % a.KvHeadCount != 0))
-        {
-            kvHeads = source.HeadCount;
-        }
-
         bool attentionBias = source.Layers.Any(layer => layer.Mixer is AttentionConfiguration { HasQkvBias: true } or AttentionConfiguration { HasOutputBias: true });
         bool feedForwardBias = source.Layers.Any(layer => layer.FeedForward is SwiGluConfiguration { HasBias: true });
         var layerShape = new LayerConfiguration(
@@ -36,6 +32,7 @@ public static unsafe class PaddedLlama
         var configuration = source with
         {
             Architecture = ModelFamily.Llama,
+            HeadCount = heads,
             StorageType = type,
             Layers = [.. source.Layers.Select(_ => layerShape)],
         };
@@ -55,6 +52,27 @@ public static unsafe class PaddedLlama
 
         return padded;
     }
+
+    /// <summary>Query and KV heads that every layer's can be padded or repeated to.</summary>
+    private static (int Heads, int KvHeads) Heads(ModelConfiguration source)
+    {
+        var layers = source.Layers.Select((layer, i) => (Attention: layer.Mixer as AttentionConfiguration, Layer: i)).Where(pair => pair.Attention is not null).ToList();
+        if (layers.All(pair => pair.Attention!.QueryHeadCount is null))
+        {
+            int most = layers.Select(pair => pair.Attention!.KvHeadCount).DefaultIfEmpty(1).Max();
+            return (source.HeadCount, layers.Any(pair => most % pair.Attention!.KvHeadCount != 0) ? source.HeadCount : most);
+        }
+
+        // A group size that divides all: KV heads are repeated for smaller groups, and whole groups of zeros are put behind.
+        int group = layers.Select(pair => pair.Attention!.Heads(source) / pair.Attention.KvHeadCount).Aggregate(Divisor);
+        var (widest, layer) = layers.Select(pair => (pair.Attention!.Heads(source), pair.Layer)).MaxBy(pair => pair.Item1);
+        return source.HiddenSize % widest == 0
+            ? (widest, widest / group)
+            : throw new NotSupportedException(
+                $"layer {layer} has {widest} query heads, which do not divide the hidden size {source.HiddenSize}: a plain Llama cannot hold it, export as hf instead");
+    }
+
+    private static int Divisor(int left, int right) => right == 0 ? left : Divisor(right, left % right);
 
     private static void Refuse(ModelConfiguration configuration)
     {
@@ -84,7 +102,7 @@ public static unsafe class PaddedLlama
         }
 
         ParameterConversion.Copy(source.Norm, target.Norm);
-        ParameterConversion.Copy(source.Output, target.Output);
+        PadColumns(source.Output, target.Output);
         PadHeads(source.Projection, target.Projection, source.Shape, target.Shape);
         if (source.Qkv?.Bias is { } bias)
         {
@@ -97,18 +115,21 @@ public static unsafe class PaddedLlama
         }
     }
 
-    /// <summary>Copies the rows of query heads and repeats those of key and value heads, of the projection or of its bias.</summary>
+    /// <summary>
+    /// Copies the rows of query heads and repeats those of key and value heads, of the projection or of its bias. What is behind them in a
+    /// wider layer stays zero: such heads see values of zero.
+    /// </summary>
     private static void PadHeads(Parameter source, Parameter target, AttentionShape from, AttentionShape to)
     {
-        int queryRows = from.Heads * from.HeadDim;
-        int repeat = to.KvHeads / from.KvHeads;
+        int queryRows = from.Heads * from.HeadDim, targetRows = to.Heads * to.HeadDim;
+        int repeat = from.GroupSize / to.GroupSize;
         CopyRows(source, 0, target, 0, queryRows);
         for (int part = 0; part < 2; part++)
         {
-            for (int head = 0; head < to.KvHeads; head++)
+            for (int head = 0; head < from.KvHeads * repeat; head++)
             {
                 int sourceRow = queryRows + (((part * from.KvHeads) + (head / repeat)) * from.HeadDim);
-                int targetRow = queryRows + (((part * to.KvHeads) + head) * to.HeadDim);
+                int targetRow = targetRows + (((part * to.KvHeads) + head) * to.HeadDim);
                 CopyRows(source, sourceRow, target, targetRow, from.HeadDim);
             }
         }

@@ -13,16 +13,18 @@ namespace Tessera.Models.Checkpoints;
 /// </summary>
 public sealed class StoredParts : ModelParts
 {
-    private readonly DType _type;
     private readonly IWeightSource _source;
     private readonly DeviceMemory _memory;
 
     private StoredParts(ModelConfiguration configuration, IWeightSource source, DType type, DeviceMemory memory)
         : base(configuration)
     {
-        (_source, _type, _memory) = (source, type, memory);
+        (_source, Type, _memory) = (source, type, memory);
         Rope = Decoder.CreateRope(configuration, memory);
     }
+
+    /// <inheritdoc />
+    public override DType Type { get; }
 
     /// <inheritdoc />
     public override RopeTable Rope { get; }
@@ -83,7 +85,7 @@ public sealed class StoredParts : ModelParts
     }
 
     private BlockFactory Factory(Arena arena) => ReferenceEquals(arena.Memory, _memory)
-        ? new BlockFactory(Configuration, Rope, arena, _type)
+        ? new BlockFactory(Configuration, Rope, arena, Type)
         : throw new ArgumentException($"arena '{arena.Name}' lies in another memory than the model's parts", nameof(arena));
 
     private Parameter Table(Arena arena, string name, string stored)

@@ -1,9 +1,12 @@
 namespace Tessera.Models.Configuration;
 
 /// <summary>Causal attention with grouped keys and values.</summary>
-/// <param name="KvHeadCount">Key and value heads K; divides the model's query heads.</param>
+/// <param name="KvHeadCount">Key and value heads K; divides the layer's query heads.</param>
 public sealed record AttentionConfiguration(int KvHeadCount) : MixerConfiguration
 {
+    /// <summary>Query heads where they are not the model's, as in a layer that was made of several; null for the model's.</summary>
+    public int? QueryHeadCount { get; init; }
+
     /// <summary>Sliding window W: a token attends to itself and the W − 1 before it. None: to all before it.</summary>
     public int? Window { get; init; }
 
@@ -21,7 +24,7 @@ public sealed record AttentionConfiguration(int KvHeadCount) : MixerConfiguratio
     /// </summary>
     public override long ParameterCount(ModelConfiguration model) =>
         MatrixElements(model) + model.HiddenSize
-        + (HasQkvBias ? (model.HeadCount + (2L * KvHeadCount)) * model.HeadDim : 0)
+        + (HasQkvBias ? (Heads(model) + (2L * KvHeadCount)) * model.HeadDim : 0)
         + (HasOutputBias ? model.HiddenSize : 0)
         + (HasHeadNorms ? 2L * model.HeadDim : 0);
 
@@ -30,9 +33,12 @@ public sealed record AttentionConfiguration(int KvHeadCount) : MixerConfiguratio
 
     /// <summary>The four projections, and scores and weighted sum: 4·heads·d for each attended token in the window.</summary>
     public override double FlopsPerToken(ModelConfiguration model, int contextLength) =>
-        (2.0 * MatrixElements(model)) + (4.0 * model.HeadCount * model.HeadDim * Math.Min(contextLength, Window ?? contextLength));
+        (2.0 * MatrixElements(model)) + (4.0 * Heads(model) * model.HeadDim * Math.Min(contextLength, Window ?? contextLength));
 
-    /// <summary>For example <c>kv8</c>, or <c>kv8-w4096-bias-norm</c> with all parts named that a layer has.</summary>
+    /// <summary>Query heads of the layer.</summary>
+    public int Heads(ModelConfiguration model) => QueryHeadCount ?? model.HeadCount;
+
+    /// <summary>For example <c>kv8</c>, or <c>kv8-q64-w4096-bias-norm</c> with all parts named that a layer has.</summary>
     public override string ToString()
     {
         string bias = (HasQkvBias, HasOutputBias) switch
@@ -42,9 +48,9 @@ public sealed record AttentionConfiguration(int KvHeadCount) : MixerConfiguratio
             (false, true) => "-obias",
             _ => string.Empty,
         };
-        return $"kv{KvHeadCount}{(Window is { } window ? $"-w{window}" : string.Empty)}{bias}{(HasHeadNorms ? "-norm" : string.Empty)}";
+        return $"kv{KvHeadCount}{(QueryHeadCount is { } heads ? $"-q{heads}" : string.Empty)}{(Window is { } window ? $"-w{window}" : string.Empty)}{bias}{(HasHeadNorms ? "-norm" : string.Empty)}";
     }
 
     private long MatrixElements(ModelConfiguration model) =>
-        2L * (model.HeadCount + KvHeadCount) * model.HeadDim * model.HiddenSize;
+        2L * (Heads(model) + KvHeadCount) * model.HeadDim * model.HiddenSize;
 }

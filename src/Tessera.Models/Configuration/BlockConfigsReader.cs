@@ -56,8 +56,13 @@ internal static class BlockConfigsReader
 
         fields.Refuse("use_prefill_window_in_sink_attention", "false, since attention sinks are not supported");
         fields.Refuse("unshifted_sink", "false, since attention sinks are not supported");
+        // A key of this program's own: no published form has layers that differ in their query heads.
+        int? own = fields.Has("num_attention_heads") ? fields.RequiredInteger("num_attention_heads", 1, ConfigurationLimits.Heads) : null;
         return parts.Attention(
-            ReadKvHeads(fields, usual, headCount), WindowReader.ReadWindow(fields, "window_length") ?? usual?.Window);
+            ReadKvHeads(fields, usual, own ?? headCount), WindowReader.ReadWindow(fields, "window_length") ?? usual?.Window) with
+        {
+            QueryHeadCount = own == headCount ? null : own,
+        };
     }
 
     private static int ReadKvHeads(JsonFields fields, AttentionConfiguration? usual, int headCount)

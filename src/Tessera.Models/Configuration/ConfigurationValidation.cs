@@ -136,13 +136,18 @@ internal static class ConfigurationValidation
             if (layers[i].Mixer is AttentionConfiguration attention)
             {
                 string field = $"num_key_value_heads of layer {i}";
-                Range(source, field, attention.KvHeadCount, 1, model.HeadCount);
+                int heads = attention.Heads(model);
+                Range(source, $"num_attention_heads of layer {i}", heads, 1, ConfigurationLimits.Heads);
                 Require(
-                    model.HeadCount % attention.KvHeadCount == 0,
+                    (long)heads * model.HeadDim <= ConfigurationLimits.AttentionWidth, source, $"num_attention_heads of layer {i}", heads,
+                    $"at most {ConfigurationLimits.AttentionWidth} elements in all heads of {model.HeadDim}");
+                Range(source, field, attention.KvHeadCount, 1, heads);
+                Require(
+                    heads % attention.KvHeadCount == 0,
                     source,
                     field,
                     attention.KvHeadCount,
-                    $"a divisor of num_attention_heads {model.HeadCount}");
+                    $"a divisor of num_attention_heads {heads}");
                 Range(source, $"sliding_window of layer {i}", attention.Window ?? 1, 1, ConfigurationLimits.Positions);
             }
 

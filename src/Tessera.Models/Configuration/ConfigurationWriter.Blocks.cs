@@ -29,6 +29,10 @@ public static partial class ConfigurationWriter
         {
             // The window is in the family's own keys.
             WriteInteger(json, "num_key_value_heads", attention?.KvHeadCount);
+            if (attention?.QueryHeadCount is { } heads)
+            {
+                json.WriteNumber("num_attention_heads", heads);
+            }
         }
         else
         {

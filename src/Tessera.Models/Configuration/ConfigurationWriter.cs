@@ -11,7 +11,8 @@ namespace Tessera.Models.Configuration;
 /// Writes <c>config.json</c> in the form that other software knows best: where every layer has the same attention and SwiGLU,
 /// as the model's own family or the first that can say it; else as <c>DeciLMForCausalLM</c> with <c>block_configs</c>; and
 /// where that form lacks a part of the layers (head norms, biases of queries, keys and values alone), as the family that has it
-/// with <c>block_configs</c> beside its own keys, Puzzletron's AnyModel form.
+/// with <c>block_configs</c> beside its own keys, Puzzletron's AnyModel form. So it is where layers differ in their query heads, which stand
+/// as <c>num_attention_heads</c> in their blocks; other software has no place for that.
 /// </summary>
 /// <remarks>
 /// The old keys (<c>rope_theta</c>, <c>rope_scaling</c>, <c>torch_dtype</c>) are used, which both old and new readers know. Numbers
@@ -63,7 +64,7 @@ public static partial class ConfigurationWriter
     {
         LayerConfiguration first = model.Layers[0];
         bool alike = first is { Mixer: AttentionConfiguration a, FeedForward: SwiGluConfiguration f }
-            && model.Layers.All(layer => layer.Mixer is AttentionConfiguration mixer && mixer.KvHeadCount == a.KvHeadCount
+            && model.Layers.All(layer => layer.Mixer is AttentionConfiguration mixer && mixer.KvHeadCount == a.KvHeadCount && mixer.QueryHeadCount is null
                 && layer.FeedForward is SwiGluConfiguration ffn && ffn.Width == f.Width);
         int[] windows = [.. model.Layers.Select(layer => layer.Mixer).OfType<AttentionConfiguration>().Select(mixer => mixer.Window ?? 0)];
         FamilyDialect[] families =
@@ -78,7 +79,8 @@ public static partial class ConfigurationWriter
         }
 
         FamilyDialect listed = FamilyDialect.Of(ModelFamily.DeciLm);
-        return listed.Expresses(parts) ? (listed, false) : families.Length > 0 ? (families[0], false) : null;
+        bool hasOwnHeads = model.Layers.Any(layer => layer.Mixer is AttentionConfiguration { QueryHeadCount: not null });
+        return listed.Expresses(parts) && !hasOwnHeads ? (listed, false) : families.Length > 0 ? (families[0], false) : null;
     }
 
     private static bool Expresses(WindowRule rule, int[] windows) => rule switch
@@ -97,7 +99,7 @@ public static partial class ConfigurationWriter
 
         IEnumerable<LayerConfiguration> layers = model.Layers;
         json.WriteNumber("intermediate_size", layers.Max(layer => (layer.FeedForward as SwiGluConfiguration)?.Width ?? 1));
-        json.WriteNumber("num_key_value_heads", layers.Max(layer => (layer.Mixer as AttentionConfiguration)?.KvHeadCount ?? 1));
+        json.WriteNumber("num_key_value_heads", layers.Max(layer => layer.Mixer is AttentionConfiguration { QueryHeadCount: null } attention ? attention.KvHeadCount : 1));
     }
 
     private static void WriteWindows(Utf8JsonWriter json, ModelConfiguration model, WindowRule rule)

@@ -115,7 +115,7 @@ internal readonly record struct LayerParts(bool QkvBias, bool OutputBias, bool H
         AttentionConfiguration first = mixers.FirstOrDefault() ?? new AttentionConfiguration(1);
         var parts = new LayerParts(
             first.HasQkvBias, first.HasOutputBias, first.HasHeadNorms, ffns.FirstOrDefault()?.HasBias ?? false);
-        bool agree = mixers.All(mixer => mixer == parts.Attention(mixer.KvHeadCount, mixer.Window))
+        bool agree = mixers.All(mixer => mixer with { QueryHeadCount = null } == parts.Attention(mixer.KvHeadCount, mixer.Window))
             && ffns.All(ffn => ffn == parts.SwiGlu(ffn.Width));
         return agree ? parts : null;
     }

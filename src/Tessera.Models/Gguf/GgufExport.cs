@@ -84,10 +84,10 @@ public static class GgufExport
                 throw new NotSupportedException($"layer {i} has a linear map in place of its feed-forward, which gguf cannot hold; export as hf instead");
             }
 
-            if (architecture == GgufConfiguration.Deci && model.Layers[i].Mixer is AttentionConfiguration && model.HeadDim * model.HeadCount != model.HiddenSize)
+            if (architecture == GgufConfiguration.Deci && model.Layers[i].Mixer is AttentionConfiguration own && model.HeadDim * own.Heads(model) != model.HiddenSize)
             {
                 throw new NotSupportedException(
-                    $"layer {i} has heads of {model.HeadDim} elements, but gguf's {architecture} holds layers of different shapes only with heads of "
+                    $"layer {i} has {own.Heads(model)} heads of {model.HeadDim} elements, but gguf's {architecture} holds layers of different shapes only with heads of "
                     + $"hidden_size / heads = {model.HiddenSize / model.HeadCount}; export as llama first, which makes all layers equal");
             }
         }
@@ -111,7 +111,7 @@ public static class GgufExport
     private static void AddShape(GgufMetadata metadata, string architecture, ModelConfiguration model, GgufFillers fillers, bool isPlain)
     {
         void Number(string key, int value) => metadata.Add($"{architecture}.{key}", value);
-        int[] heads = [.. model.Layers.Select((layer, i) => layer.Mixer is NoMixerConfiguration && !fillers.Mixers.Contains(i) ? 0 : model.HeadCount)];
+        int[] heads = [.. model.Layers.Select((layer, i) => layer.Mixer is NoMixerConfiguration && !fillers.Mixers.Contains(i) ? 0 : (layer.Mixer as AttentionConfiguration)?.Heads(model) ?? model.HeadCount)];
         int[] kvHeads = [.. model.Layers.Select(layer => layer.Mixer is AttentionConfiguration attention ? attention.KvHeadCount : 0)];
         int[] widths = [.. model.Layers.Select((layer, i) => layer.FeedForward is SwiGluConfiguration ffn ? ffn.Width : fillers.FeedForwards.Contains(i) ? GgufFillers.Width : 0)];
         Number("block_count", model.Layers.Length);

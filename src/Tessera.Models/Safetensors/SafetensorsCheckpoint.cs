@@ -121,10 +121,10 @@ public sealed class SafetensorsCheckpoint : IDisposable
         file.WillNeed(tensor);
         nint source = Address(name);
         long elementBytes = tensor.ElementCount == 0 ? 0 : tensor.Bytes / tensor.ElementCount;
-        long done = 0;
+        long done = 0, portion = Math.Min(PortionElements, memory.DirectBytes / target.Bytes());
         do
         {
-            long count = Math.Min(PortionElements, tensor.ElementCount - done), first = done;
+            long count = Math.Min(portion, tensor.ElementCount - done), first = done;
             memory.Write(destination + (nint)(done * target.Bytes()), count * target.Bytes(), room =>
             {
                 if (!ElementConversion.TryCopy(

@@ -13,7 +13,8 @@ namespace Tessera.Puzzle.Calibration;
 /// behind all layers. Each depth is a job that needs the one before, so that one layer and one batch are in memory at a time.
 /// </summary>
 /// <remarks>
-/// States have the bits of <see cref="Decoder.Forward"/>. For distillation the stream between the halves and the channels'
+/// States have the bits of <see cref="Decoder.Forward"/>, unless files in bf16 are asked for: each layer then begins with the rounded
+/// stream, as on a device that computes in bf16. For distillation the stream between the halves and the channels'
 /// contributions are kept as well. Everything can be made again, and is deleted when nothing needs it any more.
 /// </remarks>
 public sealed class ParentStates : IDisposable
@@ -23,7 +24,11 @@ public sealed class ParentStates : IDisposable
     private readonly JobFolder _jobs;
     private readonly string _folder;
     private readonly bool _forDistillation;
+    private readonly DType _stored;
     private readonly Dictionary<string, StateFile> _open = new(StringComparer.Ordinal);
+
+    // Hashes of files that this process wrote or has read through: a file of gigabytes is not hashed again when it is opened again.
+    private readonly HashSet<string> _known = new(StringComparer.Ordinal);
 
     /// <summary>States in the folder <c>states</c> beside a folder of jobs.</summary>
     /// <param name="device">Where to compute.</param>
@@ -31,9 +36,12 @@ public sealed class ParentStates : IDisposable
     /// <param name="steps">The batches.</param>
     /// <param name="jobs">The stage's jobs.</param>
     /// <param name="forDistillation">Whether streams between the halves and channel contributions are wanted.</param>
-    public ParentStates(Device device, ModelParts parent, CalibrationSteps steps, JobFolder jobs, bool forDistillation)
+    /// <param name="stored">How files hold states: f32, or bf16 in half the room. A device that computes in bf16 has bf16 files.</param>
+    public ParentStates(
+        Device device, ModelParts parent, CalibrationSteps steps, JobFolder jobs, bool forDistillation, DType stored = DType.F32)
     {
         (_device, Parent, Steps, _jobs, _forDistillation) = (device, parent, steps, jobs, forDistillation);
+        _stored = device.ActivationType == DType.F32 ? stored : device.ActivationType;
         _folder = Path.Combine(Path.GetDirectoryName(jobs.FullPath)!, "states");
         steps.Prepare(parent);
         Plan = [.. Enumerable.Range(0, parent.LayerCount + 1).Select(depth => new Job(
@@ -56,12 +64,18 @@ public sealed class ParentStates : IDisposable
     public static IReadOnlyList<string> JobsOfLayer(int layer) => [JobOf(layer), JobOf(layer + 1)];
 
     /// <summary>The stream at a depth, [tokens, hidden], read into an arena.</summary>
+    /// <param name="arena">Takes the states.</param>
+    /// <param name="depth">Layers in front.</param>
+    /// <param name="batch">The batch.</param>
+    /// <param name="device">Whose arena it is, where that is not the device of the states, as in planning.</param>
     /// <exception cref="DamagedJobException">The file is not what was written.</exception>
-    public Tensor Read(Arena arena, int depth, int batch) => File(depth, StreamPath(depth)).Read(arena, batch);
+    public Tensor Read(Arena arena, int depth, int batch, Device? device = null) =>
+        File(depth, StreamPath(depth)).Read(device ?? _device, arena, batch);
 
     /// <summary>The stream between the halves of a layer, read into an arena.</summary>
     /// <exception cref="DamagedJobException">The file is not what was written.</exception>
-    public Tensor ReadMiddle(Arena arena, int layer, int batch) => File(layer + 1, MiddlePath(layer)).Read(arena, batch);
+    public Tensor ReadMiddle(Arena arena, int layer, int batch, Device? device = null) =>
+        File(layer + 1, MiddlePath(layer)).Read(device ?? _device, arena, batch);
 
     /// <summary>What each FFN channel of a layer contributes; empty where the layer has no SwiGLU.</summary>
     public double[] ChannelScores(int layer) => _jobs.Read(JobOf(layer + 1)).Numbers(Channels);
@@ -112,7 +126,9 @@ public sealed class ParentStates : IDisposable
             string job = JobOf(depth);
             var described = _jobs.Read(job).Files.FirstOrDefault(found => _jobs.PathOf(found) == path)
                 ?? throw new DamagedJobException(_jobs, job, $"{path}: job '{job}' does not say that it left this file");
-            file = StateFile.Open(_jobs.Verified(job, described), Steps, Parent.Configuration.HiddenSize, _device.ActivationType);
+            path = _known.Contains(path + described.Sha256) && System.IO.File.Exists(path) ? path : _jobs.Verified(job, described);
+            _known.Add(path + described.Sha256);
+            file = StateFile.Open(path, Steps, Parent.Configuration.HiddenSize, _stored);
             _open.Add(path, file);
         }
 
@@ -140,7 +156,7 @@ public sealed class ParentStates : IDisposable
                 add(Embedded(new Executor(_device, work, null), Steps.Steps[i], table), work.Memory);
             }
         });
-        return new JobRecord([_jobs.Describe(StreamPath(0))], []);
+        return new JobRecord([Describe(StreamPath(0))], []);
     }
 
     private static unsafe Tensor Embedded(Executor executor, StepBatch step, Parameter table) => executor.Embed(step.Ids, step.Tokens, table);
@@ -154,7 +170,7 @@ public sealed class ParentStates : IDisposable
         {
             Write(StreamPath(layer + 1), add => ForEachBatch(work, layer, (executor, step, input) =>
                 add(Decoder.LayerOutput(executor, Parent.Configuration, blocks, step, input), work.Memory)));
-            return new JobRecord([_jobs.Describe(StreamPath(layer + 1))], []);
+            return new JobRecord([Describe(StreamPath(layer + 1))], []);
         }
 
         using var contribution = new ChannelContribution(_device, blocks.FeedForward as SwiGluBlock, Parent.Configuration);
@@ -166,7 +182,7 @@ public sealed class ParentStates : IDisposable
             add(LayerHalves.Half(executor, Parent.Configuration, step, blocks.FeedForward, middle), work.Memory);
         })));
         return new JobRecord(
-            [_jobs.Describe(StreamPath(layer + 1)), _jobs.Describe(MiddlePath(layer))],
+            [Describe(StreamPath(layer + 1)), Describe(MiddlePath(layer))],
             [KeyValuePair.Create(Channels, contribution.Scores())]);
     }
 
@@ -179,6 +195,13 @@ public sealed class ParentStates : IDisposable
         }
     }
 
+    private JobFile Describe(string path)
+    {
+        var described = _jobs.Describe(path);
+        _known.Add(path + described.Sha256);
+        return described;
+    }
+
     private void Write(string path, Action<Action<Tensor, DeviceMemory>> fill) =>
-        StateFile.Write(path, Steps, Parent.Configuration.HiddenSize, _device.ActivationType, fill);
+        StateFile.Write(path, Steps, Parent.Configuration.HiddenSize, _stored, _device, fill);
 }

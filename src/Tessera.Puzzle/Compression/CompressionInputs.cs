@@ -25,6 +25,9 @@ public sealed record CompressionInputs
     /// <summary>Batches for replace-one-block scores; not in <see cref="Calibration"/>.</summary>
     public required IReadOnlyList<PackedBatch> Scoring { get; init; }
 
+    /// <summary>Problems of the task whose answers are scored, their answers alone weighted; empty where none are.</summary>
+    public IReadOnlyList<PackedBatch> Answers { get; init; } = [];
+
     /// <summary>Batches neither trained nor scored on, for realised KL and validation.</summary>
     public required IReadOnlyList<PackedBatch> HeldOut { get; init; }
 
@@ -33,4 +36,7 @@ public sealed record CompressionInputs
 
     /// <summary>Task accuracy of a model in the scenario's storage type, or null where there are no tasks.</summary>
     public Func<Decoder, AccuracyResult>? Accuracy { get; init; }
+
+    /// <summary>Data of the healing that not every run has.</summary>
+    public HealingData Healing { get; init; } = new();
 }

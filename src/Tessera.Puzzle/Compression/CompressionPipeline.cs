@@ -3,10 +3,12 @@ using System.Text.Json;
 using Tessera.Devices;
 using Tessera.Models;
 using Tessera.Models.Checkpoints;
+using Tessera.Models.Configuration;
 using Tessera.Puzzle.Calibration;
 using Tessera.Puzzle.Costs;
 using Tessera.Puzzle.Fusion;
 using Tessera.Puzzle.Library;
+using Tessera.Puzzle.Reports;
 using Tessera.Puzzle.Scoring;
 using Tessera.Puzzle.Search;
 using Tessera.Puzzle.Tables;
@@ -32,7 +34,11 @@ public sealed class CompressionPipeline(
     // More files than this do not go bad one after the other: something else is wrong.
     private const int MostRepairs = 16;
 
+    // The choice of the scores in the parent, where scoring again found a better one.
+    private const string FirstChoice = "first choice";
+
     private readonly PipelineStages _stages = new(inputs, output, command);
+    private readonly StageClock _times = new();
 
     /// <summary>Costs measured earlier, to be used instead of measuring.</summary>
     public CostTable? GivenCosts { get; init; }
@@ -45,14 +51,36 @@ public sealed class CompressionPipeline(
     /// jobs of library and scores, one of them does what comes behind, and all return the same result.
     /// </summary>
     /// <exception cref="InfeasibleTargetException">No choice of blocks meets the limits.</exception>
-    public CompressionResult Run()
+    public CompressionResult Run() => Repairing(RunStages);
+
+    /// <summary>Runs library and scores alone, and leaves what comes behind to a later <see cref="Run"/>.</summary>
+    /// <returns>The file of the scores.</returns>
+    public string RunScores() => Repairing(() =>
+    {
+        var (costs, costHash) = Costs();
+        var making = new LibraryStage(device, inputs, settings, _times);
+        var libraryStage = _stages.Open("library", [], making.Identity);
+        using var jobs = OpenJobs(libraryStage);
+        var (library, _) = making.Run(libraryStage, jobs);
+        using var kept = making.Keep(library);
+        var table = new ChoiceTable(inputs.Parent.Configuration, costs, settings.Variants);
+        var scoring = new ScoringStage(device, inputs, settings, _stages, _times);
+        scoring.Run(library, table, table.Variants, libraryStage.Manifest.Hash, costHash);
+        return scoring.RecordsPath!;
+    });
+
+    /// <summary>Stages in order with their times, as far as this object ran them.</summary>
+    public IReadOnlyList<StageTime> Stages => _times.Stages;
+
+    /// <summary>Has what is damaged done again.</summary>
+    private T Repairing<T>(Func<T> run)
     {
         Directory.CreateDirectory(output);
         for (int repairs = 0; ; repairs++)
         {
             try
             {
-                return RunStages();
+                return run();
             }
             catch (DamagedJobException damage) when (repairs < MostRepairs)
             {
@@ -65,27 +93,51 @@ public sealed class CompressionPipeline(
     private CompressionResult RunStages()
     {
         var (costs, costHash) = Costs();
-        var table = new ChoiceTable(inputs.Parent.Configuration, costs);
+        var table = new ChoiceTable(inputs.Parent.Configuration, costs, settings.Variants);
         // Impossible limits are found out before an hour is spent on the library.
         EnsureFeasible(table);
         EnsureMemory();
-        var libraryStage = _stages.Open("library", [], settings.BlockDistillation.Identity);
+        var making = new LibraryStage(device, inputs, settings, _times);
+        var libraryStage = _stages.Open("library", [], making.Identity);
         using var libraryJobs = OpenJobs(libraryStage);
-        var library = Library(libraryStage, libraryJobs);
-        var (scores, scoreHash) = Scores(library, table, libraryStage.Manifest.Hash);
+        var (library, rate) = making.Run(libraryStage, libraryJobs);
+        using var kept = making.Keep(library);
+        string libraryHash = libraryStage.Manifest.Hash;
+        var scoring = new ScoringStage(device, inputs, settings, _stages, _times);
+        using var coupled = new CoupledDistillation(device, inputs, settings, _stages);
+        ScoreTable scores;
+        string scoreHash;
+        if (settings.Library.Mode == DistillationMode.Decoupled)
+        {
+            (scores, scoreHash) = scoring.Run(library, table, table.Variants, libraryHash, costHash);
+        }
+        else
+        {
+            (library, libraryHash, scores, scoreHash) = coupled.Run(
+                library, table, libraryHash, rate, (trained, variants, hash) => scoring.Run(trained, table, variants, hash, costHash));
+        }
+
         var stage = _stages.Open(
             "result", [("scores", scoreHash), ("costs", costHash)],
             [.. SearchSettings(), ("scenario", settings.Scenario.Label), ("rounds", Text(settings.CostRounds)),
-                .. settings.HealingPlan.Identity, .. settings.Fusion is { } fusion ? Fusing(fusion).Identity.Select(pair => ("fusion-" + pair.Name, pair.Value)) : []]);
+                .. settings.Loads.Count > 0 ? new LoadComparison(device, inputs, settings, library).Identity : [],
+                .. settings.Scoring.Identity, .. settings.HealingPlan.WholeIdentity(inputs.Healing),
+                .. settings.Fusion is { } fusion ? Fusing(fusion).Identity.Select(pair => ("fusion-" + pair.Name, pair.Value)) : []]);
         string path = stage.PathOf("result.json");
         CompressionResult? result = null;
+        var hashes = new StageHashes(libraryHash, scoreHash, costHash);
+        // What is around a child is shared by all processes, as the scores are; what comes behind is one's.
+        var rescoring = settings.Scoring.Rounds == 0 ? null
+            : new RescoringRounds(device, inputs, settings, _stages, _times, library, table).Run(
+                scores, [("library", hashes.Library), ("scores", scoreHash), ("costs", costHash)], costHash, [.. SearchSettings()],
+                () => Search(table, scores, hashes).Outcome.Candidates[1].Choice);
         using var jobs = OpenJobs(stage);
         new JobBoard(jobs).RunAlone(
             "finish",
             waited => waited && _stages.Reopen(stage).IsComplete && (result = Read(path)) is not null,
             () =>
             {
-                result = Finish(library, table, scores, new StageHashes(libraryStage.Manifest.Hash, scoreHash, costHash));
+                result = Finish(library, libraryJobs, table, scores, hashes, rescoring);
                 AtomicFile.WriteAllText(path, JsonSerializer.Serialize(result, PuzzleJson.Default.CompressionResult));
                 stage.MarkComplete();
             });
@@ -93,18 +145,20 @@ public sealed class CompressionPipeline(
     }
 
     /// <summary>Chooses, assembles, holds against the prediction, heals and reports: what one process does alone.</summary>
-    private CompressionResult Finish(BlockLibrary library, ChoiceTable table, ScoreTable scores, StageHashes hashes)
+    private CompressionResult Finish(
+        BlockLibrary library, JobFolder libraryJobs, ChoiceTable table, ScoreTable scores, StageHashes hashes, RescoringOutcome? rescoring)
     {
         OnScored?.Invoke();
         WriteTables(table, scores);
-        var (outcome, choiceHash) = Search(table, scores, hashes);
+        var (outcome, choiceHash) = Rescored(Search(table, scores, hashes), rescoring);
         var realisation = new Realisation(device, inputs, settings, library, table);
         var realised = _stages.Open(
             "realise", [("scores", hashes.Scores), ("choice", choiceHash)],
             [("scenario", settings.Scenario.Label), ("rounds", Text(settings.CostRounds))]);
         var candidates = realisation.Run(outcome.Candidates, scores, realised.PathOf("measurements.jsonl"));
-        realised.MarkComplete();
+        _times.Complete(realised);
         var child = library.Child(table.Configuration(outcome.Candidates[1].Choice));
+        var loads = Loads(library, child.Configuration, hashes.Library, choiceHash);
         using var assembled = settings.Fusion is null ? null : new ModelAssembly(device, DType.F32).Load(child);
         using var fusion = Fuse(assembled, hashes.Library, choiceHash);
         var stage = _stages.Open(
@@ -113,26 +167,34 @@ public sealed class CompressionPipeline(
             device, inputs, settings.HealingPlan, fusion?.LayerMap ?? [.. Enumerable.Range(0, child.LayerCount)]);
         var healed = healing.Run(
             stage, fusion is null ? child : new ResidentParts(fusion.Model), Path.Combine(output, "child"),
-            [("tessera.targets", string.Join("; ", settings.Targets.Select(target => target.Text)))]);
-        stage.MarkComplete();
+            [("tessera.targets", string.Join("; ", settings.Targets.Select(target => target.Text)))], _stages.OpenPretraining(stage, settings.Pretraining));
+        _times.Complete(stage);
         var result = new CompressionResult
         {
             Scenario = settings.Scenario,
             Targets = [.. settings.Targets.Select(target => table.Check(
-                target, candidates[0], CompressionResult.Delivery(candidates[1], fusion?.Comparison)))],
+                target, CompressionResult.DeliveryParent(candidates[0], fusion?.Comparison), CompressionResult.Delivery(candidates[1], fusion?.Comparison)))],
             Candidates = candidates,
             LowerBound = outcome.LowerBound,
             Gap = outcome.Gap,
             Nodes = outcome.Nodes,
             HealedDivergence = healed.Divergence!.Value,
             Fusion = fusion?.Comparison,
+            Additivity = Additivity(table, scores, candidates),
+            Rescoring = rescoring,
+            Healing = healed.Findings,
             HealedCorrect = healed.Accuracy?.Correct ?? 0,
             ChildFolder = "child",
+            Loads = loads,
+            Stages = _times.Stages,
+            StageFolders = _stages.Opened,
+            Projection = settings.BlockDistillation.Layers is null ? null : LibraryProjection.Of(
+                BlockLibrary.Halves(library.Shape, settings.Variants), settings.BlockDistillation, JobTimes.Of(libraryJobs).Read(),
+                library.Shape.Layers.Length),
         };
         AtomicFile.WriteAllText(
             Path.Combine(output, "result.json"), JsonSerializer.Serialize(result, PuzzleJson.Default.CompressionResult));
-        var report = new CompressionReport(inputs, settings, table, result, scores, library, stage.PathOf("metrics.jsonl"), fusion);
-        report.Save(Path.Combine(output, "report.html"));
+        new CompressionReport(CompressionRun.Read(output)).Save(Path.Combine(output, "report.html"));
         return result;
     }
 
@@ -143,6 +205,8 @@ public sealed class CompressionPipeline(
         var stage = _stages.OpenMeasurement([
             ("scenario", settings.Scenario.Label), ("rounds", Text(settings.CostRounds)), ("shape", string.Join(' ', shape.Layers)),
             ("hidden", Text(shape.HiddenSize)), ("vocabulary", Text(shape.VocabularySize)),
+            .. settings.Variants.IsAll ? [] : ((string, string)[])[("variants", settings.Variants.Text)],
+            .. settings.DecodeSteps is { } steps ? ((string, string)[])[("decode-steps", Text(steps))] : [],
             ("given", GivenCosts is null ? "no" : ContentHash.OfText(JsonSerializer.Serialize(GivenCosts, PuzzleJson.Default.CostTable))),
         ]);
         string path = stage.PathOf("costs.json");
@@ -151,44 +215,35 @@ public sealed class CompressionPipeline(
             // One process measures while the others wait, or they would measure each other.
             new JobBoard(jobs).RunAlone("measure", _ => File.Exists(path), () =>
             {
-                var measured = GivenCosts ?? CostMeasurement.Run(device, shape, settings.Scenario, settings.CostRounds);
+                var measured = GivenCosts ?? CostMeasurement.Run(
+                    device, shape, settings.Scenario, settings.CostRounds, settings.Variants, settings.DecodeSteps);
                 AtomicFile.WriteAllText(path, JsonSerializer.Serialize(measured, PuzzleJson.Default.CostTable));
             });
         }
 
-        stage.MarkComplete();
+        _times.Complete(stage);
         return (CostTableFile.Read(path), ContentHash.OfFile(path));
     }
 
-    private BlockLibrary Library(RunFolder stage, JobFolder jobs)
+    private FusionStage Fusing(FusionRunSettings chosen) => new(device, inputs, chosen, settings.Scenario, settings.CostRounds)
     {
-        using var steps = new CalibrationSteps(device, inputs.Calibration);
-        using var states = new ParentStates(device, inputs.Parent.Parts, steps, jobs, forDistillation: true);
-        int total = LibraryBuilder.JobCount(inputs.Parent.Configuration);
-        using var progress = Progress("library", "jobs", total);
-        int own = new LibraryBuilder(device, states, settings.BlockDistillation, jobs).Run(done => progress.Report(done));
-        SayShare("library", own, total, stage.IsComplete);
-        stage.MarkComplete();
-        return new BlockLibrary(device, inputs.Parent.Parts, jobs);
-    }
+        TimesParent = true,
+    };
 
-    private (ScoreTable Scores, string Hash) Scores(BlockLibrary library, ChoiceTable table, string libraryHash)
+    /// <summary>Parent and child in further loads; null where there are none.</summary>
+    private IReadOnlyList<LoadResult>? Loads(BlockLibrary library, ModelConfiguration child, string libraryHash, string choiceHash)
     {
-        var stage = _stages.Open("scores", [("library", libraryHash)], []);
-        using var jobs = OpenJobs(stage);
-        using var steps = new CalibrationSteps(device, inputs.Scoring);
-        using var states = new ParentStates(device, inputs.Parent.Parts, steps, jobs, forDistillation: false);
-        int total = ScoreTable.JobCount(table.Variants);
-        using var progress = Progress("scores", "jobs", total);
-        var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, settings.Memory);
-        var scores = ScoreTable.Compute(
-            device, states, library, table.Variants, jobs, memory, done => progress.Report(done));
-        SayShare("scores", scores.OwnJobs, total, stage.IsComplete);
-        stage.MarkComplete();
-        return (scores, stage.Manifest.Hash);
-    }
+        if (settings.Loads.Count == 0)
+        {
+            return null;
+        }
 
-    private FusionStage Fusing(FusionRunSettings chosen) => new(device, inputs, chosen, settings.Scenario, settings.CostRounds);
+        var comparison = new LoadComparison(device, inputs, settings, library);
+        var stage = _stages.Open("loads", [("library", libraryHash), ("choice", choiceHash)], comparison.Identity);
+        var results = comparison.Run(child, stage.PathOf("measurements.jsonl"));
+        _times.Complete(stage);
+        return results;
+    }
 
     /// <summary>Fuses the assembled child where that is asked for.</summary>
     private FusionOutcome? Fuse(Decoder? assembled, string libraryHash, string choiceHash)
@@ -221,7 +276,7 @@ public sealed class CompressionPipeline(
     /// <summary>Scores and costs as a file of their own, so that the choice can be repeated under other limits.</summary>
     private void WriteTables(ChoiceTable table, ScoreTable scores) => SearchTablesWriter.Write(
         Path.Combine(output, "tables.json"),
-        table.Tables(scores.Score) with
+        TableScores.WithKinds(table.Tables(scores.Score), table.Variants, scores) with
         {
             Model = Path.GetFileName(Path.TrimEndingDirectorySeparator(inputs.ParentFolder)),
             Targets = [.. settings.Targets.Select(target => target.Text)],
@@ -236,8 +291,35 @@ public sealed class CompressionPipeline(
         var stage = _stages.Open("search", [("scores", hashes.Scores), ("costs", hashes.Costs)], SearchSettings());
         using var record = RecordedTable.Open(stage.PathOf("choice.jsonl"));
         var outcome = record.GetOrAdd("outcome", PuzzleJson.Default.SearchOutcome, () => Solve(table, scores));
-        stage.MarkComplete();
+        _times.Complete(stage);
         return (outcome, record.Hash);
+    }
+
+    /// <summary>The first search's outcome with the child that scoring again found in place of its own, which is then the last candidate.</summary>
+    private static (SearchOutcome Outcome, string Hash) Rescored((SearchOutcome Outcome, string Hash) first, RescoringOutcome? rescoring)
+    {
+        var candidates = first.Outcome.Candidates;
+        if (rescoring is null || rescoring.Best.Choice.AsSpan().SequenceEqual(candidates[1].Choice))
+        {
+            return first;
+        }
+
+        return (
+            first.Outcome with
+            {
+                Candidates =
+                    [candidates[0], candidates[1] with { Choice = rescoring.Best.Choice }, .. candidates.Skip(2), candidates[1] with { Name = FirstChoice }],
+            },
+            ContentHash.OfText($"{first.Hash} {string.Join(' ', rescoring.Best.Choice)}"));
+    }
+
+    /// <summary>Whether the scores of the first search's choice added up.</summary>
+    private AdditivityCheck Additivity(ChoiceTable table, ScoreTable scores, IReadOnlyList<CandidateResult> candidates)
+    {
+        var chosen = candidates.FirstOrDefault(candidate => candidate.Name == FirstChoice) ?? candidates[1];
+        return AdditivityCheck.Of(
+            ScoreKind.Divergence, table.Choice(chosen.Layers).Select((index, layer) => scores.Divergence(layer, table.Variants[layer][index])),
+            chosen.ScoringDivergence, settings.Scoring.AdditivityLimit);
     }
 
     private SearchOutcome Solve(ChoiceTable table, ScoreTable scores)
@@ -250,7 +332,7 @@ public sealed class CompressionPipeline(
             throw new InfeasibleTargetException(Infeasibility.Explain(problem).Sentences);
         }
 
-        var baselines = new (string Name, BaselineResult? Result)[]
+        var baselines = !settings.HasBaselines ? [] : new (string Name, BaselineResult? Result)[]
         {
             ("greedy", GreedySearch.Solve(problem)), ("uniform", UniformSearch.Solve(problem)),
             ("parameter-max", ParameterMaximisation.Solve(problem, TableProblem.ParameterColumn)),
@@ -266,10 +348,15 @@ public sealed class CompressionPipeline(
     /// <summary>Healing that would not fit is found out before the library as well: no child is larger than its parent.</summary>
     private void EnsureMemory()
     {
+        var shape = inputs.Parent.Configuration;
         if (settings.Healing.Schedule.TotalSteps > 0)
         {
-            var shape = inputs.Parent.Configuration;
             TrainingMemory.Check(device, shape, settings.Healing, settings.HealingWeights, shape);
+        }
+
+        if (settings.Pretraining is { } pretraining)
+        {
+            TrainingMemory.Check(device, shape, pretraining.Training, pretraining.Weights, pretraining.Weights.NeedsTeacher ? shape : null);
         }
     }
 
@@ -278,12 +365,14 @@ public sealed class CompressionPipeline(
         ("targets", string.Join("; ", settings.Targets.Select(target => target.Text))), ("margin", Text(settings.Margin)),
         // Only where there is one: a run without keeps the stages of runs that knew none.
         .. settings.Filter.IsEmpty ? [] : ((string, string)[])[("filter", settings.Filter.ToString())],
+        .. settings.Scoring.Kind == ScoreKind.Divergence ? [] : ((string, string)[])[("score", settings.Scoring.Kind.Name)],
+        .. settings.HasBaselines ? [] : ((string, string)[])[("baselines", "none")],
     ];
 
     private static JobFolder OpenJobs(RunFolder stage) => JobFolder.Open(stage.PathOf("jobs"));
 
     /// <summary>Says what this process did of a stage, where that is not all of it.</summary>
-    private static void SayShare(string stage, int own, int total, bool wasComplete)
+    internal static void SayShare(string stage, int own, int total, bool wasComplete)
     {
         if (own < total && !wasComplete)
         {

@@ -84,16 +84,48 @@ public sealed record CompressionResult
     /// <summary>Folder of the healed child.</summary>
     public required string ChildFolder { get; init; }
 
+    /// <summary>Folders of the run's stages by name; null in results of earlier versions.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyDictionary<string, string>? StageFolders { get; init; }
+
     /// <summary>The child before and after fusion; null where nothing was fused.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public FusionComparison? Fusion { get; init; }
 
+    /// <summary>Whether the scores of the first search's choice added up to the divergence of the assembled model; null in results of older versions.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public AdditivityCheck? Additivity { get; init; }
+
+    /// <summary>Rounds of scoring again around the child; null where none were asked for.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public RescoringOutcome? Rescoring { get; init; }
+
+    /// <summary>Phases, continued pre-training and the comparison by position; null where none of them was asked for.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public HealingFindings? Healing { get; init; }
+
+    /// <summary>Parent and child in further loads; empty where there are none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<LoadResult>? Loads { get; init; }
+
+    /// <summary>Stages in order, with their times.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<StageTime>? Stages { get; init; }
+
+    /// <summary>The time of the library of all layers, where some were left untrained.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public LibraryProjection? Projection { get; init; }
+
     /// <summary>
-    /// The child before healing in the form that is written: as assembled, or fused. A fused child's times are those of the
-    /// assembled one, measured beside its parent, times the ratio of after to before, measured beside that one.
+    /// The child before healing in the form that is written: as assembled, or fused. A fused child's times are its own, measured in
+    /// turn with the assembled one and the parent.
     /// </summary>
     [JsonIgnore]
     public CandidateResult Delivered => Delivery(Candidates[1], Fusion);
+
+    /// <summary>The parent with the times that it had in turn with <see cref="Delivered"/>.</summary>
+    [JsonIgnore]
+    public CandidateResult DeliveredParent => DeliveryParent(Candidates[0], Fusion);
 
     /// <inheritdoc cref="Delivered" />
     internal static CandidateResult Delivery(CandidateResult child, FusionComparison? fusion) => fusion is null ? child : child with
@@ -101,8 +133,13 @@ public sealed record CompressionResult
         Name = "child, fused",
         Parameters = fusion.After.Parameters,
         HeldOutDivergence = fusion.After.Divergence ?? child.HeldOutDivergence,
-        DecodeSeconds = child.DecodeSeconds / fusion.DecodeSpeedUp,
-        PrefillSeconds = child.PrefillSeconds * fusion.After.PrefillSeconds / fusion.Before.PrefillSeconds,
+        DecodeSeconds = fusion.After.DecodeSeconds,
+        PrefillSeconds = fusion.After.PrefillSeconds,
         Correct = fusion.After.Correct,
     };
+
+    /// <inheritdoc cref="DeliveredParent" />
+    internal static CandidateResult DeliveryParent(CandidateResult parent, FusionComparison? fusion) => fusion?.Parent is not { } time
+        ? parent
+        : parent with { DecodeSeconds = time.DecodeSeconds, PrefillSeconds = time.PrefillSeconds };
 }

@@ -17,10 +17,24 @@ public sealed record HealingSettings(TrainingSettings Training, ObjectiveWeights
     /// <summary>Most bytes of the device's memory while the written child is compared with its parent; null for the usual.</summary>
     public long? Memory { get; init; }
 
-    /// <summary>What decides the result, for the stage's hash: how much is kept for the backward changes no bit of it.</summary>
+    /// <summary>Phases, early stop, and what is tested at the end.</summary>
+    public HealingCourse Course { get; init; } = new();
+
+    /// <summary>Continued pre-training of the healed child; null for none.</summary>
+    public PretrainingSettings? Pretraining { get; init; }
+
+    /// <summary>What decides the healed weights, for the stage's hash: how much is kept for the backward changes no bit of them.</summary>
     internal IEnumerable<(string Name, string Value)> Identity =>
     [
         ("healing", FormattableString.Invariant($"{Training with { Recompute = default, MemoryLimit = null }}")),
-        ("losses", FormattableString.Invariant($"{Weights}")),
+        ("losses", FormattableString.Invariant($"{Weights}")), .. Course.Identity,
+    ];
+
+    /// <summary>What decides all that comes behind the assembly.</summary>
+    internal IEnumerable<(string Name, string Value)> WholeIdentity(HealingData data) =>
+    [
+        .. Identity, .. Pretraining?.Identity ?? [],
+        .. Pretraining is null || data.Pretraining is null ? [] : ((string, string)[])[("pretraining-data", data.Pretraining.Hash)],
+        .. Course.TestLength == 0 ? [] : ((string, string)[])[("test-length", FormattableString.Invariant($"{Course.TestLength}"))],
     ];
 }

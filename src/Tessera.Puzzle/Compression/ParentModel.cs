@@ -6,7 +6,7 @@ using Tessera.Models.Configuration;
 namespace Tessera.Puzzle.Compression;
 
 /// <summary>
-/// The model that is compressed, in f32: its parts come from the disk one at a time, and only what cannot do without loads it whole.
+/// The model that is compressed: its parts come from the disk one at a time, and only what cannot do without loads it whole.
 /// </summary>
 public sealed class ParentModel : IDisposable
 {
@@ -24,9 +24,25 @@ public sealed class ParentModel : IDisposable
     public Decoder Whole => _whole.Value;
 
     /// <summary>Opens a model's folder or GGUF file; no weight is read.</summary>
+    /// <param name="folder">The folder or file.</param>
+    /// <param name="device">Whose memory takes the parts.</param>
+    /// <param name="type">Storage of matrices in memory: f32, or bf16, in which a card multiplies many times as fast.</param>
     /// <exception cref="InvalidDataException">A file is missing, damaged, or does not hold what the configuration says.</exception>
-    public static ParentModel Open(string folder, Device device) => new(
-        StoredParts.Open(folder, DType.F32, device), () => ModelFolder.Load(folder, DType.F32, device));
+    public static ParentModel Open(string folder, Device device, DType type = DType.F32) => new(
+        StoredParts.Open(folder, type, device), () => ModelFolder.Load(folder, type, device));
+
+    /// <summary>A shape whose weights are drawn, where they lie, whenever they are asked for.</summary>
+    /// <param name="shape">The shape.</param>
+    /// <param name="seed">Seed of the weights.</param>
+    /// <param name="device">Draws them.</param>
+    /// <param name="type">Storage of matrices in memory.</param>
+    public static ParentModel Draw(ModelConfiguration shape, ulong seed, Device device, DType type = DType.F32) => new(
+        new DrawnParts(shape, seed, device, type), () =>
+        {
+            var model = Decoder.Allocate(shape, type, device);
+            ModelInitializer.Fill(model, seed, device);
+            return model;
+        });
 
     /// <inheritdoc />
     public void Dispose()

@@ -43,7 +43,7 @@ internal sealed class Realisation(
             Layers = [.. candidate.Choice.Select((index, layer) => table.Variants[layer][index].Label)],
             Parameters = configuration.ParameterCount,
             KvBytesPerToken = configuration.KvBytesPerToken(settings.Scenario.Type),
-            PredictedDivergence = candidate.Choice.Select((index, layer) => scores.Score(layer, table.Variants[layer][index]).Mean).Sum(),
+            PredictedDivergence = candidate.Choice.Select((index, layer) => scores.Divergence(layer, table.Variants[layer][index]).Mean).Sum(),
             ScoringDivergence = divergence.Scoring,
             HeldOutDivergence = divergence.HeldOut,
             PredictedDecodeSeconds = predicted.DecodeSeconds,
@@ -127,7 +127,7 @@ internal sealed class Realisation(
         if (missing.Count > 0)
         {
             using var steps = new CalibrationSteps(device, batches);
-            var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, settings.Memory);
+            var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, settings.Memory, inputs.Parent.Parts.Type);
             var scores = new ModelScorer(device, inputs.Parent.Parts, steps, memory).Score([.. missing.Select(Parts)]);
             foreach (var (candidate, score) in missing.Zip(scores))
             {

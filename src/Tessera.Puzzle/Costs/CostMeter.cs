@@ -23,6 +23,9 @@ public sealed class CostMeter(Device device, ModelConfiguration model, ServingSc
 
     private readonly MemoryModel _memory = scenario.Memory;
 
+    /// <summary>As in <see cref="ScenarioMeter.DecodeSteps"/>.</summary>
+    public int? DecodeSteps { get; init; }
+
     /// <summary>Measures every variant in the lists, which must hold the parent's own halves.</summary>
     /// <param name="mixers">Distinct mixers.</param>
     /// <param name="feedForwards">Distinct feed-forwards.</param>
@@ -33,7 +36,7 @@ public sealed class CostMeter(Device device, ModelConfiguration model, ServingSc
         Action<int>? onRound = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(rounds, 1);
-        using var meter = new ScenarioMeter(device, scenario);
+        using var meter = new ScenarioMeter(device, scenario) { DecodeSteps = DecodeSteps };
         using var parent = Decoder.Allocate(model, scenario.Type, device);
         ModelInitializer.Fill(parent, 1, device);
         var whole = new Samples(parent);

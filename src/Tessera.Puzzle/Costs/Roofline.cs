@@ -84,9 +84,9 @@ public sealed class Roofline(ModelConfiguration model, ServingScenario scenario,
 
     private double Attention(AttentionConfiguration attention, Phase phase)
     {
-        long queries = (long)model.HeadCount * model.HeadDim, kv = attention.KvElementsPerToken(model);
+        long queries = (long)attention.Heads(model) * model.HeadDim, kv = attention.KvElementsPerToken(model);
         var (attended, cached) = Context(attention, phase);
-        double shared = phase.IsPrefill ? double.PositiveInfinity : (double)model.HeadCount / attention.KvHeadCount;
+        double shared = phase.IsPrefill ? double.PositiveInfinity : (double)attention.Heads(model) / attention.KvHeadCount;
         return Norm(phase) + Product(phase, model.HiddenSize, queries + kv)
             + Kernel(0, phase.Rows * kv * _weight / _modelRate, 2.0 * phase.Rows * (queries + kv))
             + Kernel(

@@ -44,6 +44,12 @@ public sealed class ScenarioMeter : IDisposable
     /// <summary>What is run.</summary>
     public ServingScenario Scenario => _scenario;
 
+    /// <summary>
+    /// Most generation steps that are timed, those in the middle of the output; null for all. A step takes longer by as much for each
+    /// token before it, so that the mean of the middle is that of the whole.
+    /// </summary>
+    public int? DecodeSteps { get; init; }
+
     /// <summary>One pass.</summary>
     public ScenarioTime Measure(Decoder model)
     {
@@ -55,18 +61,25 @@ public sealed class ScenarioMeter : IDisposable
         long start = Stopwatch.GetTimestamp();
         Step(runner, 0, prompts, _scenario.InputLength, next);
         double prefill = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        Record(runner, model, cache);
+        int steps = Math.Min(_scenario.OutputLength, Math.Max(1, DecodeSteps ?? int.MaxValue));
+        int first = _scenario.InputLength + ((_scenario.OutputLength - steps) / 2);
+        Record(runner, model, cache, first, first + steps);
         double waited = _device.Memory.SecondsWaited;
         start = Stopwatch.GetTimestamp();
-        for (int t = 0; t < _scenario.OutputLength; t++)
+        for (int t = 0; t < steps; t++)
         {
-            Step(runner, _scenario.InputLength + t, next, 1, next);
+            Step(runner, first + t, next, 1, next);
+            if (first > _scenario.InputLength)
+            {
+                // Nobody's keys lie in front, so what was drawn means nothing and need not be a token.
+                Array.Clear(next);
+            }
         }
 
-        double decode = Stopwatch.GetElapsedTime(start).TotalSeconds / _scenario.OutputLength;
+        double decode = Stopwatch.GetElapsedTime(start).TotalSeconds / steps;
         return new ScenarioTime(prefill, decode)
         {
-            DecodeHostSeconds = decode - ((_device.Memory.SecondsWaited - waited) / _scenario.OutputLength),
+            DecodeHostSeconds = decode - ((_device.Memory.SecondsWaited - waited) / steps),
         };
     }
 
@@ -89,18 +102,13 @@ public sealed class ScenarioMeter : IDisposable
 
     /// <summary>
     /// Has the device record the steps to come, where it does that: a server did so long before. Each kind of step runs as it is and
-    /// is recorded, on positions whose keys are nobody's yet.
+    /// is recorded, on positions whose keys are nobody's yet. Behind it every sequence holds <paramref name="first"/> positions.
     /// </summary>
-    private void Record(StepRunner runner, Decoder model, KeyValueCache cache)
+    private void Record(StepRunner runner, Decoder model, KeyValueCache cache, int first, int end)
     {
-        if (!_device.RecordsWork)
-        {
-            return;
-        }
-
         int[] next = new int[_scenario.Batch];
         model.Rope.EnsurePositions(_scenario.Positions);
-        for (int past = _scenario.InputLength; past < _scenario.Positions; past = StepExtent.Covering(_scenario.Batch, past + 1).Positions)
+        for (int past = first; _device.RecordsWork && past < end; past = StepExtent.Covering(_scenario.Batch, past + 1).Positions)
         {
             for (int round = 0; round < 2; round++)
             {
@@ -117,7 +125,8 @@ public sealed class ScenarioMeter : IDisposable
 
         for (int s = 0; s < _scenario.Batch; s++)
         {
-            cache.Truncate(s, _scenario.InputLength);
+            cache.Truncate(s, Math.Min(first, cache.Length(s)));
+            cache.Advance(s, first - cache.Length(s));
         }
     }
 

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+using Tessera.Puzzle.Costs;
 using Tessera.Puzzle.Scoring;
 
 namespace Tessera.Puzzle.Fusion;
@@ -33,11 +35,19 @@ public sealed record FusionComparison
     /// <summary>The runs that were fused, such as <c>3-6</c>; empty where nothing could be.</summary>
     public required IReadOnlyList<string> Runs { get; init; }
 
+    /// <summary>Whether the attentions of a run are one too.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool WholeBlocks { get; init; }
+
     /// <summary>The model as it was.</summary>
     public required FusionSide Before { get; init; }
 
     /// <summary>The shorter model.</summary>
     public required FusionSide After { get; init; }
+
+    /// <summary>Median times of the parent, timed in turn with both; null where the model as it was is the parent.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ScenarioTime? Parent { get; init; }
 
     /// <summary>Generation steps a second, after over before: median of the ratios of neighbouring rounds.</summary>
     public required double DecodeSpeedUp { get; init; }

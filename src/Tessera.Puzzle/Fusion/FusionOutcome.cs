@@ -18,7 +18,7 @@ internal sealed record FusionOutcome(Decoder Unfused, FusedModel? Fused, FusionC
 
     /// <summary>What later stages depend on: the runs alone, and nothing where there are none.</summary>
     public IEnumerable<(string Name, string Hash)> Identity =>
-        Comparison is null ? [] : [("fusion", ContentHash.OfText(string.Join(',', Comparison.Runs)))];
+        Comparison is null ? [] : [("fusion", ContentHash.OfText((Comparison.WholeBlocks ? "blocks " : string.Empty) + string.Join(',', Comparison.Runs)))];
 
     /// <inheritdoc />
     public void Dispose() => Fused?.Dispose();

@@ -29,8 +29,9 @@ public sealed class FusionPipeline(Device device, CompressionInputs inputs, Fusi
     {
         if (FusionRuns.Of(model, runs with { Threshold = null }, null).Count == 0)
         {
-            throw new ArgumentException(
-                "the model has no two neighbouring feed-forwards without attention that these settings let fuse; --runs chooses layers by hand");
+            throw new ArgumentException(runs.Blocks is { } blocks
+                ? $"the model has no {blocks.Length} neighbouring layers with attention and SwiGLU that can be one layer; --runs chooses layers by hand, and says why not"
+                : "the model has no two neighbouring feed-forwards without attention that these settings let fuse; --runs chooses layers by hand");
         }
     }
 
@@ -46,7 +47,7 @@ public sealed class FusionPipeline(Device device, CompressionInputs inputs, Fusi
         if (fusion.Comparison is not { } comparison)
         {
             throw new ArgumentException(
-                FormattableString.Invariant($"no two feed-forwards of a run depend on each other by at most {settings.Runs.Threshold}: the dependencies are in {stage.PathOf("dependency.json")}"));
+                FormattableString.Invariant($"no {(settings.Runs.Blocks is null ? "two feed-forwards of a run" : "neighbouring blocks")} depend on each other by at most {settings.Runs.Threshold}: the dependencies are in {stage.PathOf("dependency.json")}"));
         }
 
         stage = _stages.Open("heal", fusion.Identity, settings.Healing.Identity);
@@ -61,6 +62,7 @@ public sealed class FusionPipeline(Device device, CompressionInputs inputs, Fusi
             ChildDivergence = healed.Divergence,
             ChildCorrect = healed.Accuracy?.Correct ?? 0,
             ChildFolder = Child,
+            Healing = healed.Findings,
         };
         AtomicFile.WriteAllText(Path.Combine(output, "result.json"), JsonSerializer.Serialize(result, PuzzleJson.Default.FusionResult));
         Report(fusion, result, stage.PathOf("metrics.jsonl"));
@@ -77,7 +79,7 @@ public sealed class FusionPipeline(Device device, CompressionInputs inputs, Fusi
                 $"After {result.HealingSteps} steps of healing and stored in {settings.Healing.Storage.Label()}: KL from the model as it was {FusionReport.Text(result.ChildDivergence)} nats a token."));
         }
 
-        HealingChart.AddTo(report, metrics);
+        HealingChart.AddTo(report, metrics, result.Healing);
         report.Save(Path.Combine(output, "report.html"));
     }
 }

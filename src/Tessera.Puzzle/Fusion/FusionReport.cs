@@ -1,5 +1,4 @@
 using System.Globalization;
-using Tessera.Models.Configuration;
 using Tessera.Puzzle.Costs;
 using Tessera.Puzzle.Scoring;
 using Tessera.Runs.Report;
@@ -13,29 +12,41 @@ internal static class FusionReport
     /// <param name="report">The report.</param>
     /// <param name="fusion">What was found.</param>
     /// <param name="scenario">The load of the times.</param>
-    public static void AddFusion(HtmlReport report, FusionOutcome fusion, ServingScenario scenario)
+    public static void AddFusion(HtmlReport report, FusionOutcome fusion, ServingScenario scenario) =>
+        AddFusion(report, fusion.Comparison, fusion.Dependency, scenario);
+
+    /// <summary>Adds the section from what a run left on the disk.</summary>
+    /// <param name="report">The report.</param>
+    /// <param name="fused">Before and after; null where nothing could be fused.</param>
+    /// <param name="matrix">The dependencies that were measured, or null without data.</param>
+    /// <param name="scenario">The load of the times.</param>
+    public static void AddFusion(HtmlReport report, FusionComparison? fused, DependencyMatrix? matrix, ServingScenario scenario)
     {
         report.Section("Fusion");
-        if (fusion.Comparison is { } comparison)
+        if (fused is { } comparison)
         {
             report.Paragraph(
-                "The feed-forwards of a run are one wide one that sees what the first of them sees. KL is KL(parent ‖ model) in nats a "
+                (comparison.WholeBlocks
+                    ? "The attentions of a run are one wide one that sees what the first of them sees, and so are its feed-forwards behind it. KL"
+                    : "The feed-forwards of a run are one wide one that sees what the first of them sees. KL")
+                + " is KL(parent ‖ model) in nats a "
                 + "token on held-out documents before any healing; both models are timed in turn.");
             report.Table(Sides(comparison, scenario)).Paragraph(string.Create(
                 CultureInfo.InvariantCulture,
                 $"Generation steps after over before: {comparison.DecodeSpeedUp:0.000} ± {comparison.DecodeSpeedUpSpread:0.000} ({comparison.Rounds} rounds)."));
-            report.Table(Runs(fusion, comparison));
+            report.Table(Runs(matrix, comparison));
         }
         else
         {
             report.Paragraph("No two neighbouring feed-forwards may be fused here.");
         }
 
-        if (fusion.Dependency is { } dependency)
+        if (matrix is { } dependency)
         {
             report.Figure(dependency.ToFigure(), string.Create(
                 CultureInfo.InvariantCulture,
-                $"Mean over {dependency.Tokens:N0} tokens of {dependency.Documents:N0} documents. Row: the layer taken away. Column: the layer that changes. Small values: the layers may run side by side."));
+                $"Mean over {dependency.Tokens:N0} tokens of {dependency.Documents:N0} documents. Row: the layer taken away. Column: the layer that changes. Small values: the layers may run side by side."),
+                "FFN Fusion (Bercovich et al. 2025), dependency between blocks.", null);
         }
     }
 
@@ -58,15 +69,15 @@ internal static class FusionReport
         return rows;
     }
 
-    private static ReportTable Runs(FusionOutcome fusion, FusionComparison comparison)
+    private static ReportTable Runs(DependencyMatrix? matrix, FusionComparison comparison)
     {
         var rows = new ReportTable("run", "widths", "fused width", "largest dependency", "mean dependency");
         foreach (var run in comparison.Runs.SelectMany(FusionRun.ParseList))
         {
             var members = Enumerable.Range(run.First, run.Count)
-                .Where(layer => fusion.Unfused.Configuration.Layers[layer].FeedForward is SwiGluConfiguration).ToList();
-            int[] widths = [.. members.Select(layer => ((SwiGluConfiguration)fusion.Unfused.Configuration.Layers[layer].FeedForward).Width)];
-            double[] values = fusion.Dependency is not { } dependency
+                .Where(layer => WidthOf(comparison.Before.Layers[layer]) > 0).ToList();
+            int[] widths = [.. members.Select(layer => WidthOf(comparison.Before.Layers[layer]))];
+            double[] values = matrix is not { } dependency
                 ? []
                 : [.. members.SelectMany(i => members.Where(j => j > i).Select(j => dependency[i, j]))];
             rows.Add(
@@ -75,6 +86,15 @@ internal static class FusionReport
         }
 
         return rows;
+    }
+
+    /// <summary>Width of the feed-forward that a layer's label names, such as <c>none ffn128</c>; 0 where it has none.</summary>
+    private static int WidthOf(string label)
+    {
+        const string Prefix = "ffn";
+        string half = label.Split(' ')[^1].Split('-')[0];
+        return half.StartsWith(Prefix, StringComparison.Ordinal)
+            && int.TryParse(half.AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int width) ? width : 0;
     }
 
     private static string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);

@@ -28,6 +28,10 @@ public sealed record FusionResult
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public Estimate? ChildDivergence { get; init; }
 
+    /// <summary>Phases of the healing and the comparison by position; null where neither was asked for.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public HealingFindings? Healing { get; init; }
+
     /// <summary>Right answers of the written child.</summary>
     public int ChildCorrect { get; init; }
 

@@ -20,8 +20,13 @@ public static class FusionRuns
     {
         if (settings.Runs is { } chosen)
         {
-            Check(model, chosen);
+            Check(model, chosen, settings.Blocks is not null);
             return chosen;
+        }
+
+        if (settings.Blocks is { } windows)
+        {
+            return BlockWindows.Of(model, settings, windows, dependency);
         }
 
         if (settings.Threshold is not null && dependency is null)
@@ -34,8 +39,11 @@ public static class FusionRuns
 
     /// <summary>Refuses runs that cannot be fused.</summary>
     /// <remarks>The first layer of a run may have a mixer: what its feed-forward sees is what the others shall see.</remarks>
+    /// <param name="model">The layers.</param>
+    /// <param name="runs">In order.</param>
+    /// <param name="wholeBlocks">Whether the attentions of a run become one too.</param>
     /// <exception cref="ArgumentException">One sentence that names run and layer.</exception>
-    public static void Check(ModelConfiguration model, IReadOnlyList<FusionRun> runs)
+    public static void Check(ModelConfiguration model, IReadOnlyList<FusionRun> runs, bool wholeBlocks = false)
     {
         int free = 0;
         foreach (var run in runs)
@@ -50,7 +58,12 @@ public static class FusionRuns
                 throw new ArgumentException($"run {run}: the model has layers 0 to {model.Layers.Length - 1}");
             }
 
-            for (int layer = run.First; layer <= run.Last; layer++)
+            if (wholeBlocks && run.Count > 1 && BlockWindows.Obstacle(model, run) is { } obstacle)
+            {
+                throw new ArgumentException(obstacle);
+            }
+
+            for (int layer = run.First; layer <= run.Last && !wholeBlocks; layer++)
             {
                 CheckLayer(model.Layers[layer], run, layer);
             }

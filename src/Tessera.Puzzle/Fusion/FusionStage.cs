@@ -6,6 +6,7 @@ using Tessera.Models.Checkpoints;
 using Tessera.Puzzle.Calibration;
 using Tessera.Puzzle.Compression;
 using Tessera.Puzzle.Costs;
+using Tessera.Puzzle.Library;
 using Tessera.Puzzle.Scoring;
 using Tessera.Runs;
 
@@ -20,11 +21,15 @@ namespace Tessera.Puzzle.Fusion;
 internal sealed class FusionStage(
     Device device, CompressionInputs inputs, FusionRunSettings settings, ServingScenario scenario, int rounds)
 {
+    /// <summary>Whether the inputs' parent is another model than the one that is fused: then it is timed in turn with both.</summary>
+    public bool TimesParent { get; init; }
+
     /// <summary>What decides the stage besides model and data.</summary>
     public IEnumerable<(string Name, string Value)> Identity =>
     [
         ("runs", settings.Runs is null ? "found" : string.Join(',', settings.Runs)),
         ("threshold", FormattableString.Invariant($"{settings.Threshold}")), ("max-width", FormattableString.Invariant($"{settings.MaxWidth}")),
+        .. settings.Blocks is { } blocks ? ((string, string)[])[("blocks", FormattableString.Invariant($"{blocks.Length}/{blocks.Windows}"))] : [],
         ("last", settings.FusesLast ? "fused" : "kept"), ("scenario", scenario.Label), ("rounds", FormattableString.Invariant($"{rounds}")),
     ];
 
@@ -35,6 +40,11 @@ internal sealed class FusionStage(
     public FusionOutcome Run(Decoder model, RunFolder stage)
     {
         var dependency = inputs.Calibration.Count == 0 ? null : Dependency(model, stage.PathOf("dependency.json"));
+        if (dependency is null && settings is { Blocks: not null, Runs: null })
+        {
+            throw new ArgumentException("whole blocks need data to measure their dependencies on, or runs that are chosen by hand");
+        }
+
         var runs = FusionRuns.Of(model.Configuration, settings, dependency);
         if (runs.Count == 0)
         {
@@ -42,7 +52,7 @@ internal sealed class FusionStage(
             return new FusionOutcome(model, null, null, dependency);
         }
 
-        var fused = LayerFusion.Fuse(model, runs);
+        var fused = LayerFusion.Fuse(model, runs, settings.Blocks is not null);
         try
         {
             using var record = RecordedTable.Open(stage.PathOf("measurements.jsonl"));
@@ -73,13 +83,15 @@ internal sealed class FusionStage(
 
     private FusionComparison Compare(Decoder before, Decoder after, IReadOnlyList<FusionRun> runs, RecordedTable record)
     {
-        var samples = record.GetOrAdd("times", PuzzleJson.Default.ScenarioTimeArrayArray, () => Times(before, after));
+        var samples = record.GetOrAdd(TimesParent ? "times/with parent" : "times", PuzzleJson.Default.ScenarioTimeArrayArray, () => Times(before, after));
         double[] ratios = [.. samples[0].Zip(samples[1], (b, a) => b.DecodeSeconds / a.DecodeSeconds)];
         return new FusionComparison
         {
             Runs = [.. runs.Select(run => run.ToString())],
+            WholeBlocks = settings.Blocks is not null,
             Before = Side("before", before, samples[0], record),
             After = Side("after", after, samples[1], record),
+            Parent = TimesParent ? ModelTimes.Median(samples[2]) : null,
             DecodeSpeedUp = KernelBench.Quantile(ratios, 0.5),
             DecodeSpeedUpSpread = KernelBench.HalfRange(ratios),
             Rounds = ratios.Length,
@@ -90,7 +102,8 @@ internal sealed class FusionStage(
     {
         using var first = ModelFolder.Convert(before, scenario.Type);
         using var second = ModelFolder.Convert(after, scenario.Type);
-        return [.. ModelTimes.Sample(device, scenario, [first, second], (2 * rounds) + 1)];
+        using var parent = TimesParent ? new ModelAssembly(device, scenario.Type).Load(inputs.Parent.Parts) : null;
+        return [.. ModelTimes.Sample(device, scenario, parent is null ? [first, second] : [first, second, parent], (2 * rounds) + 1)];
     }
 
     private FusionSide Side(string name, Decoder model, ScenarioTime[] samples, RecordedTable record)
@@ -123,7 +136,7 @@ internal sealed class FusionStage(
     private Estimate Divergence(Decoder model)
     {
         using var steps = new CalibrationSteps(device, inputs.HeldOut);
-        var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, cap: null);
+        var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, cap: null, inputs.Parent.Parts.Type);
         return new ModelScorer(device, inputs.Parent.Parts, steps, memory).Score([new ResidentParts(model)])[0];
     }
 }

@@ -10,7 +10,7 @@ namespace Tessera.Puzzle.Library;
 
 /// <summary>
 /// Blockwise local distillation of one layer's variants: input is always the parent's own hidden state, the target is the parent
-/// layer's whole output. One half is trained, the other is the parent's and frozen (decoupled).
+/// layer's whole output. One half is trained and the other is the parent's and frozen (decoupled), or both are trained as one (coupled).
 /// </summary>
 /// <remarks>
 /// Loss: MSE(o_p, o_c) / MSE(o_p, 0) (Puzzle section 2.1). No gradient crosses layers, so every (layer, variant) is a job of
@@ -19,7 +19,7 @@ namespace Tessera.Puzzle.Library;
 /// <param name="device">Where to compute.</param>
 /// <param name="states">The parent's states.</param>
 /// <param name="layer">The layer.</param>
-/// <param name="parent">The parent's halves of it.</param>
+/// <param name="parent">The parent's halves that stand beside what is trained.</param>
 /// <param name="settings">Length and rate.</param>
 public sealed unsafe class BlockDistillation(
     Device device, ParentStates states, int layer, DecoderLayer parent, BlockDistillationSettings settings)
@@ -32,31 +32,48 @@ public sealed unsafe class BlockDistillation(
     };
 
     /// <summary>Trains a mixer variant in front of the parent's frozen feed-forward.</summary>
-    public BlockDistillationResult TrainMixer(SubBlock variant) => Train(variant, (executor, batch) =>
-    {
-        var middle = Half(executor, batch, variant, states.Read(executor.Arena, layer, batch));
-        return Half(executor, batch, parent.FeedForward, middle);
-    });
+    public BlockDistillationResult TrainMixer(SubBlock variant) => Train([.. variant.Parameters], Mixer(variant));
 
     /// <summary>Trains a feed-forward variant behind the parent's frozen mixer, whose output was computed once for all.</summary>
-    public BlockDistillationResult TrainFeedForward(SubBlock variant) => Train(
-        variant, (executor, batch) => Half(executor, batch, variant, states.ReadMiddle(executor.Arena, layer, batch)));
+    public BlockDistillationResult TrainFeedForward(SubBlock variant) => Train([.. variant.Parameters], FeedForward(variant));
+
+    /// <summary>Trains both halves of a block together; at least one is there.</summary>
+    public BlockDistillationResult TrainBlock(DecoderLayer block) => Train([.. block.Parameters], (executor, batch) =>
+    {
+        var middle = Half(executor, batch, block.Mixer, states.Read(executor.Arena, layer, batch, executor.Device));
+        return Half(executor, batch, block.FeedForward, middle);
+    });
+
+    /// <summary>The error of a variant as it is, with the parent's other half: what training begins with.</summary>
+    public double Error(LibraryHalf half, SubBlock variant)
+    {
+        using var arena = device.CreateArena("activations");
+        return Evaluate(arena, half.Mixer is null ? FeedForward(variant) : Mixer(variant));
+    }
 
     private CalibrationSteps Batches => states.Steps;
+
+    private Func<Executor, int, Tensor> Mixer(SubBlock variant) => (executor, batch) =>
+    {
+        var middle = Half(executor, batch, variant, states.Read(executor.Arena, layer, batch, executor.Device));
+        return Half(executor, batch, parent.FeedForward, middle);
+    };
+
+    private Func<Executor, int, Tensor> FeedForward(SubBlock variant) =>
+        (executor, batch) => Half(executor, batch, variant, states.ReadMiddle(executor.Arena, layer, batch, executor.Device));
 
     private Tensor Half(Executor executor, int batch, SubBlock? half, Tensor residual) =>
         LayerHalves.Half(executor, states.Parent.Configuration, Batches.Steps[batch], half, residual);
 
-    private BlockDistillationResult Train(SubBlock variant, Func<Executor, int, Tensor> forward)
+    private BlockDistillationResult Train(Parameter[] parameters, Func<Executor, int, Tensor> forward)
     {
-        Parameter[] parameters = [.. variant.Parameters];
         var plan = Plan(parameters, forward);
         MemoryLimit.Check(device, plan, Defaults with { BatchTokens = Batches.LargestBatch, Recompute = RecomputeLevel.Full }, _ => plan);
         using var arena = device.CreateArena("activations");
         using var tape = new Tape(device);
         plan.Reserve([arena, tape.Arena]);
         var used = plan;
-        double before = Evaluate(arena, forward);
+        double before = EvaluateServed(parameters, arena, forward);
         using var initial = device.CreateArena("initial weights");
         var best = new KeptWeights(device, initial, parameters, before);
         int steps = 0;
@@ -82,7 +99,7 @@ public sealed unsafe class BlockDistillation(
         }
 
         // A mild cut can start so close to its parent that the optimiser's first steps lead away: the better weights stay.
-        best.Offer(Evaluate(arena, forward));
+        best.Offer(EvaluateServed(parameters, arena, forward));
         best.Restore();
         return new BlockDistillationResult(before, best.Loss, steps, plan, used);
     }
@@ -119,10 +136,26 @@ public sealed unsafe class BlockDistillation(
         arena.Reset();
         tape.Reset();
         var output = forward(new Executor(where, arena, tape), batch);
-        var target = states.Read(arena, layer + 1, batch);
+        var target = states.Read(arena, layer + 1, batch, where);
         HiddenLoss.NormalisedMse(
             where, output.Data, target.Data, tape.GradientOf(output), output.Rows, output.Columns, 1f, null);
         tape.Backward();
+    }
+
+    /// <summary>As <see cref="Evaluate"/>, outside of training: on a device that computes in bf16 with weights rounded to it, as training reads them.</summary>
+    private double EvaluateServed(Parameter[] parameters, Arena arena, Func<Executor, int, Tensor> forward)
+    {
+        using var working = device.CreateArena("working copies");
+        Parameter[] rounded = [.. parameters.Where(p => device.ActivationType == DType.BF16 && p.Type == DType.F32 && p.Decays)];
+        try
+        {
+            Array.ForEach(rounded, parameter => parameter.KeepWorking(device, working));
+            return Evaluate(arena, forward);
+        }
+        finally
+        {
+            Array.ForEach(rounded, parameter => parameter.DropWorking());
+        }
     }
 
     private double Evaluate(Arena arena, Func<Executor, int, Tensor> forward)

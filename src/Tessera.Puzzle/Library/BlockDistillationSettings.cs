@@ -1,3 +1,5 @@
+using Tessera.Puzzle.Targets;
+
 namespace Tessera.Puzzle.Library;
 
 /// <summary>Length and rate of a blockwise distillation.</summary>
@@ -11,10 +13,17 @@ public sealed record BlockDistillationSettings(int Steps, double LearningRate)
     /// </summary>
     public int Patience { get; init; }
 
+    /// <summary>The layers whose variants are trained; those of others stay as they were made from the parent. Null for all layers.</summary>
+    public LayerSet? Layers { get; init; }
+
+    /// <summary>Whether the variants of a layer are trained.</summary>
+    public bool Trains(int layer) => Steps > 0 && Layers?.Contains(layer) != false;
+
     /// <summary>What decides the result, for a stage's hash. Settings that came later count only where they are used.</summary>
     internal IEnumerable<(string Name, string Value)> Identity =>
     [
         ("steps", FormattableString.Invariant($"{Steps}")), ("rate", FormattableString.Invariant($"{LearningRate}")),
         .. Patience == 0 ? [] : ((string, string)[])[("patience", FormattableString.Invariant($"{Patience}"))],
+        .. Layers is null ? [] : ((string, string)[])[("layers", Layers.Text)],
     ];
 }

@@ -1,8 +1,8 @@
 using Tessera.Devices;
+using Tessera.Kernels;
 using Tessera.Models.Blocks;
 using Tessera.Models.Checkpoints;
 using Tessera.Models.Configuration;
-using Tessera.Models.Safetensors;
 using Tessera.Puzzle.Calibration;
 using Tessera.Runs.Jobs;
 
@@ -14,52 +14,74 @@ namespace Tessera.Puzzle.Library;
 /// the parent's channels in an order that is stored once a layer.
 /// </summary>
 /// <param name="device">Where halves are made and read to.</param>
-/// <param name="parent">The parent, in f32.</param>
+/// <param name="parent">The parent; halves are stored in memory as its own are.</param>
 /// <param name="jobs">The jobs of the library's stage; weights lie in the folder <c>weights</c> beside it.</param>
-public sealed class BlockLibrary(Device device, ModelParts parent, JobFolder jobs)
+/// <param name="tried">Which halves it holds; null for the whole grid.</param>
+public sealed class BlockLibrary(Device device, ModelParts parent, JobFolder jobs, TriedVariants? tried = null)
 {
-    private readonly HashSet<string> _verified = new(StringComparer.Ordinal);
+    private readonly JobWeights _weights = new(jobs);
+
+    /// <summary>Pairs that were trained as one block and stand for their halves; null where there are none.</summary>
+    internal PairLibrary? Pairs { get; init; }
 
     /// <summary>Shapes of the parent.</summary>
     public ModelConfiguration Shape => parent.Configuration;
 
+    /// <summary>Where halves stay that are asked for again; null where each is read anew. Then a half lives as long as there.</summary>
+    public KeptHalves? Kept { get; set; }
+
     /// <summary>Halves that are made by jobs of their own: all that are neither the parent's nor absent.</summary>
-    public static IEnumerable<LibraryHalf> Halves(ModelConfiguration parent) => parent.Layers.SelectMany((layer, index) =>
-        VariantGrid.Mixers(layer.Mixer).Skip(1).Where(mixer => mixer is not NoMixerConfiguration)
+    /// <param name="parent">The parent's shape.</param>
+    /// <param name="tried">Which halves it holds; null for the whole grid.</param>
+    public static IEnumerable<LibraryHalf> Halves(ModelConfiguration parent, TriedVariants? tried = null) => parent.Layers.SelectMany((layer, index) =>
+        (tried ?? TriedVariants.All).Mixers(layer.Mixer).Skip(1).Where(mixer => mixer is not NoMixerConfiguration)
             .Select(mixer => new LibraryHalf(index, mixer, null))
-            .Concat(VariantGrid.FeedForwards(layer.FeedForward).Skip(1).Where(half => half is not NoFeedForwardConfiguration)
+            .Concat((tried ?? TriedVariants.All).FeedForwards(layer.FeedForward).Skip(1).Where(half => half is not NoFeedForwardConfiguration)
                 .Select(half => new LibraryHalf(index, null, half))));
 
     /// <summary>Quality of every trained half by <c>layer/half</c>, for instance <c>3/mixer-kv2</c>; the library must be complete.</summary>
     /// <exception cref="DamagedJobException">A record is not one.</exception>
-    public IEnumerable<KeyValuePair<string, VariantQuality>> Quality => Halves(Shape).Select(half =>
+    public IEnumerable<KeyValuePair<string, VariantQuality>> Quality => Halves(Shape, tried).Select(half =>
     {
         var record = jobs.Read(half.Job);
         return KeyValuePair.Create($"{half.Layer}/{half.Label}", new VariantQuality(record.Numbers("before")[0], record.Numbers("after")[0]));
     });
 
-    /// <summary>A mixer of a layer, in f32; null for none.</summary>
+    /// <summary>A mixer of a layer; null for none.</summary>
     /// <exception cref="DamagedJobException">What a job left was changed since.</exception>
     public SubBlock? Mixer(int layer, MixerConfiguration mixer, Arena arena) => mixer switch
     {
         NoMixerConfiguration => null,
-        _ when mixer == Shape.Layers[layer].Mixer => parent.Mixer(layer, arena),
-        _ => Read(new LibraryHalf(layer, mixer, null), arena),
+        _ when mixer == Shape.Layers[layer].Mixer => Keep(layer, "parent's mixer", mixer.ParameterCount(Shape), arena, room => parent.Mixer(layer, room)),
+        _ => Read(new LibraryHalf(layer, mixer, null), mixer.ParameterCount(Shape), arena),
     };
 
-    /// <summary>A feed-forward of a layer, in f32; null for none.</summary>
+    /// <summary>A feed-forward of a layer; null for none.</summary>
     /// <exception cref="DamagedJobException">What a job left was changed since.</exception>
     public SubBlock? FeedForward(int layer, FeedForwardConfiguration feedForward, Arena arena) => feedForward switch
     {
         NoFeedForwardConfiguration => null,
-        _ when feedForward == Shape.Layers[layer].FeedForward => parent.FeedForward(layer, arena),
-        _ => Read(new LibraryHalf(layer, null, feedForward), arena),
+        _ when feedForward == Shape.Layers[layer].FeedForward =>
+            Keep(layer, "parent's feed-forward", feedForward.ParameterCount(Shape), arena, room => parent.FeedForward(layer, room)),
+        _ => Read(new LibraryHalf(layer, null, feedForward), feedForward.ParameterCount(Shape), arena),
     };
 
     /// <summary>The layer that a variant stands for.</summary>
     /// <exception cref="DamagedJobException">What a job left was changed since.</exception>
     public DecoderLayer Layer(int layer, BlockVariant variant, Arena arena) =>
-        new(Mixer(layer, variant.Mixer, arena), FeedForward(layer, variant.FeedForward, arena));
+        new(Mixer(layer, variant, arena), FeedForward(layer, variant, arena));
+
+    /// <summary>This library with pairs in it.</summary>
+    /// <param name="pairJobs">The jobs of the pairs' stage, complete.</param>
+    /// <param name="pairs">The pairs that it holds.</param>
+    public BlockLibrary WithPairs(JobFolder pairJobs, IEnumerable<LibraryPair> pairs) =>
+        new(device, parent, jobs) { Pairs = new PairLibrary(parent, pairJobs, pairs) };
+
+    private SubBlock? Mixer(int layer, BlockVariant variant, Arena arena) => Pairs?.Find(layer, variant) is { } pair
+        ? Pairs.Mixer(pair, arena) : Mixer(layer, variant.Mixer, arena);
+
+    private SubBlock? FeedForward(int layer, BlockVariant variant, Arena arena) => Pairs?.Find(layer, variant) is { } pair
+        ? Pairs.FeedForward(pair, arena) : FeedForward(layer, variant.FeedForward, arena);
 
     /// <summary>A child's parts: each half as the child's configuration says, and what is outside the layers from the parent.</summary>
     public ModelParts Child(ModelConfiguration configuration) => new ChildParts(this, parent, configuration);
@@ -67,76 +89,98 @@ public sealed class BlockLibrary(Device device, ModelParts parent, JobFolder job
     /// <summary>A half with its initial weights, made from the parent's.</summary>
     /// <param name="half">Which.</param>
     /// <param name="arena">Takes the weights.</param>
-    /// <param name="channelScores">What the parent's channels contribute.</param>
-    internal SubBlock Initialise(LibraryHalf half, Arena arena, double[] channelScores)
+    /// <param name="source">The parent's layer where it is in memory; null reads what is needed of it.</param>
+    /// <exception cref="DamagedJobException">The record of the channels' order is not one.</exception>
+    internal SubBlock Initialise(LibraryHalf half, Arena arena, DecoderLayer? source = null)
     {
-        using var source = device.CreateArena("parent half");
+        using var room = source is null ? device.CreateArena("parent half") : null;
         var initializer = new VariantInitializer(device, Factory(arena));
         return half.Mixer is { } mixer
-            ? initializer.Mixer(parent.Mixer(half.Layer, source)!, mixer, half.Name)!
+            ? initializer.Mixer((room is null ? source!.Mixer : parent.Mixer(half.Layer, room))!, mixer, half.Name)!
             : initializer.FeedForward(
-                parent.FeedForward(half.Layer, source)!, half.FeedForward!, ChannelContribution.Order(channelScores), half.Name)!;
+                (room is null ? source!.FeedForward : parent.FeedForward(half.Layer, room))!, half.FeedForward!, ChannelOrder(half), half.Name)!;
     }
 
-    private BlockFactory Factory(Arena arena) => new(Shape, parent.Rope, arena, DType.F32);
+    /// <summary>A layer's channels by falling importance: as they were cut in rounds, or as they contribute to the whole.</summary>
+    private int[] ChannelOrder(LibraryHalf half)
+    {
+        var record = jobs.Read(half.OrderJob);
+        double[] order = record.Numbers("order");
+        return order.Length > 0 ? [.. order.Select(channel => (int)channel)] : ChannelContribution.Order(record.Numbers("channels"));
+    }
+
+    /// <summary>A half whose matrices are f32, as an optimiser needs them: the half itself, or an exact copy of one in bf16.</summary>
+    /// <param name="half">Which.</param>
+    /// <param name="block">Its weights.</param>
+    /// <param name="arena">Takes a copy.</param>
+    internal unsafe SubBlock Masters(LibraryHalf half, SubBlock block, Arena arena)
+    {
+        if (parent.Type == DType.F32)
+        {
+            return block;
+        }
+
+        var copy = Empty(half, new BlockFactory(Shape, parent.Rope, arena, DType.F32));
+        foreach (var (from, to) in block.Parameters.Zip(copy.Parameters))
+        {
+            if (from.Type == to.Type)
+            {
+                device.Copy(from.Address, to.Address, from.Bytes);
+            }
+            else
+            {
+                Conversion.FromBf16(device, (ushort*)from.Address, to.Floats, from.Count);
+            }
+
+            to.MarkChanged();
+        }
+
+        return copy;
+    }
+
+    private static SubBlock Empty(LibraryHalf half, BlockFactory factory) =>
+        half.Mixer is { } mixer ? factory.Mixer(mixer, half.Name)! : factory.FeedForward(half.FeedForward!, half.Name)!;
+
+    private BlockFactory Factory(Arena arena) => new(Shape, parent.Rope, arena, parent.Type);
+
+    private SubBlock? Keep(int layer, string label, long parameters, Arena arena, Func<Arena, SubBlock?> obtain) =>
+        Kept is null ? obtain(arena) : Kept.Get(layer, label, parameters * parent.Type.Bytes(), arena, obtain);
+
+    private SubBlock? Read(LibraryHalf half, long parameters, Arena arena) =>
+        Keep(half.Layer, half.Label, parameters, arena, room => Read(half, room));
 
     private SubBlock Read(LibraryHalf half, Arena arena)
     {
         var record = jobs.Read(half.Job);
         if (record.Files.Count == 0)
         {
-            return Initialise(half, arena, half.FeedForward is null ? [] : jobs.Read(half.OrderJob).Numbers("channels"));
+            return Initialise(half, arena);
         }
 
-        var factory = Factory(arena);
-        var block = half.Mixer is { } mixer ? factory.Mixer(mixer, half.Name)! : factory.FeedForward(half.FeedForward!, half.Name)!;
-        string path = jobs.PathOf(record.Files[0]);
-        if (_verified.Add(half.Job))
-        {
-            Verify(half.Job, record.Files[0]);
-        }
-
-        using var file = SafetensorsCheckpoint.Open(path);
-        using var converter = new CpuDevice(1);
-        foreach (var parameter in block.Parameters)
-        {
-            file.CopyTo(
-                converter, parameter.Name, DType.F32, parameter.Memory, parameter.Address, parameter.Rows, parameter.Columns);
-            parameter.MarkChanged();
-        }
-
+        var block = Empty(half, Factory(arena));
+        _weights.Read(half.Job, record.Files[0], block.Parameters);
         return block;
-    }
-
-    private void Verify(string job, JobFile file)
-    {
-        try
-        {
-            jobs.Verified(job, file);
-        }
-        catch (DamagedJobException)
-        {
-            _verified.Remove(job);
-            throw;
-        }
     }
 
     /// <summary>The parts of one choice of blocks.</summary>
     private sealed class ChildParts(BlockLibrary library, ModelParts parent, ModelConfiguration configuration) : ModelParts(configuration)
     {
+        public override DType Type => parent.Type;
+
         public override Kernels.RopeTable Rope => parent.Rope;
 
         public override ModelParts OwnerOfEnds => parent;
 
-        public override SubBlock? Mixer(int layer, Arena arena) => library.Mixer(layer, Configuration.Layers[layer].Mixer, arena);
+        public override SubBlock? Mixer(int layer, Arena arena) => library.Mixer(layer, Block(layer), arena);
 
-        public override SubBlock? FeedForward(int layer, Arena arena) =>
-            library.FeedForward(layer, Configuration.Layers[layer].FeedForward, arena);
+        public override SubBlock? FeedForward(int layer, Arena arena) => library.FeedForward(layer, Block(layer), arena);
 
         public override Tensors.Parameter Embedding(Arena arena) => parent.Embedding(arena);
 
         public override Tensors.Parameter FinalNorm(Arena arena) => parent.FinalNorm(arena);
 
         public override Tensors.Parameter Head(Arena arena) => parent.Head(arena);
+
+        private BlockVariant Block(int layer) => new(Configuration.Layers[layer].Mixer, Configuration.Layers[layer].FeedForward);
     }
 }

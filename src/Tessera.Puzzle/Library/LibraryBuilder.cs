@@ -1,9 +1,10 @@
+using System.Diagnostics;
 using Tessera.Devices;
 using Tessera.Kernels;
 using Tessera.Models.Blocks;
 using Tessera.Models.Configuration;
-using Tessera.Models.Safetensors;
 using Tessera.Puzzle.Calibration;
+using Tessera.Puzzle.Planning;
 using Tessera.Runs;
 using Tessera.Runs.Jobs;
 
@@ -17,12 +18,24 @@ namespace Tessera.Puzzle.Library;
 /// <param name="states">The parent's states on the calibration data, for distillation.</param>
 /// <param name="settings">Length and rate of each distillation; 0 steps leave the initial weights.</param>
 /// <param name="jobs">The stage's jobs.</param>
-public sealed class LibraryBuilder(Device device, ParentStates states, BlockDistillationSettings settings, JobFolder jobs)
+/// <param name="tried">Which halves are made; null for the whole grid.</param>
+public sealed class LibraryBuilder(
+    Device device, ParentStates states, BlockDistillationSettings settings, JobFolder jobs, TriedVariants? tried = null)
 {
     private const string IndexName = "library.json";
-    private readonly BlockLibrary _library = new(device, states.Parent, jobs);
+    private readonly BlockLibrary _library = new(device, states.Parent, jobs, tried);
     private readonly string _folder = Path.GetDirectoryName(jobs.FullPath)!;
-    private long _largestPlan;
+    private readonly JobWeights _weights = new(jobs);
+    private readonly DistillationPeak _peak = new();
+    private readonly DistillationWork _work = DistillationWork.Of(states.Parent.Configuration, states.Steps, settings);
+    private readonly Stopwatch _time = new();
+    private double _operations;
+
+    /// <summary>Rounds in which channels are cut; with 1 they are ordered by what each contributes to the whole.</summary>
+    public int PruneRounds { get; init; } = 1;
+
+    /// <summary>Operations a second of the distillations that this builder did; 0 where it did none.</summary>
+    public double Rate => _operations == 0 ? 0 : _operations / _time.Elapsed.TotalSeconds;
 
     private ModelConfiguration Shape => states.Parent.Configuration;
 
@@ -32,18 +45,19 @@ public sealed class LibraryBuilder(Device device, ParentStates states, BlockDist
     /// <exception cref="DamagedJobException">An earlier job's files are damaged.</exception>
     public int Run(Action<int> onDone)
     {
-        Directory.CreateDirectory(Path.Combine(_folder, "weights"));
-        var halves = BlockLibrary.Halves(Shape).ToList();
+        var halves = BlockLibrary.Halves(Shape, tried).ToList();
         var orders = halves.Where(half => half.FeedForward is not null).Select(half => half.Layer).Distinct()
             .Select(layer => new Job(LibraryHalf.OrderJobOf(layer), ParentStates.JobsOfLayer(layer), () => Order(layer)));
+        using var parentLayer = new ParentLayer(device, states.Parent);
         int own = new JobBoard(jobs).Run(
+            JobTimes.Of(jobs).Timed(
             [
                 .. states.Plan, .. orders,
                 .. halves.Select(half => new Job(
                     half.Job,
                     half.FeedForward is null ? ParentStates.JobsOfLayer(half.Layer) : [.. ParentStates.JobsOfLayer(half.Layer), half.OrderJob],
-                    () => Make(half))),
-            ],
+                    () => Make(half, parentLayer))),
+            ]),
             onDone);
         WriteIndex(halves);
         states.Delete();
@@ -51,42 +65,45 @@ public sealed class LibraryBuilder(Device device, ParentStates states, BlockDist
     }
 
     /// <summary>Number of jobs that <see cref="Run"/> counts.</summary>
-    public static int JobCount(ModelConfiguration parent) => BlockLibrary.Halves(parent)
+    public static int JobCount(ModelConfiguration parent, TriedVariants? tried = null) => BlockLibrary.Halves(parent, tried)
         .SelectMany(half => half.FeedForward is null ? (string[])[half.Job] : [half.Job, half.OrderJob]).Distinct().Count();
 
-    private JobRecord Order(int layer) => JobRecord.Of(("channels", states.ChannelScores(layer)));
-
-    private JobRecord Make(LibraryHalf half)
+    private JobRecord Order(int layer)
     {
-        using var weights = device.CreateArena("variant");
-        using var frozen = device.CreateArena("parent layer");
-        var block = _library.Initialise(
-            half, weights, half.FeedForward is null ? [] : jobs.Read(half.OrderJob).Numbers("channels"));
-        var layer = states.Parent.Layer(half.Layer, frozen);
-        var distillation = new BlockDistillation(device, states, half.Layer, layer, settings);
-        var result = half.Mixer is null ? distillation.TrainFeedForward(block) : distillation.TrainMixer(block);
-        Report(result);
-        var record = JobRecord.Of(("before", [result.Before]), ("after", [result.After]), ("steps", [result.Steps]));
-        if (!result.IsImproved)
-        {
-            return record;
-        }
-
-        string path = Path.Combine(_folder, "weights", half.Job + ".safetensors");
-        SafetensorsWriter.Write(
-            path,
-            [.. block.Parameters.Select(p => new TensorToWrite(p.Name, DType.F32, [p.Rows, p.Columns], p.Address) { Memory = p.Memory })]);
-        return record with { Files = [jobs.Describe(path)] };
+        var record = JobRecord.Of(("channels", states.ChannelScores(layer)));
+        int[] order = PruneRounds > 1 ? new ChannelElimination(device, states, layer).Order(PruneRounds) : [];
+        return order.Length == 0
+            ? record
+            : record with { Values = [.. record.Values, KeyValuePair.Create("order", order.Select(channel => (double)channel).ToArray())] };
     }
 
-    /// <summary>Says what a job took where it took more than those before, as the parts of a job differ and the largest decides.</summary>
-    private void Report(in BlockDistillationResult result)
+    private JobRecord Make(LibraryHalf half, ParentLayer parentLayer)
     {
-        if (result.Planned.Bytes > _largestPlan)
+        _time.Start();
+        var record = Distil(half, parentLayer);
+        _time.Stop();
+        _operations += settings.Trains(half.Layer) ? _work.Half(half) : 0;
+        return record;
+    }
+
+    private JobRecord Distil(LibraryHalf half, ParentLayer parentLayer)
+    {
+        using var weights = device.CreateArena("variant");
+        var layer = parentLayer.Read(half.Layer);
+        var block = _library.Initialise(half, weights, layer);
+        var distillation = new BlockDistillation(device, states, half.Layer, layer, settings);
+        if (!settings.Trains(half.Layer))
         {
-            _largestPlan = result.Planned.Bytes;
-            Console.Error.WriteLine($"memory of a block's distillation: planned {HumanUnits.FormatBytes(_largestPlan)}, used {HumanUnits.FormatBytes(result.Used.Bytes)}");
+            double error = distillation.Error(half, block);
+            return JobRecord.Of(("before", [error]), ("after", [error]), ("steps", [0]));
         }
+
+        using var masters = device.CreateArena("masters");
+        block = _library.Masters(half, block, masters);
+        var result = half.Mixer is null ? distillation.TrainFeedForward(block) : distillation.TrainMixer(block);
+        _peak.Report(result);
+        var record = JobRecord.Of(("before", [result.Before]), ("after", [result.After]), ("steps", [result.Steps]));
+        return result.IsImproved ? record with { Files = [_weights.Write(half.Job, block.Parameters, states.Parent.Type)] } : record;
     }
 
     /// <summary>Says for people and other programs where each half is to be found.</summary>

@@ -40,7 +40,10 @@ public sealed class ModelAssembly(Device device, DType type)
         }
     }
 
-    /// <summary>A child that shares with its parent everything but the halves that differ; the parent must outlive it.</summary>
+    /// <summary>
+    /// A child to be timed: it shares with its parent everything but the halves of another shape, whatever numbers a pair that was trained
+    /// whole has in the others. The parent must outlive it.
+    /// </summary>
     /// <param name="parent">The parent, stored in this type.</param>
     /// <param name="parts">The child's parts.</param>
     public Decoder LoadBeside(Decoder parent, ModelParts parts)

@@ -59,7 +59,7 @@ public static class VariantGrid
         {
             foreach (int percent in WidthPercents)
             {
-                int width = Math.Max(WidthGrain, (int)Math.Round(swiGlu.Width * percent / 100.0 / WidthGrain) * WidthGrain);
+                int width = WidthOf(swiGlu.Width, percent);
                 var variant = swiGlu with { Width = width };
                 if (width < swiGlu.Width && !variants.Contains(variant))
                 {
@@ -77,6 +77,10 @@ public static class VariantGrid
 
         return variants;
     }
+
+    /// <summary>A share of a width, in whole vectors.</summary>
+    internal static int WidthOf(int parent, int percent) =>
+        Math.Max(WidthGrain, (int)Math.Round(parent * percent / 100.0 / WidthGrain) * WidthGrain);
 
     /// <summary>Every pair of a mixer and a feed-forward; the parent's own layer comes first.</summary>
     public static IReadOnlyList<BlockVariant> Blocks(LayerConfiguration parent) =>

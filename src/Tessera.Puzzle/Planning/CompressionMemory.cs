@@ -37,9 +37,12 @@ internal sealed class CompressionMemory(ModelConfiguration parent, CompressionSe
     /// <summary>The passage of layers, and one distillation of the largest half.</summary>
     public double Library()
     {
-        double largest = parent.Layers.Max(layer => Math.Max(
-            VariantGrid.Mixers(layer.Mixer).Skip(1).Select(m => m.ParameterCount(parent)).DefaultIfEmpty().Max(),
-            VariantGrid.FeedForwards(layer.FeedForward).Skip(1).Select(f => f.ParameterCount(parent)).DefaultIfEmpty().Max()));
+        double largest = settings.Library.Mode != DistillationMode.Decoupled
+            // A pair is trained whole, and may be the parent's own mixer with another feed-forward.
+            ? parent.Layers.Max(layer => layer.Mixer.ParameterCount(parent) + layer.FeedForward.ParameterCount(parent))
+            : parent.Layers.Max(layer => Math.Max(
+                settings.Variants.Mixers(layer.Mixer).Skip(1).Select(m => m.ParameterCount(parent)).DefaultIfEmpty().Max(),
+                settings.Variants.FeedForwards(layer.FeedForward).Skip(1).Select(f => f.ParameterCount(parent)).DefaultIfEmpty().Max()));
         return Passage(work.CalibrationTokens, 1) + (4.0 * sizeof(float) * largest) + Activations(Batch);
     }
 
@@ -74,7 +77,7 @@ internal sealed class CompressionMemory(ModelConfiguration parent, CompressionSe
 
     /// <summary>Residual streams on the disk while the library is built, or while the scores are taken.</summary>
     public double StatesOnDisk() => Math.Max(
-        States(work.CalibrationTokens, (2 * parent.Layers.Length) + 1), States(work.ScoringTokens, parent.Layers.Length + 1));
+        States(work.CalibrationTokens, (2 * parent.Layers.Length) + 1) * settings.Library.States.Bytes() / sizeof(float), States(work.ScoringTokens, parent.Layers.Length + 1));
 
     private double Batch => Math.Min(work.BatchTokens, work.CalibrationTokens);
 
@@ -87,8 +90,8 @@ internal sealed class CompressionMemory(ModelConfiguration parent, CompressionSe
     /// <summary>What a layer keeps of a batch: the stream three times, queries, keys and values, and three arrays of the widest feed-forward.</summary>
     private double Activations(double rows)
     {
-        double attention = parent.Layers.Max(layer => layer.Mixer is AttentionConfiguration
-            ? (2.0 * parent.HeadCount * parent.HeadDim) + layer.Mixer.KvElementsPerToken(parent) : parent.HiddenSize);
+        double attention = parent.Layers.Max(layer => layer.Mixer is AttentionConfiguration own
+            ? (2.0 * own.Heads(parent) * parent.HeadDim) + layer.Mixer.KvElementsPerToken(parent) : parent.HiddenSize);
         double width = parent.Layers.Max(layer => layer.FeedForward is SwiGluConfiguration swiGlu ? 3.0 * swiGlu.Width : parent.HiddenSize);
         return sizeof(float) * rows * ((3.0 * parent.HiddenSize) + attention + width);
     }

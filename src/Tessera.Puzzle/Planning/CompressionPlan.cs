@@ -15,8 +15,10 @@ namespace Tessera.Puzzle.Planning;
 /// library    forward of the parent over the calibration; each job two evaluations and its steps
 ///            residual streams, tokens · hidden · (2 · layers + 1), lie on the disk until its end and are told beside it
 /// scores     Σ over layers and pairs: tokens · (layers from the replaced one on + head of parent and child)
+/// task-scores, rescore   as scores, once for answers and once a round, at most
 /// realise    up to 5 models: (2 · rounds + 3) passes each, two sets of tokens, problems
 /// heal       steps · tokens · (forward of the parent + 3 · forward of the child)
+/// pretrain   steps · tokens · (3 · forward of the child, and the parent's with a KL)
 /// </code>
 /// The child is not known yet: the parent stands for it, which no child exceeds. Memory of the healing is that of the trainer's own
 /// plan. Times of passes are a <see cref="Roofline"/>'s, of batches <see cref="WorkRate"/>'s.
@@ -31,8 +33,9 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
     private const int ProblemTokens = 96;
     private const double Kibibyte = 1024;
 
-    // A row of a score table, a line of measurements, a report with its pictures.
+    // A line of measurements, a row of a score table with its record, a report with its pictures.
     private const double BytesOfScore = 200;
+    private const double BytesOfSwap = 500;
     private const double BytesOfReport = 256 * Kibibyte;
 
     private readonly WorkRate _rate = new(hardware, DType.F32);
@@ -42,7 +45,8 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
     /// <param name="hasCosts">Whether costs are given and nothing has to be measured before the search.</param>
     public IReadOnlyList<StageEstimate> Stages(bool hasCosts)
     {
-        StageEstimate[] stages = [Measure(), Library(), Scores(), Realise(), Heal()];
+        StageEstimate[] pairs = settings.Library.Mode == DistillationMode.Decoupled ? [] : [Pairs()];
+        StageEstimate[] stages = [Measure(), Library(), .. pairs, .. AllScores(), Realise(), Heal(), .. Pretrain()];
         return hasCosts ? stages[1..] : stages;
     }
 
@@ -67,29 +71,27 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
 
     private StageEstimate Library()
     {
-        int steps = settings.BlockDistillation.Steps, length = work.MaxLength;
-        double tokens = work.CalibrationTokens, stepTokens = tokens / work.CalibrationBatches, disk = 0;
+        // Pairs begin with halves as they are made; in hybrid distillation halves are trained before.
+        var distillation = Distillation(settings.Library.Mode == DistillationMode.Coupled ? 0 : settings.BlockDistillation.Steps);
+        int length = work.MaxLength;
+        double tokens = work.CalibrationTokens, disk = 0;
         double operations = tokens * WorkRate.Forward(parent, length);
         int jobs = 0;
         foreach (var layer in parent.Layers)
         {
-            int context = WorkRate.Context(length);
             // The stream between the halves, and the activations that rank channels.
             operations += tokens * WorkRate.Layer(parent, layer, length);
-            double own = layer.FeedForward.FlopsPerToken(parent);
-            foreach (var mixer in VariantGrid.Mixers(layer.Mixer).Skip(1).Where(m => m is not NoMixerConfiguration))
+            operations += (settings.Library.PruneRounds - 1) * distillation.ChannelRound(layer.FeedForward);
+            foreach (var mixer in settings.Variants.Mixers(layer.Mixer).Skip(1).Where(m => m is not NoMixerConfiguration))
             {
-                // Behind it the parent's own feed-forward, through which gradients pass.
-                double each = mixer.FlopsPerToken(parent, context);
-                operations += (2 * tokens * (each + own)) + (steps * stepTokens * ((WorkRate.Training * each) + (2 * own)));
+                operations += distillation.Mixer(layer, mixer);
                 disk += sizeof(float) * (double)mixer.ParameterCount(parent);
                 jobs++;
             }
 
-            foreach (var feedForward in VariantGrid.FeedForwards(layer.FeedForward).Skip(1).Where(f => f is not NoFeedForwardConfiguration))
+            foreach (var feedForward in settings.Variants.FeedForwards(layer.FeedForward).Skip(1).Where(f => f is not NoFeedForwardConfiguration))
             {
-                double each = feedForward.FlopsPerToken(parent);
-                operations += (2 * tokens * each) + (steps * stepTokens * WorkRate.Training * each);
+                operations += distillation.FeedForward(feedForward);
                 disk += sizeof(float) * (double)feedForward.ParameterCount(parent);
                 jobs++;
             }
@@ -97,8 +99,53 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
 
         return new StageEstimate(
             "library", operations, _rate.Seconds(operations), _memory.Library(), disk,
-            $"{jobs} halves, {steps} steps of {Math.Round(stepTokens):N0} tokens each; {HumanUnits.FormatBytes((long)_memory.StatesOnDisk())} of residual streams on the disk meanwhile");
+            $"{jobs} halves, {distillation.Steps} steps of {Math.Round(distillation.StepTokens):N0} tokens each; {HumanUnits.FormatBytes((long)_memory.StatesOnDisk())} of residual streams on the disk meanwhile");
     }
+
+    /// <summary>Scores on text, on a task's answers, and in every round around a child at most: a child's layers are no larger than the parent's.</summary>
+    private IEnumerable<StageEstimate> AllScores()
+    {
+        var scores = Scores();
+        yield return scores;
+        if (settings.Scoring.Kind.TaskName is not null)
+        {
+            yield return scores with { Name = "task-scores" };
+        }
+
+        for (int round = 1; round <= settings.Scoring.Rounds; round++)
+        {
+            yield return scores with { Name = FormattableString.Invariant($"rescore {round}") };
+        }
+    }
+
+    /// <summary>Coupled distillation of all pairs, or in hybrid distillation of as many as the solutions can choose at most.</summary>
+    private StageEstimate Pairs()
+    {
+        var distillation = Distillation(settings.BlockDistillation.Steps);
+        double operations = work.CalibrationTokens * WorkRate.Forward(parent, work.MaxLength), disk = 0;
+        int count = 0;
+        var all = LibraryPair.Of(parent, [.. parent.Layers.Select(settings.Variants.Blocks)]);
+        bool isHybrid = settings.Library.Mode == DistillationMode.Hybrid;
+        int solutions = settings.Library.Solutions + (settings.Library.Sweep?.Steps.Count ?? 0);
+        foreach (var layer in all.GroupBy(pair => pair.Layer))
+        {
+            // Solutions choose at most so many mixers and feed-forwards of a layer each; the dearest stand for those that they will.
+            var pairs = isHybrid ? layer.OrderByDescending(distillation.Pair).Take(solutions * solutions) : layer;
+            foreach (var pair in pairs)
+            {
+                operations += distillation.Pair(pair);
+                disk += distillation.BytesOf(pair);
+                count++;
+            }
+        }
+
+        return new StageEstimate(
+            "pairs", operations, _rate.Seconds(operations), _memory.Library(), disk,
+            $"{(isHybrid ? "at most " : string.Empty)}{count} of {all.Count} pairs, {distillation.Steps} steps of {Math.Round(distillation.StepTokens):N0} tokens each{(isHybrid ? ", and scores of these again" : string.Empty)}");
+    }
+
+    private DistillationWork Distillation(int steps) =>
+        new(parent, work.CalibrationTokens, work.CalibrationBatches, steps, work.MaxLength);
 
     private StageEstimate Scores()
     {
@@ -106,7 +153,7 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
         long swaps = 0;
         for (int layer = parent.Layers.Length - 1; layer >= 0; layer--)
         {
-            var blocks = VariantGrid.Blocks(parent.Layers[layer]).Skip(1).ToList();
+            var blocks = settings.Variants.Blocks(parent.Layers[layer]).Skip(1).ToList();
             double own = blocks.Sum(block => WorkRate.Layer(parent, block.ToLayer(), work.MaxLength));
             operations += work.ScoringTokens * (own + (blocks.Count * (suffix + (2 * WorkRate.Head(parent)))));
             suffix += WorkRate.Layer(parent, parent.Layers[layer], work.MaxLength);
@@ -114,7 +161,7 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
         }
 
         return new StageEstimate(
-            "scores", operations, _rate.Seconds(operations), _memory.Scores(), swaps * BytesOfScore,
+            "scores", operations, _rate.Seconds(operations), _memory.Scores(), swaps * BytesOfSwap,
             $"{swaps:N0} swaps on {work.ScoringTokens:N0} tokens");
     }
 
@@ -145,7 +192,16 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
             steps > 0 ? $"{steps} steps of {settings.Healing.BatchTokens:N0} tokens" : "no training");
     }
 
+    private IEnumerable<StageEstimate> Pretrain()
+    {
+        if (settings.Pretraining is { } pretraining)
+        {
+            yield return new TrainingEstimate(hardware, DType.F32).Train(
+                "pretrain", parent, pretraining.Training, pretraining.Weights, pretraining.Weights.NeedsTeacher ? parent : null);
+        }
+    }
+
     private (IReadOnlyList<MixerConfiguration> Mixers, IReadOnlyList<FeedForwardConfiguration> FeedForwards) Halves() => (
-        [.. parent.Layers.SelectMany(layer => VariantGrid.Mixers(layer.Mixer)).Distinct()],
-        [.. parent.Layers.SelectMany(layer => VariantGrid.FeedForwards(layer.FeedForward)).Distinct()]);
+        [.. parent.Layers.SelectMany(layer => settings.Variants.Mixers(layer.Mixer)).Distinct()],
+        [.. parent.Layers.SelectMany(layer => settings.Variants.FeedForwards(layer.FeedForward)).Distinct()]);
 }

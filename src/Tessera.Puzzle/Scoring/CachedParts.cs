@@ -30,7 +30,7 @@ internal sealed class CachedParts : ModelParts
         _firstKept = LayerCount;
         for (int i = LayerCount - 1; i >= 0; i--)
         {
-            bytes -= (Configuration.MixerParameterCount(i) + Configuration.FeedForwardParameterCount(i)) * sizeof(float);
+            bytes -= (Configuration.MixerParameterCount(i) + Configuration.FeedForwardParameterCount(i)) * inner.Type.Bytes();
             if (bytes < 0)
             {
                 break;
@@ -39,6 +39,9 @@ internal sealed class CachedParts : ModelParts
             _firstKept = i;
         }
     }
+
+    /// <inheritdoc />
+    public override DType Type => _inner.Type;
 
     /// <inheritdoc />
     public override RopeTable Rope => _inner.Rope;

@@ -6,8 +6,8 @@ using Tessera.Tensors;
 namespace Tessera.Puzzle.Scoring;
 
 /// <summary>
-/// KL(parent ‖ child) of the next-token distributions, averaged over tokens, of whole children. The layers of the parent and of all
-/// children pass by one at a time.
+/// What whole children lose to their parent: KL(parent ‖ child) of the next-token distributions, averaged over tokens, and the other measures
+/// of <see cref="BlockScore"/>. The layers of the parent and of all children pass by one at a time.
 /// </summary>
 /// <param name="device">Where to compute.</param>
 /// <param name="parent">The parent, in f32.</param>
@@ -16,12 +16,39 @@ namespace Tessera.Puzzle.Scoring;
 public sealed class ModelScorer(Device device, ModelParts parent, CalibrationSteps steps, StreamingMemory memory)
 {
     /// <summary>Divergences of children with any number of layers, each with its own token table and head or the parent's.</summary>
-    public Estimate[] Score(IReadOnlyList<ModelParts> children)
+    public Estimate[] Score(IReadOnlyList<ModelParts> children) => [.. ScoreAll(children).Select(score => score.Divergence)];
+
+    /// <summary>All measures of children with any number of layers, each with its own token table and head or the parent's.</summary>
+    /// <param name="children">The children.</param>
+    /// <param name="withAnswers">Whether the tokens with weight are answers, whose probability is scored as well.</param>
+    public BlockScore[] ScoreAll(IReadOnlyList<ModelParts> children, bool withAnswers = false)
+    {
+        var sums = children.Select(_ => new ScoreSums()).ToArray();
+        var answers = withAnswers ? new AnswerLogProbabilities(steps) : null;
+        Pass(children, (executor, child, batch, compared) => sums[child].Add(
+            executor, steps, batch, compared.Hidden, compared.Head, compared.ParentHidden, compared.ParentHead,
+            answers?.Of(executor, batch, compared.ParentHidden, compared.ParentHead)));
+        return [.. sums.Select(sum => sum.Summarise(withAnswers))];
+    }
+
+    /// <summary>Parent and one child by position of the token.</summary>
+    /// <param name="child">As <see cref="Score"/> takes it.</param>
+    /// <param name="length">Longest document of the batches.</param>
+    public PositionTable Positions(ModelParts child, int length)
+    {
+        var sums = new PositionSums(length);
+        Pass([child], (executor, _, batch, compared) => sums.Add(executor, steps, batch, compared));
+        return sums.Summarise();
+    }
+
+    /// <summary>Leads parent and children through their layers and hands over what their heads read, batch by batch in order.</summary>
+    /// <param name="children">As <see cref="Score"/> takes them.</param>
+    /// <param name="compare">Called with an executor for what is computed on the way, number of the child, number of the batch.</param>
+    private void Pass(IReadOnlyList<ModelParts> children, Action<Executor, int, int, ModelComparison> compare)
     {
         // The parent is the model in front; it is compared with the others.
         ModelParts[] models = [parent, .. children];
         Array.ForEach(models, steps.Prepare);
-        var sums = children.Select(_ => new DivergenceSums()).ToArray();
         using var weights = device.CreateArena("layer");
         using var streams = new StreamWindow(device, steps, parent.Configuration, models.Length, memory.WindowBytes);
         foreach (var window in streams.Windows())
@@ -51,10 +78,8 @@ public sealed class ModelScorer(Device device, ModelParts parent, CalibrationSte
             }
 
             weights.Reset();
-            Compare(window, models, weights, sums);
+            Compare(window, models, weights, compare);
         }
-
-        return [.. sums.Select(sum => sum.Summarise())];
     }
 
     private unsafe void Embed(StreamWindow window, int model, Parameter table)
@@ -74,7 +99,7 @@ public sealed class ModelScorer(Device device, ModelParts parent, CalibrationSte
         }
     }
 
-    private void Compare(StreamWindow window, ModelParts[] models, Arena weights, DivergenceSums[] sums)
+    private void Compare(StreamWindow window, ModelParts[] models, Arena weights, Action<Executor, int, int, ModelComparison> compare)
     {
         float epsilon = (float)parent.Configuration.RmsNormEpsilon;
         // The large one first: it finds the room of the token table.
@@ -89,7 +114,7 @@ public sealed class ModelScorer(Device device, ModelParts parent, CalibrationSte
                 var executor = window.Fresh();
                 var reference = executor.RmsNorm(window[0, batch], norm, epsilon);
                 var hidden = executor.RmsNorm(window[m, batch], childNorm, epsilon);
-                sums[m - 1].Add(executor, steps, batch, hidden, childHead, reference, head);
+                compare(executor, m - 1, batch, new ModelComparison(hidden, childHead, reference, head));
             }
 
             weights.Release(mark);

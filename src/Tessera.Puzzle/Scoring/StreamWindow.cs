@@ -47,12 +47,17 @@ internal sealed class StreamWindow : IDisposable
     /// <summary>One behind its last.</summary>
     public int End { get; private set; }
 
-    /// <summary>Goes through the windows.</summary>
-    public IEnumerable<StreamWindow> Windows()
+    /// <summary>Goes through the windows of all batches.</summary>
+    public IEnumerable<StreamWindow> Windows() => Windows(0, _steps.Count);
+
+    /// <summary>Goes through the windows of some batches.</summary>
+    /// <param name="from">First batch.</param>
+    /// <param name="to">One behind the last.</param>
+    public IEnumerable<StreamWindow> Windows(int from, int to)
     {
-        for (int first = 0; first < _steps.Count; first += BatchesPerWindow)
+        for (int first = from; first < to; first += BatchesPerWindow)
         {
-            (First, End) = (first, Math.Min(first + BatchesPerWindow, _steps.Count));
+            (First, End) = (first, Math.Min(first + BatchesPerWindow, to));
             _kept.Reset();
             Array.Clear(_streams);
             yield return this;

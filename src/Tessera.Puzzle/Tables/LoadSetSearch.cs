@@ -33,6 +33,12 @@ public sealed class LoadSetSearch
     /// <summary>The variants that may be chosen in every layer.</summary>
     public IReadOnlyList<IReadOnlyList<ScoredVariant>> Variants => _table.Variants;
 
+    /// <summary>What is outside the layers, in the first load.</summary>
+    internal Amounts Base => _table.Base(Loads[0]);
+
+    /// <summary>What a block costs in the first load.</summary>
+    internal Amounts Cost(ScoredVariant variant) => _table.Cost(Loads[0], variant);
+
     private bool IsWorstCase => _settings.Objective == ScoreObjective.Worst && Loads.Count > 1
         && _table.Variants.Any(layer => layer.Any(variant => variant.ScenarioScores.Count > 0));
 

@@ -15,10 +15,12 @@ public static class MeasuredTables
     /// <param name="parent">The parent's shape.</param>
     /// <param name="costs">Measured costs of its halves.</param>
     /// <param name="scores">Score of every variant of every layer.</param>
+    /// <param name="tried">Which variants there are; null for the whole grid.</param>
     /// <exception cref="InvalidDataException">The costs lack a half.</exception>
-    public static SearchTables Create(ModelConfiguration parent, CostTable costs, Func<int, BlockVariant, Estimate> scores)
+    public static SearchTables Create(
+        ModelConfiguration parent, CostTable costs, Func<int, BlockVariant, Estimate> scores, TriedVariants? tried = null)
     {
-        var variants = parent.Layers.Select(VariantGrid.Blocks).ToList();
+        var variants = parent.Layers.Select((tried ?? TriedVariants.All).Blocks).ToList();
         var mixers = variants.SelectMany(list => list).Select(variant => variant.Mixer).Distinct();
         var feedForwards = variants.SelectMany(list => list).Select(variant => variant.FeedForward).Distinct();
         return new SearchTables

@@ -15,6 +15,9 @@ public sealed record SearchTables
     /// <summary>What scores are, with their unit; may be empty.</summary>
     public string ScoreName { get; init; } = string.Empty;
 
+    /// <summary>Kind of <see cref="ScoredVariant.Score"/>, such as <c>kl</c>; may be empty.</summary>
+    public string ScoreKind { get; init; } = string.Empty;
+
     /// <summary>The parent's heads; null where they are not told.</summary>
     public TableShape? Shape { get; init; }
 

@@ -36,7 +36,7 @@ public static class SearchTablesReader
         // The version first: a later one may well have fields that this one does not know.
         root.RequiredInteger("version", SearchTables.Version, SearchTables.Version);
         root.RefuseOthers(
-            "version", "model", "score", "shape", "base", "mixers", "feed_forwards", "loads", "layers", "targets", "pin", "exclude", "margin");
+            "version", "model", "score", "score_kind", "shape", "base", "mixers", "feed_forwards", "loads", "layers", "targets", "pin", "exclude", "margin");
         var mixers = Sizes(root, "mixers", isMixer: true);
         var feedForwards = Sizes(root, "feed_forwards", isMixer: false);
         var outside = root.Object("base") ?? throw root.Fault("base", "an object");
@@ -45,6 +45,7 @@ public static class SearchTablesReader
         {
             Model = root.Text("model") ?? string.Empty,
             ScoreName = root.Text("score") ?? string.Empty,
+            ScoreKind = root.Text("score_kind") ?? string.Empty,
             Shape = Shape(root),
             Mixers = mixers,
             FeedForwards = feedForwards,
@@ -194,10 +195,12 @@ public static class SearchTablesReader
             var seen = new HashSet<(string Mixer, string FeedForward)>();
             foreach (var variant in fields.Objects("variants", MostVariants))
             {
-                variant.RefuseOthers("mixer", "feed_forward", "score", "standard_error", "scenario_scores");
+                variant.RefuseOthers("mixer", "feed_forward", "score", "standard_error", "scores", "raced_out", "scenario_scores");
                 variants.Add(new ScoredVariant(Label(variant, "mixer", mixers), Label(variant, "feed_forward", feedForwards), variant.RequiredNumber("score", MostAmount))
                 {
                     StandardError = variant.Has("standard_error") ? variant.RequiredAmount("standard_error", MostAmount) : null,
+                    Scores = variant.Has("scores") ? variant.Map("scores").ToDictionary(pair => pair.Name, pair => Score(pair.Fields)) : [],
+                    IsRacedOut = variant.Flag("raced_out"),
                     ScenarioScores = variant.Object("scenario_scores") is { } scores ? scores.Names().ToDictionary(name => name, name => scores.RequiredNumber(name, MostAmount)) : [],
                 });
                 if (!seen.Add((variants[^1].Mixer, variants[^1].FeedForward)))
@@ -214,6 +217,13 @@ public static class SearchTablesReader
         }
 
         return layers.Count > 0 ? layers : throw root.Fault("layers", "at least one layer");
+    }
+
+    private static TableScore Score(JsonFields fields)
+    {
+        fields.RefuseOthers("score", "standard_error");
+        return new TableScore(
+            fields.RequiredNumber("score", MostAmount), fields.Has("standard_error") ? fields.RequiredAmount("standard_error", MostAmount) : null);
     }
 
     private static List<string> Lines(JsonFields root, string name)

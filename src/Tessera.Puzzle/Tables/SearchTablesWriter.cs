@@ -21,6 +21,7 @@ public static class SearchTablesWriter
             json.WriteNumber("version", SearchTables.Version);
             WriteText(json, "model", tables.Model);
             WriteText(json, "score", tables.ScoreName);
+            WriteText(json, "score_kind", tables.ScoreKind);
             if (tables.Shape is { } known)
             {
                 json.WriteStartObject("shape");
@@ -137,6 +138,25 @@ public static class SearchTablesWriter
                 json.WriteNumber("standard_error", error);
             }
 
+            if (variant.Scores.Count > 0)
+            {
+                json.WriteStartObject("scores");
+                foreach (var (kind, score) in variant.Scores)
+                {
+                    json.WriteStartObject(kind);
+                    json.WriteNumber("score", score.Score);
+                    if (score.StandardError is { } spread)
+                    {
+                        json.WriteNumber("standard_error", spread);
+                    }
+
+                    json.WriteEndObject();
+                }
+
+                json.WriteEndObject();
+            }
+
+            WriteFlag(json, "raced_out", variant.IsRacedOut);
             if (variant.ScenarioScores.Count > 0)
             {
                 json.WriteStartObject("scenario_scores");

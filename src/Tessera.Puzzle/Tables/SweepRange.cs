@@ -6,7 +6,6 @@ namespace Tessera.Puzzle.Tables;
 /// <summary>A target that takes a row of values, evenly spaced: <c>memory=100%..40%/7</c> or <c>throughput@chat=1x..3x/9</c>.</summary>
 public sealed class SweepRange
 {
-    private const string Option = "--sweep";
     private const int MostSteps = 1000;
 
     private SweepRange(string text, IReadOnlyList<Target> steps) => (Text, Steps) = (text, steps);
@@ -32,8 +31,10 @@ public sealed class SweepRange
     };
 
     /// <summary>Parses a range.</summary>
+    /// <param name="text">The range.</param>
+    /// <param name="option">What it was given as, for messages.</param>
     /// <exception cref="ArgumentException">It is not one; the sentence says what is expected.</exception>
-    public static SweepRange Parse(string text)
+    public static SweepRange Parse(string text, string option = "--sweep")
     {
         string[] sides = text.Split('=', 2);
         string[] ends = sides[^1].Split("..");
@@ -42,13 +43,13 @@ public sealed class SweepRange
             || !int.TryParse(last[1], NumberStyles.None, CultureInfo.InvariantCulture, out int count) || count < 2 || count > MostSteps)
         {
             throw new ArgumentException(
-                $"{Option} {text}: expected QUANTITY=FROM..TO/COUNT with a count from 2 to {MostSteps}, for instance memory=100%..40%/7");
+                $"{option} {text}: expected QUANTITY=FROM..TO/COUNT with a count from 2 to {MostSteps}, for instance memory=100%..40%/7");
         }
 
-        Target from = End(sides[0].Trim(), ends[0].Trim()), to = End(sides[0].Trim(), last[0].Trim());
+        Target from = End(sides[0].Trim(), ends[0].Trim(), option), to = End(sides[0].Trim(), last[0].Trim(), option);
         if (from.IsRelative != to.IsRelative)
         {
-            throw new ArgumentException($"{Option} {text}: both ends must be ratios to the parent, or neither");
+            throw new ArgumentException($"{option} {text}: both ends must be ratios to the parent, or neither");
         }
 
         return new SweepRange(text, [.. Enumerable.Range(0, count).Select(
@@ -60,12 +61,12 @@ public sealed class SweepRange
         !step.IsRelative && TargetForm.UnitOf(Quantity) == TargetUnit.Bytes ? step.Value / (1L << 30) : step.Value;
 
     // What costs is limited above, speed below; the word alone does not say which, since a ratio of time is one of speed.
-    private static Target End(string name, string value)
+    private static Target End(string name, string value, string option)
     {
         bool isRelative = value.EndsWith('x') || value.EndsWith('%');
         var unit = TargetForm.All.FirstOrDefault(form => form.Name.Equals(name.Split('@')[0], StringComparison.OrdinalIgnoreCase))?.Unit;
         bool isSpeed = unit == TargetUnit.Rate || (unit == TargetUnit.Time && isRelative);
-        return Target.Parse($"{name}{(isSpeed ? ">=" : "<=")}{value}", Option);
+        return Target.Parse($"{name}{(isSpeed ? ">=" : "<=")}{value}", option);
     }
 
     private static Target Step(Target end, double value)

@@ -11,13 +11,14 @@ namespace Tessera.Puzzle.Targets;
 /// <summary>Turns a parent's scores, costs and targets into the problem the solvers work on, and back.</summary>
 /// <param name="parent">The parent's shape.</param>
 /// <param name="costs">Measured or predicted costs.</param>
-public sealed class ChoiceTable(ModelConfiguration parent, CostTable costs)
+/// <param name="tried">Which variants there are; null for the whole grid.</param>
+public sealed class ChoiceTable(ModelConfiguration parent, CostTable costs, TriedVariants? tried = null)
 {
     private readonly TableProblem _costs = new(
-        MeasuredTables.Create(parent, costs, (_, _) => default), [MeasuredTables.Load(costs)], VariantFilter.None);
+        MeasuredTables.Create(parent, costs, (_, _) => default, tried), [MeasuredTables.Load(costs)], VariantFilter.None);
 
     /// <summary>Alternatives of every layer, the parent's own first.</summary>
-    public IReadOnlyList<IReadOnlyList<BlockVariant>> Variants { get; } = [.. parent.Layers.Select(VariantGrid.Blocks)];
+    public IReadOnlyList<IReadOnlyList<BlockVariant>> Variants { get; } = [.. parent.Layers.Select((tried ?? TriedVariants.All).Blocks)];
 
     /// <summary>Whether the blocks' times come from a model of the machine and not from a clock.</summary>
     public bool HasPredictedTimes => costs.IsPredicted;
@@ -33,7 +34,7 @@ public sealed class ChoiceTable(ModelConfiguration parent, CostTable costs)
 
     /// <summary>The tables with scores in them.</summary>
     /// <param name="scores">Score of every variant of every layer.</param>
-    public SearchTables Tables(Func<int, BlockVariant, Estimate> scores) => MeasuredTables.Create(parent, costs, scores);
+    public SearchTables Tables(Func<int, BlockVariant, Estimate> scores) => MeasuredTables.Create(parent, costs, scores, tried);
 
     /// <summary>The problem of one load: minimise summed scores.</summary>
     /// <param name="scores">Score of every variant of every layer.</param>

@@ -7,6 +7,9 @@ public sealed class LayerSet
 {
     private readonly List<(int First, int Last)> _ranges = [];
 
+    /// <summary>As written.</summary>
+    public string Text { get; private init; } = string.Empty;
+
     /// <summary>The highest layer that is named.</summary>
     public int Last => _ranges.Max(range => range.Last);
 
@@ -14,7 +17,7 @@ public sealed class LayerSet
     /// <returns>Null where the text is not one.</returns>
     public static LayerSet? TryParse(string text)
     {
-        var set = new LayerSet();
+        var set = new LayerSet { Text = text };
         foreach (string part in text.Split(','))
         {
             string[] ends = part.Split('-');

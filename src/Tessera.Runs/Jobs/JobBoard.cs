@@ -14,10 +14,16 @@ public sealed class JobBoard(JobFolder folder)
     /// <exception cref="DamagedJobException">A job found that an earlier one's files are damaged.</exception>
     public int Run(IReadOnlyList<Job> plan, Action<int> onDone)
     {
-        int wanted = plan.Count(job => job.IsWanted), own = 0;
+        int wanted = plan.Count(job => job.IsWanted), own = 0, known = -1;
+        var wait = FirstWait;
         for (; ; )
         {
             var done = folder.Done();
+            if (done.Count != known)
+            {
+                (known, wait) = (done.Count, FirstWait);
+            }
+
             int open = plan.Count(job => job.IsWanted && !done.Contains(job.Name));
             onDone(wanted - open);
             if (open == 0)
@@ -29,10 +35,14 @@ public sealed class JobBoard(JobFolder folder)
             own += job is { IsWanted: true } ? 1 : 0;
             if (job is null)
             {
-                Thread.Sleep(folder.Poll);
+                Thread.Sleep(wait);
+                wait = wait * 2 < folder.Poll ? wait * 2 : folder.Poll;
             }
         }
     }
+
+    // Short jobs are waited for in short steps, long ones in steps of the folder's poll.
+    private TimeSpan FirstWait => folder.Poll / 32;
 
     /// <summary>
     /// Does something that only one process may do at a time: waits until it is this one's turn, or until there is nothing left to do.

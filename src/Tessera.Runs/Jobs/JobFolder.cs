@@ -19,6 +19,9 @@ public sealed class JobFolder : IDisposable
     private const string LeaseSuffix = ".lease";
     private const string RecordSuffix = ".json";
 
+    // A claim waits so long for the lock of the leases, which others hold for less than a millisecond at a time.
+    private const int LockTries = 50;
+
     private readonly JobFolderOptions _options;
     private readonly TimeProvider _clock;
     private readonly JobOwner _owner = JobOwner.New();
@@ -65,15 +68,15 @@ public sealed class JobFolder : IDisposable
             return null;
         }
 
-        using var hold = TryLock();
+        using var hold = Lock(LockTries);
         if (hold is null || IsDone(job) || !IsFree(job))
         {
             return null;
         }
 
-        AtomicFile.WriteAllText(
-            PathOf(job, LeaseSuffix),
-            JsonSerializer.Serialize(new JobLeaseFile(_owner, _options.Expiry.TotalSeconds), JobJson.Default.JobLeaseFile));
+        // A lease is worth nothing after a failure of power, so nobody waits for the disk under the lock.
+        byte[] lease = JsonSerializer.SerializeToUtf8Bytes(new JobLeaseFile(_owner, _options.Expiry.TotalSeconds), JobJson.Default.JobLeaseFile);
+        AtomicFile.Write(PathOf(job, LeaseSuffix), stream => stream.Write(lease), isDurable: false);
         lock (_gate)
         {
             _held.Add(job);
@@ -151,7 +154,7 @@ public sealed class JobFolder : IDisposable
             }
         }
 
-        using var hold = Lock();
+        using var hold = Lock(int.MaxValue);
         string path = PathOf(job, LeaseSuffix);
         if (ReadLease(path)?.Owner == _owner)
         {
@@ -224,13 +227,19 @@ public sealed class JobFolder : IDisposable
         }
     }
 
-    private FileStream Lock()
+    /// <summary>The lock of all leases, or null where another holds it through so many looks, 2 ms apart.</summary>
+    private FileStream? Lock(int tries)
     {
-        for (; ; )
+        for (int i = 0; ; i++)
         {
             if (TryLock() is { } hold)
             {
                 return hold;
+            }
+
+            if (i + 1 >= tries)
+            {
+                return null;
             }
 
             Thread.Sleep(2);

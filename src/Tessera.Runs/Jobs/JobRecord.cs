@@ -40,4 +40,5 @@ internal sealed record JobLeaseFile(JobOwner Owner, double ExpirySeconds);
     RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(JobRecord))]
 [JsonSerializable(typeof(JobLeaseFile))]
+[JsonSerializable(typeof(JobTime))]
 internal sealed partial class JobJson : JsonSerializerContext;

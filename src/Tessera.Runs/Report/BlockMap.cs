@@ -56,8 +56,10 @@ public sealed class BlockMap : IFigure
         svg.Add(Svg.Text(left - 8, y + 15, cell.Parent, Palette.Faint, "end", TextSize));
         svg.Add(Svg.Rectangle(left, y + 1, width, RowHeight - 2, Palette.Empty, $"{place}: {cell.Parent} to {cell.Child}, {share} kept"));
 
-        // The pale half of the scale alone: the child's name stands partly on the bar and partly beside it, in one ink.
-        svg.Add(Svg.Rectangle(left, y + 1, width * kept, RowHeight - 2, Palette.Shade(0.15 + (0.35 * kept))));
+        // Half transparent: the child's name stands partly on the bar and partly beside it, in one ink, on a pale page or a dark one.
+        XElement bar = Svg.Rectangle(left, y + 1, width * kept, RowHeight - 2, Palette.Series(0));
+        bar.Add(new XAttribute("fill-opacity", Svg.Number(0.18 + (0.3 * kept))));
+        svg.Add(bar);
         svg.Add(Svg.Text(left + 6, y + 15, cell.Child, Palette.Ink, size: TextSize));
         svg.Add(Svg.Text(x + ColumnWidth, y + 15, share, Palette.Ink, "end", TextSize));
     }

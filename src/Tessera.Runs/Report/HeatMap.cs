@@ -7,6 +7,7 @@ namespace Tessera.Runs.Report;
 public sealed class HeatMap : IFigure
 {
     private const double RowHeight = 24;
+    private const double NarrowRowHeight = 16;
     private const double ScaleWidth = 160;
     private const double CellTextSize = 11.5;
 
@@ -28,6 +29,20 @@ public sealed class HeatMap : IFigure
     /// <summary>Numeric format of the cells, in .NET's notation.</summary>
     public string Format { get; init; } = "0.##";
 
+    /// <summary>Equal ratios get equal steps of colour; values that are not positive get the palest.</summary>
+    public bool Logarithmic { get; init; }
+
+    /// <summary>Values of the palest and the darkest colour, so that several maps have one scale; null for the least and the largest here.</summary>
+    public (double Low, double High)? Range { get; init; }
+
+    /// <summary>Whether values are written into the cells; otherwise rows are low, and a cell tells its value when it is pointed at.</summary>
+    public bool ShowsValues { get; init; } = true;
+
+    /// <summary>What stands in a cell and what it tells when it is pointed at, by row and column; null for the value.</summary>
+    public Func<int, int, HeatCell?>? Cells { get; init; }
+
+    private double Height => ShowsValues ? RowHeight : NarrowRowHeight;
+
     /// <inheritdoc />
     /// <exception cref="InvalidOperationException">The values do not have a row and a column for every name.</exception>
     public XElement ToSvg()
@@ -38,30 +53,42 @@ public sealed class HeatMap : IFigure
                 $"Heat map '{Title}' has {Rows.Count} × {Columns.Count} names but {Values.GetLength(0)} × {Values.GetLength(1)} values.");
         }
 
-        double[] finite = [.. Values.Cast<double>().Where(double.IsFinite)];
-        double low = finite.DefaultIfEmpty(0).Min(), high = finite.DefaultIfEmpty(1).Max();
+        double[] shown = [.. Values.Cast<double>().Where(value => double.IsFinite(value) && (!Logarithmic || value > 0))];
+        (double Low, double High) range = Range ?? (shown.DefaultIfEmpty(Logarithmic ? 1 : 0).Min(), shown.DefaultIfEmpty(1).Max());
         double left = Math.Min(260, 12 + Rows.Select(name => Svg.TextWidth(name)).DefaultIfEmpty().Max());
         double cell = Columns.Count == 0 ? 0 : Math.Min(110, (Svg.Width - left) / Columns.Count);
         bool tilted = Columns.Any(name => Svg.TextWidth(name, 12) > cell - 4);
         double longest = Columns.Select(name => Svg.TextWidth(name, 12)).DefaultIfEmpty().Max();
+        if (tilted)
+        {
+            // A tilted name reaches beyond its column to the right.
+            cell = Math.Min(cell, (Svg.Width - left - (longest * 0.72)) / Math.Max(1, Columns.Count - 1));
+        }
+
         double top = 66 + (tilted ? longest * 0.72 : 8);
-        XElement svg = Svg.Root(top + (Rows.Count * RowHeight) + 8, Title);
-        AddScale(svg, low, high);
-        for (int column = 0; column < Columns.Count; column++)
+        XElement svg = Svg.Root(top + (Rows.Count * Height) + 8, Title);
+        AddScale(svg, range.Low, range.High);
+
+        // A name every so many columns where they are too narrow for one each.
+        int stride = cell > 0 ? Math.Max(1, (int)Math.Ceiling(11 / cell)) : 1;
+        for (int column = 0; column < Columns.Count; column += stride)
         {
             AddColumnName(svg, Columns[column], left + (column * cell), cell, top - 7, tilted);
         }
 
+        var frames = new List<XElement>();
         for (int row = 0; row < Rows.Count; row++)
         {
-            double y = top + (row * RowHeight);
-            svg.Add(Svg.Text(left - 8, y + 16.5, Rows[row], Palette.Ink, "end", 12));
+            double y = top + (row * Height);
+            svg.Add(Svg.Text(left - 8, y + (Height / 2) + 4.5, Rows[row], Palette.Ink, "end", ShowsValues ? 12 : 11));
             for (int column = 0; column < Columns.Count; column++)
             {
-                AddCell(svg, left + (column * cell), y, cell, row, column, (low, high));
+                AddCell(svg, left + (column * cell), y, cell, row, column, range, frames);
             }
         }
 
+        // Frames last, or the neighbours would cover half of them.
+        svg.Add(frames);
         return svg;
     }
 
@@ -73,24 +100,34 @@ public sealed class HeatMap : IFigure
             : Svg.Text(middle, y, name, Palette.Ink, "middle", 12));
     }
 
-    private void AddCell(XElement svg, double x, double y, double width, int row, int column, (double Low, double High) range)
+    private void AddCell(
+        XElement svg, double x, double y, double width, int row, int column, (double Low, double High) range, List<XElement> frames)
     {
         double value = Values[row, column];
-        if (!double.IsFinite(value))
+        HeatCell? given = Cells?.Invoke(row, column);
+        bool isKnown = double.IsFinite(value);
+        string text = given?.Text ?? (isKnown ? Text(value) : string.Empty);
+        string? detail = given?.Detail ?? (isKnown ? text : null);
+        double share = isKnown ? ShareOf(value, range) : 0;
+        double gap = width > 8 ? 1 : 0.4;
+        svg.Add(Svg.Rectangle(
+            x + (gap / 2), y + 0.5, width - gap, Height - 1, isKnown ? Palette.Shade(share) : Palette.Empty,
+            detail is null ? null : $"{Rows[row]}, {Columns[column]}: {detail}"));
+        if (ShowsValues && text.Length > 0 && Svg.TextWidth(text, CellTextSize) <= width - 2)
         {
-            svg.Add(Svg.Rectangle(x + 0.5, y + 0.5, width - 1, RowHeight - 1, Palette.Empty));
-            return;
+            svg.Add(Svg.Text(x + (width / 2), y + 16, text, isKnown ? Palette.InkOn(share) : Palette.Faint, "middle", CellTextSize));
         }
 
-        double share = range.High > range.Low ? (value - range.Low) / (range.High - range.Low) : 0.5;
-        string text = Text(value);
-        svg.Add(Svg.Rectangle(
-            x + 0.5, y + 0.5, width - 1, RowHeight - 1, Palette.Shade(share), $"{Rows[row]}, {Columns[column]}: {text}"));
-        if (Svg.TextWidth(text, CellTextSize) <= width - 2)
+        if (given?.IsMarked == true)
         {
-            svg.Add(Svg.Text(x + (width / 2), y + 16, text, Palette.InkOn(share), "middle", CellTextSize));
+            frames.Add(Svg.Frame(x + 1.2, y + 1.2, width - 2.4, Height - 2.4, Palette.Mark));
         }
     }
+
+    private double ShareOf(double value, (double Low, double High) range) => range.High <= range.Low ? 0.5
+        : !Logarithmic ? (value - range.Low) / (range.High - range.Low)
+        : value <= range.Low ? 0
+        : Math.Log(value / range.Low) / Math.Log(range.High / range.Low);
 
     private void AddScale(XElement svg, double low, double high)
     {
@@ -109,5 +146,6 @@ public sealed class HeatMap : IFigure
         svg.Add(Svg.Text(x + ScaleWidth + 6, 44, Text(high), Palette.Ink, size: 12));
     }
 
-    private string Text(double value) => value.ToString(Format, CultureInfo.InvariantCulture);
+    // Ratios over many decades are read by their exponents.
+    private string Text(double value) => value.ToString(Logarithmic && value is > 0 and < 1e-4 ? "0.##e0" : Format, CultureInfo.InvariantCulture);
 }

@@ -11,28 +11,6 @@ namespace Tessera.Runs.Report;
 /// <param name="subtitle">One line below it: what was run, when, where.</param>
 public sealed class HtmlReport(string title, string subtitle)
 {
-    // No characters in here that XML escapes: browsers do not unescape the content of a style element.
-    private const string Style = """
-        body { margin: 0 auto; max-width: 1140px; padding: 32px 24px 64px; color: #1f2933; background: #ffffff;
-          font: 16px/1.55 system-ui, 'Segoe UI', Helvetica, Arial, sans-serif; }
-        h1 { font-size: 30px; line-height: 1.2; margin: 0 0 4px; }
-        h2 { font-size: 21px; margin: 44px 0 10px; padding-top: 14px; border-top: 1px solid #e4e8ec; }
-        p { margin: 10px 0; max-width: 75ch; }
-        p.subtitle, figcaption { color: #66727f; }
-        figcaption { font-size: 14px; margin-top: 4px; }
-        nav { margin: 18px 0 0; font-size: 15px; }
-        nav a { margin-right: 18px; white-space: nowrap; }
-        a { color: #0072b2; text-decoration: none; }
-        figure { margin: 22px 0; }
-        svg { display: block; width: 100%; height: auto; }
-        .scroll { overflow-x: auto; }
-        table { border-collapse: collapse; margin: 14px 0; font-size: 15px; }
-        th, td { text-align: left; padding: 5px 18px 5px 0; border-bottom: 1px solid #e4e8ec; vertical-align: top; }
-        th { color: #66727f; font-weight: 600; border-bottom: 1px solid #a9b4bf; }
-        th.number, td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-        @media print { body { max-width: none; } figure, tr { break-inside: avoid; } nav { display: none; } }
-        """;
-
     private readonly List<string> _sections = [];
     private readonly List<XElement> _content = [];
 
@@ -77,15 +55,25 @@ public sealed class HtmlReport(string title, string subtitle)
     /// <summary>Adds a table.</summary>
     public HtmlReport Table(ReportTable table)
     {
-        _content.Add(new XElement("div", new XAttribute("class", "scroll"), table.ToHtml()));
+        _content.Add(Scrolling("Table", table.ToHtml()));
         return this;
     }
 
     /// <summary>Adds a picture with an optional line below it.</summary>
-    public HtmlReport Figure(IFigure figure, string? caption = null)
+    public HtmlReport Figure(IFigure figure, string? caption = null) => Figure(figure, caption, source: null, data: null);
+
+    /// <summary>Adds a picture, what is seen in it, where its idea comes from, and its numbers as a table that opens on request.</summary>
+    /// <param name="figure">The picture.</param>
+    /// <param name="caption">What is seen; null for nothing.</param>
+    /// <param name="source">What it answers to in the literature; null for nothing.</param>
+    /// <param name="data">Its numbers for those who cannot see it, or want them all; null for none.</param>
+    public HtmlReport Figure(IFigure figure, string? caption, string? source, ReportTable? data)
     {
-        XElement? line = caption is null ? null : new XElement("figcaption", Svg.Clean(caption));
-        _content.Add(new XElement("figure", figure.ToSvg(), line));
+        XElement? origin = source is null ? null : new XElement("span", new XAttribute("class", "source"), Svg.Clean(source));
+        XElement? line = caption is null && origin is null ? null : new XElement("figcaption", Svg.Clean(caption ?? string.Empty), origin);
+        XElement? numbers = data is null ? null : new XElement(
+            "details", new XElement("summary", Svg.Clean($"{figure.Title}: the numbers")), Scrolling(figure.Title, data.ToHtml()));
+        _content.Add(new XElement("figure", Scrolling(figure.Title, figure.ToSvg()), line, numbers));
         return this;
     }
 
@@ -100,13 +88,13 @@ public sealed class HtmlReport(string title, string subtitle)
                 new XElement("meta", new XAttribute("charset", "utf-8")),
                 new XElement("meta", new XAttribute("name", "viewport"), new XAttribute("content", "width=device-width, initial-scale=1")),
                 new XElement("title", Svg.Clean(title)),
-                new XElement("style", Style)),
+                new XElement("style", ReportStyle.Text)),
             new XElement(
                 "body",
                 new XElement("h1", Svg.Clean(title)),
                 new XElement("p", new XAttribute("class", "subtitle"), Svg.Clean(subtitle)),
                 Navigation(),
-                _content));
+                new XElement("main", string.Empty, _content)));
         return "<!DOCTYPE html>\n" + page.ToString(SaveOptions.DisableFormatting) + "\n";
     }
 
@@ -114,10 +102,15 @@ public sealed class HtmlReport(string title, string subtitle)
     /// <exception cref="IOException">The file cannot be written; one sentence.</exception>
     public void Save(string path) => AtomicFile.WriteAllText(path, ToHtml());
 
+    /// <summary>What is wider than a narrow window moves inside a box of its own, which the keyboard reaches.</summary>
+    private static XElement Scrolling(string name, XElement content) => new(
+        "div", new XAttribute("class", "scroll"), new XAttribute("tabindex", "0"), new XAttribute("role", "region"),
+        new XAttribute("aria-label", Svg.Clean(name)), content);
+
     private static string Anchor(int section) => string.Create(CultureInfo.InvariantCulture, $"section-{section}");
 
     private XElement? Navigation() => _sections.Count < 3
         ? null
-        : new XElement("nav", _sections.Select((heading, index) => new XElement(
+        : new XElement("nav", new XAttribute("aria-label", "Contents"), _sections.Select((heading, index) => new XElement(
             "a", new XAttribute("href", "#" + Anchor(index + 1)), Svg.Clean(heading))));
 }

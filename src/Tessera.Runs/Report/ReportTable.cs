@@ -35,7 +35,8 @@ public sealed class ReportTable(params string[] headers)
     private static XElement Row(string element, string[] cells, bool[] numeric) => new(
         "tr",
         cells.Select((cell, column) => new XElement(
-            element, numeric[column] ? new XAttribute("class", "number") : null, Svg.Clean(cell))));
+            element, element == "th" ? new XAttribute("scope", "col") : null, numeric[column] ? new XAttribute("class", "number") : null,
+            Svg.Clean(cell))));
 
     private static string Text(object? cell) => cell switch
     {

@@ -2,7 +2,10 @@ using System.Xml.Linq;
 
 namespace Tessera.Runs.Report;
 
-/// <summary>Labelled points over two axes: accuracy against throughput. Points that are not finite are left out.</summary>
+/// <summary>
+/// Labelled points over two axes, such as accuracy against throughput, with lines behind them where there are any. Points that are
+/// not finite are left out.
+/// </summary>
 public sealed class ScatterChart : IFigure
 {
     private const double Radius = 5;
@@ -20,21 +23,41 @@ public sealed class ScatterChart : IFigure
     /// <summary>The points.</summary>
     public required IReadOnlyList<ScatterPoint> Points { get; init; }
 
+    /// <summary>Lines behind the points, such as a front; one with the name of a group has its colour.</summary>
+    public IReadOnlyList<ChartSeries> Lines { get; init; } = [];
+
+    /// <summary>Draw x logarithmically; points that are not positive are left out.</summary>
+    public bool LogX { get; init; }
+
+    /// <summary>Draw y logarithmically; points that are not positive are left out.</summary>
+    public bool LogY { get; init; }
+
     /// <inheritdoc />
     public XElement ToSvg()
     {
-        List<string> groups = [.. Points.Select(point => point.Group).Distinct()];
+        List<string> groups = [.. Lines.Select(line => line.Name).Concat(Points.Select(point => point.Group)).Distinct()];
         var frame = new PlotFrame(groups);
-        var x = new Axis(Points.Select(point => point.X), (PlotFrame.Left, PlotFrame.Right));
-        var y = new Axis(Points.Select(point => point.Y), (frame.Bottom, frame.Top));
+        (double X, double Y)[] all = [.. Lines.SelectMany(line => line.Points), .. Points.Select(point => (point.X, point.Y))];
+        (double X, double Y)[] seen = [.. all.Where(point => double.IsFinite(point.X) && double.IsFinite(point.Y) && (!LogX || point.X > 0) && (!LogY || point.Y > 0))];
+        var x = new Axis(seen.Select(point => point.X), (PlotFrame.Left, PlotFrame.Right), LogX);
+        var y = new Axis(seen.Select(point => point.Y), (frame.Bottom, frame.Top), LogY);
         XElement svg = frame.Draw(Title, XLabel, YLabel, x, y);
+        foreach (ChartSeries line in Lines)
+        {
+            (double X, double Y)[] path = [.. line.Points.Where(point => x.Accepts(point.X) && y.Accepts(point.Y)).Select(point => (x.Map(point.X), y.Map(point.Y)))];
+            if (path.Length > 1)
+            {
+                svg.Add(Svg.Path(path, Palette.Series(groups.IndexOf(line.Name))));
+            }
+        }
+
         ScatterPoint[] drawn = [.. Points.Where(point => x.Accepts(point.X) && y.Accepts(point.Y))];
         var taken = new List<Box>();
         foreach (ScatterPoint point in drawn)
         {
             double px = x.Map(point.X), py = y.Map(point.Y);
             taken.Add(new Box(px - Radius, py - Radius, px + Radius, py + Radius));
-            svg.Add(Svg.Circle(px, py, Radius, Palette.Series(groups.IndexOf(point.Group)), point.Label));
+            svg.Add(Svg.Circle(px, py, Radius, Palette.Series(groups.IndexOf(point.Group)), point.Detail ?? point.Label));
         }
 
         foreach (ScatterPoint point in drawn.Where(point => point.Label.Length > 0))
@@ -42,7 +65,7 @@ public sealed class ScatterChart : IFigure
             AddLabel(svg, point.Label, x.Map(point.X), y.Map(point.Y), frame, taken);
         }
 
-        if (drawn.Length == 0)
+        if (seen.Length == 0)
         {
             frame.AddNoData(svg);
         }

@@ -43,6 +43,14 @@ internal static class Svg
         new XAttribute("fill", fill),
         Tooltip(tooltip));
 
+    /// <summary>A frame without a filling.</summary>
+    internal static XElement Frame(double x, double y, double width, double height, string colour)
+    {
+        XElement frame = Rectangle(x, y, width, height, "none");
+        frame.Add(new XAttribute("stroke", colour), new XAttribute("stroke-width", "2.4"));
+        return frame;
+    }
+
     internal static XElement Circle(double x, double y, double radius, string fill, string? tooltip = null) => new(
         "circle",
         new XAttribute("cx", Number(x)),
@@ -51,7 +59,7 @@ internal static class Svg
         new XAttribute("fill", fill),
         Tooltip(tooltip));
 
-    internal static XElement Path(IEnumerable<(double X, double Y)> points, string colour)
+    internal static XElement Path(IEnumerable<(double X, double Y)> points, string colour, string? dashes = null)
     {
         var data = new StringBuilder();
         foreach ((double x, double y) in points)
@@ -65,7 +73,8 @@ internal static class Svg
             new XAttribute("fill", "none"),
             new XAttribute("stroke", colour),
             new XAttribute("stroke-width", "1.8"),
-            new XAttribute("stroke-linejoin", "round"));
+            new XAttribute("stroke-linejoin", "round"),
+            dashes is null ? null : new XAttribute("stroke-dasharray", dashes));
     }
 
     /// <summary>Text whose anchor (start, middle, end) is at x and whose baseline is at y.</summary>

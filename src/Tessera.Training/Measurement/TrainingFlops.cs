@@ -26,7 +26,7 @@ public readonly record struct TrainingFlops(double Products, double FullAttentio
         {
             parameters += layer.Mixer switch
             {
-                AttentionConfiguration kv => hidden * model.HeadDim * ((2.0 * model.HeadCount) + (2.0 * kv.KvHeadCount)),
+                AttentionConfiguration kv => hidden * model.HeadDim * ((2.0 * kv.Heads(model)) + (2.0 * kv.KvHeadCount)),
                 LinearMixerConfiguration => hidden * hidden,
                 _ => 0,
             };
@@ -36,8 +36,8 @@ public readonly record struct TrainingFlops(double Products, double FullAttentio
                 LinearFeedForwardConfiguration => hidden * hidden,
                 _ => 0,
             };
-            attention += layer.Mixer is AttentionConfiguration { Window: var window }
-                ? 12.0 * model.HeadCount * model.HeadDim * Math.Min(length, window ?? length)
+            attention += layer.Mixer is AttentionConfiguration attended
+                ? 12.0 * attended.Heads(model) * model.HeadDim * Math.Min(length, attended.Window ?? length)
                 : 0;
         }
 

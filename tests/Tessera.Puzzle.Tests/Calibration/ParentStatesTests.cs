@@ -58,14 +58,14 @@ public sealed unsafe class ParentStatesTests : IDisposable
             _ => new DecoderLayer(null, small.Model.Layers[0].FeedForward), _ => new DecoderLayer(small.Model.Layers[1].Mixer, null),
             _ => new DecoderLayer(null, null),
         ];
-        Estimate[] Score(ParentStates from, StreamingMemory memory, Func<Arena, DecoderLayer>[] variants)
+        BlockScore[] Score(ParentStates from, StreamingMemory memory, Func<Arena, DecoderLayer>[] variants)
         {
             using var scorer = new ReplaceOneScorer(small.Device, from, memory);
             return scorer.Score(0, variants);
         }
 
         var expected = Score(states.States, StreamingMemory.Least, replacements);
-        Assert.All(expected, score => Assert.True(score.Mean > 0));
+        Assert.All(expected, score => Assert.True(score.Divergence.Mean > 0));
         Assert.Equal(expected, Score(states.States, new StreamingMemory(1 << 30, 1 << 30), replacements));
         Assert.Equal(expected, replacements.SelectMany(one => Score(states.States, new StreamingMemory(40_000, 30_000), [one])));
 
@@ -73,6 +73,38 @@ public sealed unsafe class ParentStatesTests : IDisposable
         using var fromDisk = new ParentStates(small.Device, parts, states.Steps, jobs, forDistillation: false);
         fromDisk.ComputeAll();
         Assert.Equal(expected, Score(fromDisk, new StreamingMemory(0, 1 << 20), replacements));
+    }
+
+    // In bf16 every depth is the layer's output of the rounded depth before, rounded itself.
+    [Fact]
+    public void States_in_bf16_take_half_the_room_and_begin_every_layer_with_rounded_numbers()
+    {
+        using var small = new SmallParent();
+        using var steps = new CalibrationSteps(small.Device, [SmallParent.Batch(1), SmallParent.Batch(2)]);
+        using var jobs = JobFolder.Open(Path.Combine(_folder, "jobs"));
+        using var states = new ParentStates(small.Device, new ResidentParts(small.Model), steps, jobs, forDistillation: true, DType.BF16);
+        states.ComputeAll();
+        Assert.Equal(32 + (2 * 64 * 32 * sizeof(ushort)), new FileInfo(Path.Combine(_folder, "states", "depth002.bin")).Length);
+        using var arena = new Arena("test");
+        var executor = new Executor(small.Device, arena, null);
+        for (int batch = 0; batch < steps.Count; batch++)
+        {
+            var embedded = executor.Embed(steps.Steps[batch].Ids, steps.Steps[batch].Tokens, small.Model.Embedding);
+            Assert.Equal(Values(embedded).Select(Rounded), Values(states.Read(arena, 0, batch)));
+            for (int layer = 0; layer < 3; layer++)
+            {
+                var (mixer, feedForward) = (small.Model.Layers[layer].Mixer, small.Model.Layers[layer].FeedForward);
+                var middle = LayerHalves.Half(executor, small.Configuration, steps.Steps[batch], mixer, states.Read(arena, layer, batch));
+                var output = LayerHalves.Half(executor, small.Configuration, steps.Steps[batch], feedForward, middle);
+                Assert.Equal(Values(middle).Select(Rounded), Values(states.ReadMiddle(arena, layer, batch)));
+                Assert.Equal(Values(output).Select(Rounded), Values(states.Read(arena, layer + 1, batch)));
+            }
+        }
+
+        // A file of the other type is not taken for one of this.
+        using var other = new ParentStates(small.Device, new ResidentParts(small.Model), steps, jobs, forDistillation: true);
+        var error = Assert.Throws<InvalidDataException>(() => other.Read(arena, 0, 0));
+        Assert.Contains("in f32", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -138,6 +170,8 @@ public sealed unsafe class ParentStatesTests : IDisposable
         ModelFolder.Save(folder, small.Model, DType.F32);
         return StoredParts.Open(folder, DType.F32, small.Device);
     }
+
+    private static float Rounded(float value) => Bf16.Widen(Bf16.Round(value));
 
     private static float[] Values(Tensor tensor) => new ReadOnlySpan<float>(tensor.Data.Floats, (int)tensor.Count).ToArray();
 }

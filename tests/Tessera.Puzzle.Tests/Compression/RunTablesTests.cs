@@ -1,12 +1,6 @@
-using Tessera.Devices;
-using Tessera.Models.Checkpoints;
 using Tessera.Puzzle.Compression;
-using Tessera.Puzzle.Costs;
-using Tessera.Puzzle.Library;
 using Tessera.Puzzle.Tables;
 using Tessera.Puzzle.Targets;
-using Tessera.Training;
-using Tessera.Training.Data;
 
 namespace Tessera.Puzzle.Tests.Compression;
 
@@ -36,6 +30,12 @@ public sealed class RunTablesTests : IDisposable
         Assert.Equal(child.PredictedDecodeSeconds, best.Amounts[0].DecodeSeconds, 1e-12);
         Assert.Equal(run.LowerBound, best.Certificate!.LowerBound, 1e-12);
 
+        // The page is made of the run's files, and the result names the stages that it came from.
+        string page = File.ReadAllText(Path.Combine(_folder, "run", "report.html"));
+        Assert.All(["Summary", "Pareto front", "Predicted against realised", "Provenance"], heading => Assert.Contains($">{heading}</h2>", page, StringComparison.Ordinal));
+        Assert.All(run.StageFolders!.Values, stage => Assert.True(Directory.Exists(Path.Combine(_folder, "run", stage)), stage));
+        Assert.Equal(["heal", "library", "measure", "realise", "result", "scores", "search"], run.StageFolders!.Keys.Order());
+
         // The filter costs something here, or it would not have been tested.
         var free = TableSearch.Run(tables, settings with { Filter = VariantFilter.None }).Chosen.Best!;
         Assert.True(free.Score < best.Score, $"{free.Score} without the filter, {best.Score} with it");
@@ -43,48 +43,6 @@ public sealed class RunTablesTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    private CompressionResult Compress(string[] targets, VariantFilter filter)
-    {
-        string folder = Path.Combine(_folder, "parent");
-        using var small = new SmallParent();
-        ModelFolder.Save(folder, small.Model, DType.F32);
-        using var parent = ParentModel.Open(folder, small.Device);
-        var scenario = new ServingScenario(2, 8, 4, DType.F32, 2);
-        var pipeline = new CompressionPipeline(
-            small.Device,
-            new CompressionInputs
-            {
-                Parent = parent,
-                ParentHash = "parent",
-                ParentFolder = folder,
-                DataHash = "data",
-                Calibration = [SmallParent.Batch(1)],
-                Scoring = [SmallParent.Batch(3)],
-                HeldOut = [SmallParent.Batch(4)],
-                Documents = new NoDocuments(),
-            },
-            new CompressionSettings
-            {
-                Targets = [.. targets.Select(text => Target.Parse(text))],
-                Filter = filter,
-                Scenario = scenario,
-                BlockDistillation = new BlockDistillationSettings(0, 1e-3),
-                Healing = new TrainingSettings
-                {
-                    Schedule = new LearningRateSchedule(ScheduleShape.Constant, 1e-3, 1e-3, 0, 0),
-                    BatchTokens = 64,
-                    MaxLength = 32,
-                },
-                CostRounds = 1,
-            },
-            Path.Combine(_folder, "run"),
-            "test");
-        return pipeline.Run();
-    }
-
-    /// <summary>Nothing is healed, so nothing is read.</summary>
-    private sealed class NoDocuments : IDocumentSource
-    {
-        public TokenDocument Get(long index) => throw new InvalidOperationException("no document is needed");
-    }
+    private CompressionResult Compress(string[] targets, VariantFilter filter) =>
+        SmallCompression.Run(_folder, targets, settings => settings with { Filter = filter });
 }

@@ -135,6 +135,51 @@ public class FigureTests
     }
 
     [Fact]
+    public void Logarithmic_colours_step_by_ratios_and_marked_cells_are_framed_on_top()
+    {
+        var map = new HeatMap
+        {
+            Title = "t",
+            ValueLabel = "v",
+            Rows = ["r"],
+            Columns = ["a", "b", "c", "d"],
+            Values = new[,] { { 1e-4, 1e-2, 1.0, 0 } },
+            Logarithmic = true,
+            Cells = (_, column) => column switch { 1 => new HeatCell("x", "x ± y", IsMarked: true), 3 => new HeatCell(Detail: "nothing"), _ => null },
+        };
+        XElement svg = map.ToSvg();
+        XElement[] cells = [.. svg.Elements("rect").Where(cell => Value(cell, "height") > 20 && cell.Attribute("stroke") is null)];
+        Assert.True(Brightness(cells[0]) > Brightness(cells[1]) + 50 && Brightness(cells[1]) > Brightness(cells[2]) + 50);
+        Assert.Equal(cells[0].Attribute("fill")!.Value, cells[3].Attribute("fill")!.Value);
+        Assert.Equal(["r, a: 0", "r, b: x ± y", "r, c: 1", "r, d: nothing"], cells.Select(cell => cell.Element("title")!.Value));
+        XElement frame = Assert.Single(svg.Elements("rect"), cell => cell.Attribute("stroke") is not null);
+        Assert.Same(svg.Elements().Last(), frame);
+        Assert.InRange(Value(frame, "x"), Value(cells[1], "x"), Value(cells[1], "x") + 3);
+    }
+
+    [Fact]
+    public void Lines_behind_points_have_the_colour_of_their_group()
+    {
+        var chart = new ScatterChart
+        {
+            Title = "t",
+            XLabel = "x",
+            YLabel = "y",
+            LogX = true,
+            LogY = true,
+            Lines = [new ChartSeries("front", [(1, 1), (10, 10), (100, 0)])],
+            Points = [new(10, 10, "", "front"), new(0, 1, "lost", "front"), new(100, 1, "p", "other")],
+        };
+        XElement svg = chart.ToSvg();
+        XElement path = Assert.Single(svg.Elements("path"));
+        XElement[] circles = [.. svg.Elements("circle")];
+        Assert.Equal(2, circles.Length);
+        Assert.Equal(path.Attribute("stroke")!.Value, circles[0].Attribute("fill")!.Value);
+        Assert.EndsWith($"L{circles[0].Attribute("cx")!.Value} {circles[0].Attribute("cy")!.Value}", path.Attribute("d")!.Value, StringComparison.Ordinal);
+        Assert.DoesNotContain("lost", Texts(svg));
+    }
+
+    [Fact]
     public void The_map_of_blocks_shows_parent_child_and_share_of_every_layer()
     {
         var map = new BlockMap

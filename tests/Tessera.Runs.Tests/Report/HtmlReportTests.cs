@@ -55,6 +55,33 @@ public class HtmlReportTests
     }
 
     [Fact]
+    public void Figures_come_with_their_source_and_numbers_in_boxes_that_the_keyboard_reaches()
+    {
+        var line = new LineChart { Title = "Loss", XLabel = "x", YLabel = "y", Series = [new ChartSeries("a", [(0, 1)])] };
+        XElement page = Parse(new HtmlReport("t", "s").Figure(line, "What is seen.", "A paper.", new ReportTable("x", "y").Add(0, 1)).ToHtml());
+        XElement figure = Assert.Single(page.Descendants("figure"));
+        Assert.Equal("What is seen.A paper.", figure.Element("figcaption")!.Value);
+        Assert.Equal("Loss: the numbers", figure.Element("details")!.Element("summary")!.Value);
+        Assert.All(figure.Descendants("div"), box => Assert.Equal(("0", "region", "Loss"), (box.Attribute("tabindex")!.Value, box.Attribute("role")!.Value, box.Attribute("aria-label")!.Value)));
+        Assert.All(figure.Descendants("th"), header => Assert.Equal("col", header.Attribute("scope")!.Value));
+    }
+
+    // Text on a dark page must be light; what stands on coloured cells must not change with the page.
+    [Fact]
+    public void Every_colour_of_text_and_lines_has_a_counterpart_on_a_dark_page()
+    {
+        XElement page = Parse(SampleReport.Create().ToHtml());
+        string style = page.Descendants("style").Single().Value;
+        string[] inks = [.. page.Descendants("svg").Elements("text").Attributes("fill").Select(fill => fill.Value).Distinct()];
+        string[] onCells = ["#10161c", "#ffffff"];
+        Assert.All(inks.Except(onCells), ink => Assert.Contains($"svg [fill='{ink}']", style, StringComparison.Ordinal));
+        Assert.All(onCells, ink => Assert.DoesNotContain($"[fill='{ink}']", style, StringComparison.Ordinal));
+        Assert.All(
+            page.Descendants("svg").Elements("line").Attributes("stroke").Select(stroke => stroke.Value).Distinct(),
+            stroke => Assert.Contains($"svg [stroke='{stroke}']", style, StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void Hostile_text_is_escaped_everywhere()
     {
         var report = new HtmlReport(Hostile, Hostile);

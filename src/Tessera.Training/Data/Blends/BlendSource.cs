@@ -56,8 +56,10 @@ public sealed class BlendSource : IPositionedSource
     public int Phase => _after.Phase;
 
     /// <summary>What was dealt up to the document asked for last, it included.</summary>
-    public IReadOnlyList<BlendUse> Uses => [.. _parts.Select((part, i) => new BlendUse(
-        part.Name, _after.Documents[i], _after.Tokens[i], part.Count is { } count ? (double)_after.Documents[i] / count : null))];
+    public IReadOnlyList<BlendUse> Uses => UsesOf(_after);
+
+    /// <summary>What was dealt in front of a document: the one that was asked for last, or the next. The same however often a run was stopped.</summary>
+    public IReadOnlyList<BlendUse> UsesBefore(long index) => UsesOf(StateBefore(index));
 
     /// <inheritdoc />
     public TokenDocument Get(long index)
@@ -84,10 +86,7 @@ public sealed class BlendSource : IPositionedSource
     }
 
     /// <inheritdoc />
-    public string PositionBefore(long index) =>
-        index == _next ? _after.ToString()
-        : index == _next - 1 && _last is not null ? _before.ToString()
-        : throw new ArgumentOutOfRangeException(nameof(index), index, $"the blend stands at document {_next}");
+    public string PositionBefore(long index) => StateBefore(index).ToString();
 
     /// <inheritdoc />
     public void Restore(long index, string position)
@@ -102,6 +101,14 @@ public sealed class BlendSource : IPositionedSource
         _last = null;
         _next = index;
     }
+
+    private BlendState StateBefore(long index) =>
+        index == _next ? _after
+        : index == _next - 1 && _last is not null ? _before
+        : throw new ArgumentOutOfRangeException(nameof(index), index, $"the blend stands at document {_next}");
+
+    private List<BlendUse> UsesOf(BlendState state) => [.. _parts.Select((part, i) => new BlendUse(
+        part.Name, state.Documents[i], state.Tokens[i], part.Count is { } count ? (double)state.Documents[i] / count : null))];
 
     private void Deal()
     {
