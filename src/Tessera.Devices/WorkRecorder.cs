@@ -59,15 +59,7 @@ public sealed class WorkRecorder<TKey, TResult> : IDisposable
         }
 
         entry.LastRun = ++_runs;
-        if (entry.Work is null)
-        {
-            TResult? result = default;
-            entry.Work = _device.Record(() => result = work());
-            entry.Result = result;
-            Recordings++;
-        }
-
-        entry.Work.Launch();
+        (entry.Work ?? Record(entry, work)).Launch();
         Launches++;
         return entry.Result!;
     }
@@ -85,6 +77,16 @@ public sealed class WorkRecorder<TKey, TResult> : IDisposable
 
     /// <inheritdoc />
     public void Dispose() => Clear();
+
+    // Of its own, so that what it captures is not there for every launch.
+    private RecordedWork Record(Entry entry, Func<TResult> work)
+    {
+        TResult? result = default;
+        entry.Work = _device.Record(() => result = work());
+        entry.Result = result;
+        Recordings++;
+        return entry.Work;
+    }
 
     private void MakeRoom()
     {

@@ -86,8 +86,8 @@ public sealed class MeasureTests(TinyModel files)
         CliRun.Good([.. run, "--batch", "2", "--out", output]);
         Assert.True(SearchTablesReader.Read(Path.Combine(output, "tables.json")).Loads[0].IsPredicted);
         string report = File.ReadAllText(Path.Combine(output, "report.html"));
-        Assert.Contains("Predicted costs of a block, not measured", report, StringComparison.Ordinal);
-        Assert.DoesNotContain("Measured costs of a block", report, StringComparison.Ordinal);
+        Assert.Contains("Predicted costs of a half, not measured", report, StringComparison.Ordinal);
+        Assert.DoesNotContain("Measured costs of a half", report, StringComparison.Ordinal);
     }
 
     /// <summary>Damage that grows with what is taken away, and with the depth.</summary>

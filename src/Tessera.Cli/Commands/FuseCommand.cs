@@ -39,15 +39,18 @@ internal static class FuseCommand
         var runs = fusion.ToSettings(result, result.GetValue(fusion.Blocks));
         FusionPipeline.EnsureFusible(shape, runs);
         bool hasData = result.GetValue(options.Tasks) is not null || result.GetValue(options.Blend) is not null || result.GetValue(options.Text) is { Length: > 0 };
-        var healing = options.ToHealing(result, shape, scenario);
         bool seeks = runs is { Blocks: not null, Runs: null };
-        if (!hasData && (runs.Threshold is not null || seeks || healing.Steps > 0 || healing.Course.TestLength > 0))
+        if (!hasData && (runs.Threshold is not null || seeks))
         {
-            string what = runs.Threshold is not null ? fusion.Threshold.Name
-                : seeks ? fusion.Blocks.Name
-                : healing.Course.Lengths.Count > 0 ? options.Course.Lengths.Name
+            throw NeedsData(runs.Threshold is not null ? fusion.Threshold.Name : fusion.Blocks.Name);
+        }
+
+        var healing = options.ToHealing(result, shape, scenario);
+        if (!hasData && (healing.Steps > 0 || healing.Course.TestLength > 0))
+        {
+            string what = healing.Course.Lengths.Count > 0 ? options.Course.Lengths.Name
                 : healing.Steps > 0 ? options.HealSteps.Name : options.Course.TestLength.Name;
-            throw new ArgumentException($"{what} needs data: give --text FILE…, --data BLEND or --tasks all|NAMES");
+            throw NeedsData(what);
         }
 
         var settings = new FusionSettings(runs, scenario, OptionChecks.AtLeast(result, options.Rounds, 1), healing);
@@ -83,6 +86,8 @@ internal static class FuseCommand
         Console.WriteLine(FormattableString.Invariant(
             $"runs {string.Join(',', comparison.Runs)}; {result.Scenario.Label}; decode after/before {comparison.DecodeSpeedUp:0.000} ± {comparison.DecodeSpeedUpSpread:0.000}"));
     }
+
+    private static ArgumentException NeedsData(string what) => new($"{what} needs data: give --text FILE…, --data BLEND or --tasks all|NAMES");
 
     private static string Text(IFormattable value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
 }

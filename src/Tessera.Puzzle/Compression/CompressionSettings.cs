@@ -74,6 +74,8 @@ public sealed record CompressionSettings
     /// <summary>The healing with its losses and the storage of what it writes.</summary>
     public HealingSettings HealingPlan => new(Healing, HealingWeights, HealingInterval, Scenario.Type)
     {
-        Memory = Memory, Course = HealingCourse, Pretraining = Pretraining,
+        Memory = Memory,
+        Course = HealingCourse,
+        Pretraining = Pretraining,
     };
 }

@@ -25,7 +25,7 @@ internal static class HealingChart
         {
             report.Section("Healing").Figure(Chart(metrics, "Global distillation", "nats a token, 1-cos", [.. HealingCurves, .. LengthCurves(findings)]));
             Phases(report, findings);
-            Accuracy(report, metrics);
+            Accuracy(report, MetricsWriter.Read(metrics));
         }
 
         if (findings is not null)
@@ -86,11 +86,12 @@ internal static class HealingChart
         };
     }
 
-    private static void Accuracy(HtmlReport report, string metrics)
+    /// <summary>Adds right answers that were counted on the way, if there are any.</summary>
+    public static void Accuracy(HtmlReport report, IEnumerable<MetricsRow> metrics)
     {
         var rows = new ReportTable("step", "right answers", "problems");
         bool isEmpty = true;
-        foreach (var row in MetricsWriter.Read(metrics).Where(row => row.Values.ContainsKey("validation.problems")))
+        foreach (var row in metrics.Where(row => row.Values.ContainsKey("validation.problems")))
         {
             rows.Add(row.Step, (int)row.Values["validation.correct"], (int)row.Values["validation.problems"]);
             isEmpty = false;

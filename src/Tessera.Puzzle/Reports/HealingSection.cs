@@ -40,6 +40,8 @@ internal static class HealingSection
                     key == "divergence" ? "Lower is better; equal ratios are equally high." : null, Source, Numbers(series));
             }
         }
+
+        HealingChart.Accuracy(report, rows);
     }
 
     /// <summary>All metrics of a kind that are not 0 throughout, such as <c>divergence</c> and <c>validation.divergence</c>.</summary>

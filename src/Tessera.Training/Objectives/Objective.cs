@@ -41,6 +41,7 @@ public sealed unsafe class Objective : IDisposable
     private readonly HiddenCapture _studentStates = new();
     private readonly HiddenCapture _teacherStates = new();
     private readonly WorkRecorder<RecordingKey, Parameter[]> _recorder;
+    private readonly bool _eager;
     private readonly ParameterWatch _watch;
     private readonly Parameter[] _parameters;
     private readonly Func<Parameter[]> _learn;
@@ -76,7 +77,8 @@ public sealed unsafe class Objective : IDisposable
         _mappedLayers = _layerMap.Count(layer => layer >= 0);
         _parameters = [.. student.Parameters];
         _watch = new ParameterWatch([.. _parameters, .. weights.NeedsTeacher && teacher is not null ? teacher.Parameters : []]);
-        _recorder = new WorkRecorder<RecordingKey, Parameter[]>(device, MostRecordings, !eager);
+        _eager = eager;
+        _recorder = new WorkRecorder<RecordingKey, Parameter[]>(device, MostRecordings);
         _learn = () => ComputeAndTell(wantsGradient: true);
         _score = () => ComputeAndTell(wantsGradient: false);
         try
@@ -141,13 +143,13 @@ public sealed unsafe class Objective : IDisposable
         int cosines = _weights.Cosine != 0 ? _mappedLayers : 0;
         int losses = (hasCrossEntropy ? 1 : 0) + (hasDivergence ? 1 : 0) + cosines;
         _pass.Begin(batch, _student.Head.Rows, _lossArena, losses, wantsGradient ? (float)(1 / normaliser) : 1f, records);
-        if (records && Clock is null)
+        if (records && !_eager && Clock is null)
         {
             Launch(extent, wantsGradient);
         }
         else
         {
-            // A launch as a whole has no parts that a clock could tell apart.
+            // Eager work is the reference; and a launch as a whole has no parts that a clock could tell apart.
             Compute(wantsGradient);
         }
 

@@ -138,6 +138,7 @@ public sealed class TrainingCudaTests
         using var objective = new Objective(card, model, ObjectiveWeights.LanguageModelling, null, null, recompute, eager);
         using var optimizer = new Optimizer(card, model.Parameters);
         PackedBatch[] batches = [.. new BatchPacker(new Documents(), 240, 80).Take(900)];
+        var settings = Settings;
         long losses = 0, updates = 0;
         for (int turn = 0; turn < 4; turn++)
         {
@@ -149,7 +150,7 @@ public sealed class TrainingCudaTests
                 long cleared = GC.GetAllocatedBytesForCurrentThread();
                 objective.Accumulate(batch, batch.WeightSum);
                 long accumulated = GC.GetAllocatedBytesForCurrentThread();
-                optimizer.Update(Settings, 1e-3);
+                optimizer.Update(settings, 1e-3);
                 losses += accumulated - cleared;
                 updates += cleared - start + GC.GetAllocatedBytesForCurrentThread() - accumulated;
             }

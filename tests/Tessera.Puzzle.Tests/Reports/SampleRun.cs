@@ -68,7 +68,8 @@ internal sealed class SampleRun : IDisposable
             ChildFolder = "child",
             StageFolders = namesStages ? new Dictionary<string, string>
             {
-                ["library"] = Path.GetFileName(library.FullPath), ["heal"] = Path.GetFileName(heal.FullPath),
+                ["library"] = Path.GetFileName(library.FullPath),
+                ["heal"] = Path.GetFileName(heal.FullPath),
             }
             : null,
         };
