@@ -26,7 +26,7 @@ internal static class SummarySection
         report.Paragraph(
             "KL is KL(parent ‖ model) in nats a token on held-out data. Throughput is generated tokens a second of the whole scenario, prompts' "
             + "time included. Times are measured medians. The healed child's KL and all accuracies are those of the weights as they are "
-            + "served; the other KLs are of f32 weights before any healing.");
+            + "served; the other KLs are before any healing, with weights as the library holds them: f32, or bf16 where that was asked for.");
         report.Table(Candidates(run));
         report.Paragraph(
             $"The search proved that no choice of blocks has a summed score below {Digits(result.LowerBound)} "
