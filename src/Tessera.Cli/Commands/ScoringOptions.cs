@@ -75,7 +75,7 @@ internal sealed class ScoringOptions
         {
             var kind = ScoreKind.Parse(round.Kind, "score");
             Console.Error.WriteLine(FormattableString.Invariant(
-                $"scoring again, round {round.Round}: {round.Kind} of the child {round.Around.Realised.Of(kind)!.Value.Mean:G4}, of the best of {round.Candidates.Count} others {(round.Candidates.Count == 0 ? double.NaN : round.Candidates.Min(other => other.Child.Realised.Of(kind)!.Value.Mean)):G4}"));
+                $"scoring again, round {round.Round}: {round.Kind} of the child {round.Around.Realised.Of(kind)!.Value.Mean:G4}, {Others(round, kind)}"));
         }
 
         if (result.Additivity is { Holds: false } check)
@@ -92,4 +92,9 @@ internal sealed class ScoringOptions
         double share = HumanUnits.ParseRatio(text, option.Name);
         return share is >= 0 and <= 10 ? share : throw new ArgumentException($"{option.Name} {text}: expected a share from 0% to 1000%");
     }
+
+    private static string Others(RescoringRound round, ScoreKind kind) => round.Candidates.Count == 0
+        ? "and nothing else was proposed"
+        : FormattableString.Invariant(
+            $"of the best of {round.Candidates.Count} others {round.Candidates.Min(other => other.Child.Realised.Of(kind)!.Value.Mean):G4}");
 }
