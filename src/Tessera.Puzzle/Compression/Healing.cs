@@ -43,7 +43,7 @@ internal sealed class Healing(Device device, CompressionInputs inputs, HealingSe
 
             if (pretraining is not null)
             {
-                findings = findings with { Pretraining = new Pretraining(device, inputs, settings.Pretraining!, layerMap).Run(pretraining, child) };
+                findings = findings with { Pretraining = new Pretraining(device, inputs, settings.Pretraining!, layerMap, settings.Memory).Run(pretraining, child) };
             }
 
             ModelFolder.Save(childFolder, child, settings.Storage, inputs.ParentFolder, Provenance(stage, provenance, pretraining));
@@ -63,8 +63,7 @@ internal sealed class Healing(Device device, CompressionInputs inputs, HealingSe
     {
         using var steps = new CalibrationSteps(device, HeldOut(length));
         using var written = StoredParts.Open(childFolder, target: device);
-        var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, settings.Memory);
-        return new ModelScorer(device, inputs.Parent.Parts, steps, memory).Positions(written, length);
+        return new ModelScorer(device, inputs.Parent.Parts, steps, settings.Memory).Positions(written, length);
     }
 
     private IReadOnlyList<PackedBatch> HeldOut(int length) =>
@@ -79,8 +78,7 @@ internal sealed class Healing(Device device, CompressionInputs inputs, HealingSe
 
         using var steps = new CalibrationSteps(device, inputs.HeldOut);
         using var written = StoredParts.Open(childFolder, target: device);
-        var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, settings.Memory, inputs.Parent.Parts.Type);
-        return new ModelScorer(device, inputs.Parent.Parts, steps, memory).Score([written])[0];
+        return new ModelScorer(device, inputs.Parent.Parts, steps, settings.Memory).Score([written])[0];
     }
 
     private AccuracyResult? Accuracy(string childFolder)

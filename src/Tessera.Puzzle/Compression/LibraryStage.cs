@@ -47,7 +47,7 @@ internal sealed class LibraryStage(Device device, CompressionInputs inputs, Comp
     public KeptHalves Keep(BlockLibrary library)
     {
         using var steps = new CalibrationSteps(device, inputs.Scoring);
-        var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, settings.Memory, inputs.Parent.Parts.Type);
+        var memory = StreamingMemory.Of(device, inputs.Parent.Parts, steps, settings.Memory);
         var kept = new KeptHalves(device, memory.VariantBytes);
         library.Kept = memory.VariantBytes > 0 ? kept : null;
         return kept;

@@ -17,7 +17,9 @@ namespace Tessera.Puzzle.Compression;
 /// <param name="inputs">Parent and data.</param>
 /// <param name="settings">Length, rate, losses.</param>
 /// <param name="layerMap">For every layer of the child the parent's layer whose output it follows.</param>
-internal sealed class Pretraining(Device device, CompressionInputs inputs, PretrainingSettings settings, IReadOnlyList<int> layerMap)
+/// <param name="memory">Most bytes of the device's memory while the child is compared with its parent; null for the usual.</param>
+internal sealed class Pretraining(
+    Device device, CompressionInputs inputs, PretrainingSettings settings, IReadOnlyList<int> layerMap, long? memory)
 {
     /// <summary>Trains to the last step; killed and started again, it goes on and ends with the same bits.</summary>
     /// <param name="stage">Where checkpoint, metrics and what was measured before are kept.</param>
@@ -59,7 +61,6 @@ internal sealed class Pretraining(Device device, CompressionInputs inputs, Pretr
     private Estimate Divergence(Decoder child)
     {
         using var steps = new CalibrationSteps(device, inputs.HeldOut);
-        var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, cap: null);
         return new ModelScorer(device, inputs.Parent.Parts, steps, memory).Score([new ResidentParts(child)])[0];
     }
 }

@@ -127,8 +127,7 @@ internal sealed class Realisation(
         if (missing.Count > 0)
         {
             using var steps = new CalibrationSteps(device, batches);
-            var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, settings.Memory, inputs.Parent.Parts.Type);
-            var scores = new ModelScorer(device, inputs.Parent.Parts, steps, memory).Score([.. missing.Select(Parts)]);
+            var scores = new ModelScorer(device, inputs.Parent.Parts, steps, settings.Memory).Score([.. missing.Select(Parts)]);
             foreach (var (candidate, score) in missing.Zip(scores))
             {
                 record.GetOrAdd($"{set}/{candidate.Name}", PuzzleJson.Default.Estimate, () => score);

@@ -96,7 +96,7 @@ internal sealed class RescoringRounds(
         using var parent = new ParentStates(device, inputs.Parent.Parts, steps, parentJobs, forDistillation: false);
         using var child = Child(around.Choice);
         using var states = new ParentStates(device, child, steps, jobs, forDistillation: false);
-        var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, settings.Memory, inputs.Parent.Parts.Type);
+        var memory = StreamingMemory.Of(device, inputs.Parent.Parts, steps, settings.Memory);
         var plan = _scoring.WithRace(
             new ScorePlan(device, states, library, table.Variants, memory)
             {
@@ -135,8 +135,7 @@ internal sealed class RescoringRounds(
 
         var (kind, batches) = _scoring.Deciding;
         using var steps = new CalibrationSteps(device, batches);
-        var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, settings.Memory, inputs.Parent.Parts.Type);
-        return new ModelScorer(device, inputs.Parent.Parts, steps, memory).ScoreAll([.. choices.Select(Child)], kind.TaskName is not null);
+        return new ModelScorer(device, inputs.Parent.Parts, steps, settings.Memory).ScoreAll([.. choices.Select(Child)], kind.TaskName is not null);
     }
 
     private ModelParts Child(int[] choice) => library.Child(table.Configuration(choice));

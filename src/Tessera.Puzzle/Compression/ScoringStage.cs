@@ -68,7 +68,7 @@ internal sealed class ScoringStage(Device device, CompressionInputs inputs, Comp
         using var jobs = JobFolder.Open(stage.PathOf("jobs"));
         using var steps = new CalibrationSteps(device, batches);
         using var states = new ParentStates(device, inputs.Parent.Parts, steps, jobs, forDistillation: false);
-        var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, settings.Memory, inputs.Parent.Parts.Type);
+        var memory = StreamingMemory.Of(device, inputs.Parent.Parts, steps, settings.Memory);
         var plan = new ScorePlan(device, states, library, variants, memory) { Kind = kind };
         plan = races ? WithRace(plan, table) : plan;
         int total = ScoreTable.JobCount(variants, plan.Racing is not null);

@@ -136,7 +136,6 @@ internal sealed class FusionStage(
     private Estimate Divergence(Decoder model)
     {
         using var steps = new CalibrationSteps(device, inputs.HeldOut);
-        var memory = StreamingMemory.Of(device, inputs.Parent.Configuration, steps, cap: null, inputs.Parent.Parts.Type);
-        return new ModelScorer(device, inputs.Parent.Parts, steps, memory).Score([new ResidentParts(model)])[0];
+        return new ModelScorer(device, inputs.Parent.Parts, steps, cap: null).Score([new ResidentParts(model)])[0];
     }
 }

@@ -14,12 +14,11 @@ namespace Tessera.Puzzle.Reports;
 public sealed class CompressionRun
 {
     private const string ResultName = "result.json";
-    private readonly string _root;
     private readonly bool _isStage;
 
     private CompressionRun(string root, string name, CompressionResult result, bool isStage)
     {
-        (_root, Name, Result, _isStage) = (root, name, result, isStage);
+        (Folder, Name, Result, _isStage) = (root, name, result, isStage);
         Stages = ReadStages();
         Tables = ReadTables();
         BlockErrors = ReadBlockErrors();
@@ -32,7 +31,7 @@ public sealed class CompressionRun
     public string Name { get; }
 
     /// <summary>Where it lies.</summary>
-    public string Folder => _root;
+    public string Folder { get; }
 
     /// <summary>What it found.</summary>
     public CompressionResult Result { get; }
@@ -67,7 +66,7 @@ public sealed class CompressionRun
         get
         {
             // The child below a folder that was used several times is the last result's.
-            string folder = Path.Combine(_root, Result.ChildFolder);
+            string folder = Path.Combine(Folder, Result.ChildFolder);
             string[] files = !_isStage && Directory.Exists(folder) ? Directory.GetFiles(folder, "*.safetensors") : [];
             return files.Length > 0 ? files.Sum(file => new FileInfo(file).Length) : null;
         }
@@ -138,7 +137,7 @@ public sealed class CompressionRun
     private List<(string Folder, RunManifest Manifest)> ReadStages()
     {
         // Earlier results do not name their stages; the latest of each name is theirs unless the folder was used again since.
-        var all = Directory.GetDirectories(_root).Where(folder => File.Exists(Path.Combine(folder, RunFolder.ManifestName)))
+        var all = Directory.GetDirectories(Folder).Where(folder => File.Exists(Path.Combine(folder, RunFolder.ManifestName)))
             .Select(folder => (Folder: folder, Manifest: RunManifest.Read(folder)));
         return [.. (Result.StageFolders is { } named
             ? all.Where(stage => named.Values.Contains(Path.GetFileName(stage.Folder)))
@@ -155,7 +154,7 @@ public sealed class CompressionRun
     /// <summary>The tables of the same parent; those of an earlier result only where they still predict what it says was predicted.</summary>
     private SearchTables? ReadTables()
     {
-        string path = Path.Combine(_root, "tables.json");
+        string path = Path.Combine(Folder, "tables.json");
         if (!File.Exists(path))
         {
             return null;

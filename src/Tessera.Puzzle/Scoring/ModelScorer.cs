@@ -15,6 +15,16 @@ namespace Tessera.Puzzle.Scoring;
 /// <param name="memory">How much may be in memory at a time.</param>
 public sealed class ModelScorer(Device device, ModelParts parent, CalibrationSteps steps, StreamingMemory memory)
 {
+    /// <summary>A scorer within a share of the device's memory.</summary>
+    /// <param name="device">Where to compute.</param>
+    /// <param name="parent">The model that the others are compared with.</param>
+    /// <param name="steps">The batches.</param>
+    /// <param name="cap">As <see cref="StreamingMemory.Of"/> takes it.</param>
+    public ModelScorer(Device device, ModelParts parent, CalibrationSteps steps, long? cap)
+        : this(device, parent, steps, StreamingMemory.Of(device, parent, steps, cap))
+    {
+    }
+
     /// <summary>Divergences of children with any number of layers, each with its own token table and head or the parent's.</summary>
     public Estimate[] Score(IReadOnlyList<ModelParts> children) => [.. ScoreAll(children).Select(score => score.Divergence)];
 

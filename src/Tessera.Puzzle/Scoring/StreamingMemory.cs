@@ -1,5 +1,6 @@
 using Tessera.Devices;
 using Tessera.Kernels;
+using Tessera.Models.Checkpoints;
 using Tessera.Models.Configuration;
 using Tessera.Puzzle.Calibration;
 using Tessera.Runs;
@@ -32,14 +33,13 @@ public sealed record StreamingMemory(long WindowBytes, long CacheBytes)
 
     /// <summary>The division of a cap.</summary>
     /// <param name="device">The device.</param>
-    /// <param name="model">The parent.</param>
+    /// <param name="parent">The parent.</param>
     /// <param name="steps">The batches.</param>
     /// <param name="cap">Most bytes of the device's memory; null for a window of 256 MiB, and on a card half of what is free for layers.</param>
-    /// <param name="weights">How the parent's matrices are stored in memory.</param>
     /// <exception cref="ArgumentException">The cap is less than what one layer and one batch take.</exception>
-    public static StreamingMemory Of(
-        Device device, ModelConfiguration model, CalibrationSteps steps, long? cap, DType weights = DType.F32)
+    public static StreamingMemory Of(Device device, ModelParts parent, CalibrationSteps steps, long? cap)
     {
+        var (model, weights) = (parent.Configuration, parent.Type);
         bool isCard = device.Threads == 0;
         long variants = isCard ? LargestLayer(model) * VariantsOfALayer * weights.Bytes() : 0;
         if (cap is not { } most)

@@ -116,10 +116,10 @@ public sealed unsafe class ParentStatesTests : IDisposable
 
         // Head 40 · 32, two layers of 4 · 32 · 32 + 3 · 32 · 48 and their norms, 64 tokens of 3 · 48 and eight times 32.
         Assert.Equal(4 * ((40 * 32) + (2 * ((4 * 32 * 32) + (3 * 32 * 48) + 64)) + (64 * ((3 * 48) + (8 * 32)))), need);
-        var memory = StreamingMemory.Of(small.Device, small.Configuration, steps, need + 100_000);
+        var memory = StreamingMemory.Of(small.Device, new ResidentParts(small.Model), steps, need + 100_000);
         Assert.Equal(new StreamingMemory(50_000, 50_000), memory);
-        Assert.Equal(0, StreamingMemory.Of(small.Device, small.Configuration, steps, null).CacheBytes);
-        var error = Assert.Throws<ArgumentException>(() => StreamingMemory.Of(small.Device, small.Configuration, steps, need - 1));
+        Assert.Equal(0, StreamingMemory.Of(small.Device, new ResidentParts(small.Model), steps, null).CacheBytes);
+        var error = Assert.Throws<ArgumentException>(() => StreamingMemory.Of(small.Device, new ResidentParts(small.Model), steps, need - 1));
         Assert.Contains("raise --memory", error.Message, StringComparison.Ordinal);
     }
 

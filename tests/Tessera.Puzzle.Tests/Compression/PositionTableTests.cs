@@ -18,7 +18,7 @@ public sealed class PositionTableTests
         using var child = SmallParent.Of([.. parent.Configuration.Layers]);
         PackedBatch[] batches = [Batch(1, 90, 30), Batch(2, 70)];
         using var steps = new CalibrationSteps(parent.Device, batches);
-        var memory = StreamingMemory.Of(parent.Device, parent.Configuration, steps, null);
+        var memory = StreamingMemory.Of(parent.Device, new ResidentParts(parent.Model), steps, null);
         var table = new ModelScorer(parent.Device, new ResidentParts(parent.Model), steps, memory).Positions(new ResidentParts(child.Model), 100);
         Assert.Equal([(0, 64), (64, 100), (0, 100)], table.Rows.Select(row => (row.From, row.To)));
 
