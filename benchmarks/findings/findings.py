@@ -136,7 +136,7 @@ def settings_of(arguments, options):
 def run(arguments):
     program = arguments.tessera.split(" ")
     settings = settings_of(arguments, options_of(program, "compress"))
-    for option, what in (("--score", "scores by LM loss"), ("--rescore", "re-scoring")):
+    for option, what in (("--score", "scores by LM loss"), ("--rescore", "re-scoring"), ("--distill", "coupled and hybrid distillation")):
         if option not in settings.options:
             print(f"left out: {what}, this program's compress has no {option}", file=sys.stderr)
     if not settings.text:

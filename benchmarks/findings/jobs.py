@@ -25,6 +25,8 @@ SPECIAL = ["<pad>", "<s>", "</s>", "<|system|>", "<|user|>", "<|assistant|>", "<
 TASKS = ["--tasks", "add,compare,sort", "--levels", "1"]
 SCENARIO = ["--batch", "8", "--input-length", "32", "--output-length", "64"]
 DATA = ["--calibration-tokens", "8192", "--scoring-tokens", "4096", "--batch-tokens", "2048", "--max-length", "128"]
+# So few halves that every pair of them can be trained as one block.
+FEW = ["--variants", "attention:parent,kv1,none ffn:parent,50%,25%,none"]
 SHARED_STAGES = ("measure-", "library-", "scores-")
 
 
@@ -117,6 +119,11 @@ def parent_jobs(settings, size, seed, work):
             compress(f"lm-loss-{limit}", limit, "--score", "lm-loss")
         if "--rescore" in settings.options:
             compress(f"rescored-{limit}", limit, "--rescore", "2", weight=8)
+        if "--distill" in settings.options:
+            compress(f"hybrid-{limit}", limit, "--distill", "hybrid", weight=4)
+            for kind in ("decoupled", "coupled"):
+                first = f"few-{kind}-{LIMITS[0]}"
+                compress(f"few-{kind}-{limit}", limit, *FEW, "--distill", kind, start=None if index == 0 else first, weight=4 if index == 0 else 1)
     for mix, (cross_entropy, divergence, cosine) in MIXES.items():
         compress(f"heal-{mix}", MIDDLE, "--heal-ce", str(cross_entropy), "--heal-kl", str(divergence), "--heal-cosine", str(cosine), heal=settings.heal_steps, weight=3)
     # All attention but one must go, nothing in its place, and every feed-forward stay one, so that there are neighbours to fuse.

@@ -94,6 +94,8 @@ def rows(lines):
     compare("scores by KL below scores by LM loss", exact, ("lm-loss", "child"), every)
     compare("BLD below training-free variants, all limits", exact, ("untrained", "child"), every)
     compare(f"BLD below training-free variants at {planning.STRONG}", exact, ("untrained", "child"), [planning.STRONG])
+    compare("hybrid below decoupled BLD", ("hybrid", "child"), exact, every)
+    compare("coupled below decoupled BLD, library of few halves", ("few-coupled", "child"), ("few-decoupled", "child"), every)
     for mix in ["none", *planning.MIXES]:
         if mix != "cos+KL":
             compare(f"healing with cos+KL below {'no healing' if mix == 'none' else mix}", ("healed", "cos+KL"), ("healed", mix), [planning.MIDDLE])

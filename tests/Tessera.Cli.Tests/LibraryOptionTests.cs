@@ -46,15 +46,17 @@ public sealed class LibraryOptionTests(TinyModel files)
     }
 
     // The tiny model in documents as long as it takes, with everything that the library can do.
-    [Fact]
-    public void A_hybrid_compression_runs_from_the_command_line()
+    [Theory]
+    [InlineData("f32")]
+    [InlineData("bf16")]
+    public void A_hybrid_compression_runs_from_the_command_line(string precision)
     {
-        string text = files.At("library-prose.txt"), output = files.At("library-run");
+        string text = files.At($"library-prose-{precision}.txt"), output = files.At($"library-run-{precision}");
         File.WriteAllText(text, string.Join('\n', Enumerable.Range(0, 400).Select(i => $"line {i} of a text that tells of {i * 7 % 31} things")));
         var run = CliRun.Good([
             "compress", files.Plain, "--target", "parameters<=95%", "--text", text, "--out", output, "--distill", "hybrid", "--distill-solutions", "1",
             "--prune-rounds", "2", "--states", "bf16", "--input-length", "8", "--output-length", "8", "--rounds", "1", "--calibration-tokens", "128",
-            "--scoring-tokens", "64", "--max-length", "32", "--block-steps", "2", "--heal-steps", "0",
+            "--scoring-tokens", "64", "--max-length", "32", "--block-steps", "2", "--heal-steps", "0", "--precision", precision,
         ]);
         Assert.Matches("pairs: [0-9]+ jobs in [0-9]+ layers, at most 2 steps each, .* at the rate of the halves", run.Error);
         Assert.Single(Directory.GetDirectories(output, "pairs-*"));

@@ -86,11 +86,6 @@ internal sealed class CompressDeviceOptions
             throw new ArgumentException($"{Precision.Name} bf16: --fuse adds matrices up in f32; leave one of them out");
         }
 
-        if (Type(result) == DType.BF16 && (settings.Library.Mode != DistillationMode.Decoupled || settings.Library.PruneRounds > 1))
-        {
-            throw new ArgumentException($"{Precision.Name} bf16: pairs are trained and channels cut in rounds in f32; leave --distill or --prune-rounds out");
-        }
-
         int steps = OptionChecks.AtLeast(result, DecodeSteps, 0);
         return settings with
         {

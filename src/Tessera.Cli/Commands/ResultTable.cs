@@ -21,7 +21,7 @@ internal static class ResultTable
             Row(writer, result, delivered.Name, delivered, delivered.HeldOutDivergence, delivered.Correct, result.DeliveredParent);
         }
 
-        Row(writer, result, "child, healed", delivered, result.HealedDivergence, result.HealedCorrect, result.DeliveredParent);
+        Row(writer, result, CompressionResult.Written, delivered, result.HealedDivergence, result.HealedCorrect, result.DeliveredParent);
         var child = result.Candidates[1];
         writer.WriteLine(FormattableString.Invariant(
             $"scenario: {result.Scenario.Label}; search gap {result.Gap:P3}; decode predicted {child.PredictedDecodeSeconds * 1e6:F1} µs, measured {child.DecodeSeconds * 1e6:F1} µs"));

@@ -13,10 +13,13 @@ public static unsafe class WorkingSetProbe
 {
     // Long enough that starting the workers does not count.
     private const double Seconds = 0.004;
-    private const int Rounds = 7;
+    private const int Rounds = 15;
     private const int StartRounds = 2000;
 
-    /// <summary>Bytes per second at every working set, from the smallest; the best of several rounds each.</summary>
+    /// <summary>
+    /// Bytes per second at every working set, from the smallest; the best of several rounds each. A round goes through all sets, so that a
+    /// moment in which the machine serves others falls on all of them and not on every measurement of one.
+    /// </summary>
     /// <param name="device">Whose workers read, each its own share.</param>
     /// <param name="sets">Bytes of each working set, all workers' shares together.</param>
     public static IReadOnlyList<(long Bytes, double Rate)> ReadRates(CpuDevice device, IReadOnlyList<long> sets)
@@ -24,7 +27,18 @@ public static unsafe class WorkingSetProbe
         using var arena = new Arena("working sets");
         byte* buffer = (byte*)arena.Allocate(sets.Max());
         new Span<float>(buffer, (int)(sets.Max() / sizeof(float))).Fill(1.25f);
-        return [.. sets.Order().Select(bytes => (bytes, Rate(device, buffer, bytes)))];
+        long[] ordered = [.. sets.Order()];
+        double[] best = [.. ordered.Select(bytes => Rate(device, buffer, bytes, 1))];
+        for (int round = 0; round < Rounds; round++)
+        {
+            for (int i = 0; i < ordered.Length; i++)
+            {
+                int passes = (int)Math.Clamp(Seconds * best[i] / ordered[i], 1, 1 << 20);
+                best[i] = Math.Max(best[i], Rate(device, buffer, ordered[i], passes));
+            }
+        }
+
+        return [.. ordered.Zip(best)];
     }
 
     /// <summary>Seconds to start all workers and to wait for them, back to back as inside a step; the median of several rounds.</summary>
@@ -45,27 +59,12 @@ public static unsafe class WorkingSetProbe
         return KernelBench.Quantile(rounds, 0.5);
     }
 
-    private static double Rate(CpuDevice device, byte* buffer, long bytes)
+    private static double Rate(CpuDevice device, byte* buffer, long bytes, int passes)
     {
-        var work = new Work { Buffer = buffer, Bytes = bytes, Passes = 1 };
-        double best = Measure(device, ref work);
-        work.Passes = (int)Math.Clamp(Seconds * best / bytes, 1, 1 << 20);
-        for (int round = 0; round < Rounds; round++)
-        {
-            best = Math.Max(best, Measure(device, ref work));
-        }
-
-        return best;
-    }
-
-    private static double Measure(CpuDevice device, ref Work work)
-    {
-        fixed (Work* context = &work)
-        {
-            long start = Stopwatch.GetTimestamp();
-            device.Workers.Run(&Read, context);
-            return (double)work.Bytes * work.Passes / Stopwatch.GetElapsedTime(start).TotalSeconds;
-        }
+        var work = new Work { Buffer = buffer, Bytes = bytes, Passes = passes };
+        long start = Stopwatch.GetTimestamp();
+        device.Workers.Run(&Read, &work);
+        return (double)bytes * passes / Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -18,7 +18,8 @@ namespace Tessera.Puzzle.Calibration;
 /// (Puzzletron's iterative contribution with α = 1). In the first round s is 0 and this is <see cref="ChannelContribution"/>, so one
 /// round gives that order. Of N rounds each cuts an Nth of the width; narrow widths are nested, since one order of removal serves all.
 /// Sums run over tokens in order, in double: the result does not depend on the number of threads.
-/// Memory: the down projection twice and a batch's activations beside what the feed-forward takes.
+/// Memory: the down projection twice in f32, and in bf16 once more each where the device computes in it, and a batch's activations beside
+/// what the feed-forward takes.
 /// </remarks>
 /// <param name="device">Where products are computed.</param>
 /// <param name="states">The parent's states, with those between the halves.</param>
@@ -82,7 +83,7 @@ public sealed class ChannelElimination(Device device, ParentStates states, int l
     }
 
     /// <summary>The down projection of the removed channels alone, [hidden, width], its columns as rows, and their squared norms.</summary>
-    private static unsafe (Parameter Gone, Parameter Columns) Matrices(SwiGluBlock block, Arena arena, bool[] isRemoved, double[] squares)
+    private unsafe (Parameter Gone, Parameter Columns) Matrices(SwiGluBlock block, Arena arena, bool[] isRemoved, double[] squares)
     {
         int hidden = block.Down.Rows, width = block.Width;
         var gone = new Parameter("removed channels", hidden, width, DType.F32, arena);
@@ -101,7 +102,20 @@ public sealed class ChannelElimination(Device device, ParentStates states, int l
                 }
             }
         }));
-        return (gone, columns);
+        return (Multiplied(gone, arena), Multiplied(columns, arena));
+    }
+
+    /// <summary>A matrix as the device multiplies it: a card that computes in bf16 has no product of bf16 with f32.</summary>
+    private Parameter Multiplied(Parameter matrix, Arena arena)
+    {
+        if (device.ActivationType == DType.F32)
+        {
+            return matrix;
+        }
+
+        var rounded = new Parameter(matrix.Name, matrix.Rows, matrix.Columns, device.ActivationType, arena);
+        ParameterConversion.Copy(matrix, rounded);
+        return rounded;
     }
 
     private static void Add(Rows activated, Rows missing, Rows products, double[] squares, double[] sums)

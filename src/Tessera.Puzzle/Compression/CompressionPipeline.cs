@@ -57,16 +57,8 @@ public sealed class CompressionPipeline(
     /// <returns>The file of the scores.</returns>
     public string RunScores() => Repairing(() =>
     {
-        var (costs, costHash) = Costs();
-        var making = new LibraryStage(device, inputs, settings, _times);
-        var libraryStage = _stages.Open("library", [], making.Identity);
-        using var jobs = OpenJobs(libraryStage);
-        var (library, _) = making.Run(libraryStage, jobs);
-        using var kept = making.Keep(library);
-        var table = new ChoiceTable(inputs.Parent.Configuration, costs, settings.Variants);
-        var scoring = new ScoringStage(device, inputs, settings, _stages, _times);
-        scoring.Run(library, table, table.Variants, libraryStage.Manifest.Hash, costHash);
-        return scoring.RecordsPath!;
+        using var scored = new ScoredLibrary(device, inputs, settings, _stages, _times, GivenCosts);
+        return scored.RecordsPath;
     });
 
     /// <summary>Stages in order with their times, as far as this object ran them.</summary>
@@ -92,52 +84,31 @@ public sealed class CompressionPipeline(
 
     private CompressionResult RunStages()
     {
-        var (costs, costHash) = Costs();
-        var table = new ChoiceTable(inputs.Parent.Configuration, costs, settings.Variants);
-        // Impossible limits are found out before an hour is spent on the library.
-        EnsureFeasible(table);
-        EnsureMemory();
-        var making = new LibraryStage(device, inputs, settings, _times);
-        var libraryStage = _stages.Open("library", [], making.Identity);
-        using var libraryJobs = OpenJobs(libraryStage);
-        var (library, rate) = making.Run(libraryStage, libraryJobs);
-        using var kept = making.Keep(library);
-        string libraryHash = libraryStage.Manifest.Hash;
-        var scoring = new ScoringStage(device, inputs, settings, _stages, _times);
-        using var coupled = new CoupledDistillation(device, inputs, settings, _stages);
-        ScoreTable scores;
-        string scoreHash;
-        if (settings.Library.Mode == DistillationMode.Decoupled)
+        using var scored = new ScoredLibrary(device, inputs, settings, _stages, _times, GivenCosts, table =>
         {
-            (scores, scoreHash) = scoring.Run(library, table, table.Variants, libraryHash, costHash);
-        }
-        else
-        {
-            (library, libraryHash, scores, scoreHash) = coupled.Run(
-                library, table, libraryHash, rate, (trained, variants, hash) => scoring.Run(trained, table, variants, hash, costHash));
-        }
-
+            // Impossible limits are found out before an hour is spent on the library.
+            EnsureFeasible(table);
+            EnsureMemory();
+        });
+        var hashes = scored.Hashes;
         var stage = _stages.Open(
-            "result", [("scores", scoreHash), ("costs", costHash)],
+            "result", [("scores", hashes.Scores), ("costs", hashes.Costs)],
             [.. SearchSettings(), ("scenario", settings.Scenario.Label), ("rounds", Text(settings.CostRounds)),
-                .. settings.Loads.Count > 0 ? new LoadComparison(device, inputs, settings, library).Identity : [],
+                .. settings.Loads.Count > 0 ? new LoadComparison(device, inputs, settings, scored.Library).Identity : [],
                 .. settings.Scoring.Identity, .. settings.HealingPlan.WholeIdentity(inputs.Healing),
                 .. settings.Fusion is { } fusion ? Fusing(fusion).Identity.Select(pair => ("fusion-" + pair.Name, pair.Value)) : []]);
         string path = stage.PathOf("result.json");
         CompressionResult? result = null;
-        var hashes = new StageHashes(libraryHash, scoreHash, costHash);
         // What is around a child is shared by all processes, as the scores are; what comes behind is one's.
         var rescoring = settings.Scoring.Rounds == 0 ? null
-            : new RescoringRounds(device, inputs, settings, _stages, _times, library, table).Run(
-                scores, [("library", hashes.Library), ("scores", scoreHash), ("costs", costHash)], costHash, [.. SearchSettings()],
-                () => Search(table, scores, hashes).Outcome.Candidates[1].Choice);
-        using var jobs = OpenJobs(stage);
+            : new RescoringRounds(device, inputs, settings, _stages, _times, scored).Run([.. SearchSettings()], () => Search(scored).Outcome.Candidates[1].Choice);
+        using var jobs = JobFolder.Open(stage.PathOf("jobs"));
         new JobBoard(jobs).RunAlone(
             "finish",
             waited => waited && _stages.Reopen(stage).IsComplete && (result = Read(path)) is not null,
             () =>
             {
-                result = Finish(library, libraryJobs, table, scores, hashes, rescoring);
+                result = Finish(scored, rescoring);
                 AtomicFile.WriteAllText(path, JsonSerializer.Serialize(result, PuzzleJson.Default.CompressionResult));
                 stage.MarkComplete();
             });
@@ -145,12 +116,12 @@ public sealed class CompressionPipeline(
     }
 
     /// <summary>Chooses, assembles, holds against the prediction, heals and reports: what one process does alone.</summary>
-    private CompressionResult Finish(
-        BlockLibrary library, JobFolder libraryJobs, ChoiceTable table, ScoreTable scores, StageHashes hashes, RescoringOutcome? rescoring)
+    private CompressionResult Finish(ScoredLibrary scored, RescoringOutcome? rescoring)
     {
+        var (library, table, scores, hashes) = (scored.Library, scored.Table, scored.Scores, scored.Hashes);
         OnScored?.Invoke();
         WriteTables(table, scores);
-        var (outcome, choiceHash) = Rescored(Search(table, scores, hashes), rescoring);
+        var (outcome, choiceHash) = Rescored(Search(scored), rescoring);
         var realisation = new Realisation(device, inputs, settings, library, table);
         var realised = _stages.Open(
             "realise", [("scores", hashes.Scores), ("choice", choiceHash)],
@@ -189,40 +160,13 @@ public sealed class CompressionPipeline(
             Stages = _times.Stages,
             StageFolders = _stages.Opened,
             Projection = settings.BlockDistillation.Layers is null ? null : LibraryProjection.Of(
-                BlockLibrary.Halves(library.Shape, settings.Variants), settings.BlockDistillation, JobTimes.Of(libraryJobs).Read(),
+                BlockLibrary.Halves(library.Shape, settings.Variants), settings.BlockDistillation, scored.HalfTimes,
                 library.Shape.Layers.Length),
         };
         AtomicFile.WriteAllText(
             Path.Combine(output, "result.json"), JsonSerializer.Serialize(result, PuzzleJson.Default.CompressionResult));
         new CompressionReport(CompressionRun.Read(output)).Save(Path.Combine(output, "report.html"));
         return result;
-    }
-
-    private (CostTable Costs, string Hash) Costs()
-    {
-        var shape = inputs.Parent.Configuration;
-        GivenCosts?.EnsureFits(shape, settings.Scenario);
-        var stage = _stages.OpenMeasurement([
-            ("scenario", settings.Scenario.Label), ("rounds", Text(settings.CostRounds)), ("shape", string.Join(' ', shape.Layers)),
-            ("hidden", Text(shape.HiddenSize)), ("vocabulary", Text(shape.VocabularySize)),
-            .. settings.Variants.IsAll ? [] : ((string, string)[])[("variants", settings.Variants.Text)],
-            .. settings.DecodeSteps is { } steps ? ((string, string)[])[("decode-steps", Text(steps))] : [],
-            ("given", GivenCosts is null ? "no" : ContentHash.OfText(JsonSerializer.Serialize(GivenCosts, PuzzleJson.Default.CostTable))),
-        ]);
-        string path = stage.PathOf("costs.json");
-        using (var jobs = OpenJobs(stage))
-        {
-            // One process measures while the others wait, or they would measure each other.
-            new JobBoard(jobs).RunAlone("measure", _ => File.Exists(path), () =>
-            {
-                var measured = GivenCosts ?? CostMeasurement.Run(
-                    device, shape, settings.Scenario, settings.CostRounds, settings.Variants, settings.DecodeSteps);
-                AtomicFile.WriteAllText(path, JsonSerializer.Serialize(measured, PuzzleJson.Default.CostTable));
-            });
-        }
-
-        _times.Complete(stage);
-        return (CostTableFile.Read(path), ContentHash.OfFile(path));
     }
 
     private FusionStage Fusing(FusionRunSettings chosen) => new(device, inputs, chosen, settings.Scenario, settings.CostRounds)
@@ -286,11 +230,11 @@ public sealed class CompressionPipeline(
         });
 
     /// <summary>The choice is recorded: a search that its time limit cut short would not choose the same again.</summary>
-    private (SearchOutcome Outcome, string Hash) Search(ChoiceTable table, ScoreTable scores, StageHashes hashes)
+    private (SearchOutcome Outcome, string Hash) Search(ScoredLibrary scored)
     {
-        var stage = _stages.Open("search", [("scores", hashes.Scores), ("costs", hashes.Costs)], SearchSettings());
+        var stage = _stages.Open("search", [("scores", scored.Hashes.Scores), ("costs", scored.Hashes.Costs)], SearchSettings());
         using var record = RecordedTable.Open(stage.PathOf("choice.jsonl"));
-        var outcome = record.GetOrAdd("outcome", PuzzleJson.Default.SearchOutcome, () => Solve(table, scores));
+        var outcome = record.GetOrAdd("outcome", PuzzleJson.Default.SearchOutcome, () => Solve(scored.Table, scored.Scores));
         _times.Complete(stage);
         return (outcome, record.Hash);
     }
@@ -369,8 +313,6 @@ public sealed class CompressionPipeline(
         .. settings.HasBaselines ? [] : ((string, string)[])[("baselines", "none")],
     ];
 
-    private static JobFolder OpenJobs(RunFolder stage) => JobFolder.Open(stage.PathOf("jobs"));
-
     /// <summary>Says what this process did of a stage, where that is not all of it.</summary>
     internal static void SayShare(string stage, int own, int total, bool wasComplete)
     {
@@ -383,11 +325,5 @@ public sealed class CompressionPipeline(
     private static CompressionResult? Read(string path) =>
         JsonSerializer.Deserialize(File.ReadAllText(path), PuzzleJson.Default.CompressionResult);
 
-    private static ProgressReporter Progress(string label, string unit, long total) =>
-        new(Console.Error, new ProgressOptions { Label = label, Unit = unit, Total = total });
-
     private static string Text(IFormattable value) => value.ToString(null, CultureInfo.InvariantCulture);
-
-    /// <summary>What the stages behind are named after.</summary>
-    private sealed record StageHashes(string Library, string Scores, string Costs);
 }

@@ -57,6 +57,9 @@ public sealed record TargetCheck(string Target, double Reached, bool IsMet);
 /// <summary>What a compression found.</summary>
 public sealed record CompressionResult
 {
+    /// <summary>What tables call the child as it was written: healed where that was asked for, in the storage that is served.</summary>
+    public const string Written = "child, written";
+
     /// <summary>The load.</summary>
     public required ServingScenario Scenario { get; init; }
 
@@ -66,22 +69,22 @@ public sealed record CompressionResult
     /// <summary>Parent, child before healing, baselines.</summary>
     public required IReadOnlyList<CandidateResult> Candidates { get; init; }
 
-    /// <summary>Proven lower bound of the search's score.</summary>
+    /// <summary>Proven lower bound of the first search's score; rounds of scoring again have bounds of their own.</summary>
     public required double LowerBound { get; init; }
 
-    /// <summary>Share by which the found score may lie above the bound.</summary>
+    /// <summary>Share by which the score that the first search found may lie above the bound.</summary>
     public required double Gap { get; init; }
 
     /// <summary>Nodes of the search.</summary>
     public required long Nodes { get; init; }
 
-    /// <summary>KL of the healed child on held-out batches.</summary>
+    /// <summary>KL of the written child on held-out batches.</summary>
     public required Estimate HealedDivergence { get; init; }
 
-    /// <summary>Right answers of the healed child.</summary>
+    /// <summary>Right answers of the written child.</summary>
     public int HealedCorrect { get; init; }
 
-    /// <summary>Folder of the healed child.</summary>
+    /// <summary>Folder of the written child.</summary>
     public required string ChildFolder { get; init; }
 
     /// <summary>Folders of the run's stages by name; null in results of earlier versions.</summary>

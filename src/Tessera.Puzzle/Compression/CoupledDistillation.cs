@@ -17,8 +17,9 @@ namespace Tessera.Puzzle.Compression;
 /// <param name="inputs">Model and data.</param>
 /// <param name="settings">What to do.</param>
 /// <param name="stages">Opens the stages' folders.</param>
+/// <param name="times">Completes the stages.</param>
 internal sealed class CoupledDistillation(
-    Device device, CompressionInputs inputs, CompressionSettings settings, PipelineStages stages) : IDisposable
+    Device device, CompressionInputs inputs, CompressionSettings settings, PipelineStages stages, StageClock times) : IDisposable
 {
     private JobFolder? _pairJobs;
 
@@ -26,7 +27,7 @@ internal sealed class CoupledDistillation(
     public delegate (ScoreTable Scores, string Hash) Scoring(
         BlockLibrary library, IReadOnlyList<IReadOnlyList<BlockVariant>> variants, string libraryHash);
 
-    /// <summary>Library and scores with pairs.</summary>
+    /// <summary>Library and scores: of halves alone where distillation is decoupled, otherwise with pairs.</summary>
     /// <param name="halves">The library of halves.</param>
     /// <param name="table">All variants with their costs.</param>
     /// <param name="halvesHash">Hash of the halves' stage.</param>
@@ -35,6 +36,12 @@ internal sealed class CoupledDistillation(
     public (BlockLibrary Library, string LibraryHash, ScoreTable Scores, string ScoreHash) Run(
         BlockLibrary halves, ChoiceTable table, string halvesHash, double rate, Scoring score)
     {
+        if (settings.Library.Mode == DistillationMode.Decoupled)
+        {
+            var (alone, hash) = score(halves, table.Variants, halvesHash);
+            return (halves, halvesHash, alone, hash);
+        }
+
         if (settings.Library.Mode == DistillationMode.Coupled)
         {
             var (all, allHash) = Train(halves, table.Variants, [("library", halvesHash)], rate);
@@ -63,7 +70,7 @@ internal sealed class CoupledDistillation(
             ]);
         using var jobs = JobFolder.Open(stage.PathOf("jobs"));
         var chosen = PairSelection.Run(table, scores, settings, jobs);
-        stage.MarkComplete();
+        times.Complete(stage, jobs);
         return chosen;
     }
 
@@ -85,7 +92,7 @@ internal sealed class CoupledDistillation(
         using var states = new ParentStates(device, inputs.Parent.Parts, steps, _pairJobs, forDistillation: true, settings.Library.States);
         using var progress = new ProgressReporter(Console.Error, new ProgressOptions { Label = "pairs", Unit = "jobs", Total = pairs.Count });
         new PairBuilder(device, states, halves, settings.BlockDistillation, _pairJobs).Run(pairs, done => progress.Report(done));
-        stage.MarkComplete();
+        times.Complete(stage, _pairJobs);
         return (halves.WithPairs(_pairJobs, pairs), stage.Manifest.Hash);
     }
 

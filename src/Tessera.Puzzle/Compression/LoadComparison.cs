@@ -91,17 +91,7 @@ internal sealed class LoadComparison(Device device, CompressionInputs inputs, Co
             Array.ForEach(models, model => first.Measure(model));
         }
 
-        using var meter = new ScenarioMeter(device, scenario);
-        var samples = models.Select(_ => new List<ScenarioTime>()).ToList();
-        for (int round = 0; round < settings.LoadRounds; round++)
-        {
-            for (int i = 0; i < models.Length; i++)
-            {
-                samples[i].Add(meter.Measure(models[i]));
-            }
-        }
-
-        return [.. samples.Select(times => ModelTimes.Median([.. times]))];
+        return [.. ModelTimes.Sample(device, scenario, models, settings.LoadRounds, warmups: 0).Select(ModelTimes.Median)];
     }
 
     private LoadResult Result(MeasuredLoad load, string name, CostTable costs, ModelConfiguration model, ScenarioTime measured)

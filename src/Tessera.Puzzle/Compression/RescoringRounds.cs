@@ -16,28 +16,26 @@ namespace Tessera.Puzzle.Compression;
 /// stage; its scores are jobs that any number of processes share, and one of them searches and assembles.
 /// </summary>
 internal sealed class RescoringRounds(
-    Device device, CompressionInputs inputs, CompressionSettings settings, PipelineStages stages, StageClock times, BlockLibrary library,
-    ChoiceTable table)
+    Device device, CompressionInputs inputs, CompressionSettings settings, PipelineStages stages, StageClock times, ScoredLibrary scored)
 {
     private const string StageName = "rescore";
     private readonly ScoringStage _scoring = new(device, inputs, settings, stages, times);
 
     private ScoreKind Kind => settings.Scoring.Kind;
 
+    private ChoiceTable Table => scored.Table;
+
     /// <summary>Runs the rounds; every process returns the same.</summary>
-    /// <param name="scores">Scores of the parent with one layer replaced.</param>
-    /// <param name="from">What the stages depend on.</param>
-    /// <param name="costHash">Stands for the costs.</param>
     /// <param name="identity">Settings of the search.</param>
     /// <param name="search">The first search's choice; recorded.</param>
-    public RescoringOutcome Run(
-        ScoreTable scores, IReadOnlyList<(string Name, string Hash)> from, string costHash, IReadOnlyList<(string Name, string Value)> identity,
-        Func<int[]> search)
+    public RescoringOutcome Run(IReadOnlyList<(string Name, string Value)> identity, Func<int[]> search)
     {
-        (string, string)[] settled = [.. identity, .. _scoring.RaceIdentity(Kind, costHash)];
+        var (scores, hashes) = (scored.Scores, scored.Hashes);
+        (string, string)[] from = [("library", hashes.Library), ("scores", hashes.Scores), ("costs", hashes.Costs)];
+        (string, string)[] settled = [.. identity, .. _scoring.RaceIdentity(Kind, hashes.Costs)];
         var first = First(stages.Open(StageName, from, settled.Append(("round", "0"))), search);
         var additivity = AdditivityCheck.Of(
-            Kind, first.Choice.Select((index, layer) => scores.Score(layer, table.Variants[layer][index])), Of(first), settings.Scoring.AdditivityLimit);
+            Kind, first.Choice.Select((index, layer) => scores.Score(layer, Table.Variants[layer][index])), Of(first), settings.Scoring.AdditivityLimit);
         var rounds = new List<RescoringRound>();
         var best = first;
         for (int round = 1; round <= settings.Scoring.Rounds && !(settings.Scoring.OnlyWhereAdditivityFails && additivity.Holds); round++)
@@ -45,7 +43,7 @@ internal sealed class RescoringRounds(
             var stage = stages.Open(
                 StageName, from,
                 settled.Append(("round", round.ToString(CultureInfo.InvariantCulture))).Append(("around", ContentHash.OfText(string.Join(' ', best.Choice)))));
-            rounds.Add(Round(stage, round, best, scores));
+            rounds.Add(Round(stage, round, best));
             best = rounds[^1].Best;
             if (!rounds[^1].IsBetter)
             {
@@ -68,11 +66,11 @@ internal sealed class RescoringRounds(
             int[] choice = search();
             AtomicFile.WriteAllText(path, JsonSerializer.Serialize(new RealisedChoice(choice, Realise([choice])[0]), PuzzleJson.Default.RealisedChoice));
         });
-        stage.MarkComplete();
+        times.Complete(stage, jobs);
         return JsonSerializer.Deserialize(File.ReadAllText(path), PuzzleJson.Default.RealisedChoice)!;
     }
 
-    private RescoringRound Round(RunFolder stage, int number, RealisedChoice around, ScoreTable scores)
+    private RescoringRound Round(RunFolder stage, int number, RealisedChoice around)
     {
         string path = stage.PathOf("round.json");
         using var jobs = JobFolder.Open(stage.PathOf("jobs"));
@@ -80,10 +78,10 @@ internal sealed class RescoringRounds(
         {
             var swaps = Swaps(stage, jobs, number, around);
             new JobBoard(jobs).RunAlone("choose", _ => File.Exists(path), () => AtomicFile.WriteAllText(
-                path, JsonSerializer.Serialize(Choose(number, around, swaps, scores), PuzzleJson.Default.RescoringRound)));
+                path, JsonSerializer.Serialize(Choose(number, around, swaps), PuzzleJson.Default.RescoringRound)));
         }
 
-        stage.MarkComplete();
+        times.Complete(stage, jobs);
         return JsonSerializer.Deserialize(File.ReadAllText(path), PuzzleJson.Default.RescoringRound)!;
     }
 
@@ -98,15 +96,15 @@ internal sealed class RescoringRounds(
         using var states = new ParentStates(device, child, steps, jobs, forDistillation: false);
         var memory = StreamingMemory.Of(device, inputs.Parent.Parts, steps, settings.Memory);
         var plan = _scoring.WithRace(
-            new ScorePlan(device, states, library, table.Variants, memory)
+            new ScorePlan(device, states, scored.Library, Table.Variants, memory)
             {
                 Kind = kind,
                 Reference = new ScoreReference(parent, parentJobs),
                 Child = around.Choice,
                 OwnScore = around.Realised,
             },
-            table);
-        int total = ScoreTable.JobCount(table.Variants, plan.Racing is not null);
+            Table);
+        int total = ScoreTable.JobCount(Table.Variants, plan.Racing is not null);
         string label = string.Create(CultureInfo.InvariantCulture, $"scores around the child, round {number}");
         using var progress = new ProgressReporter(Console.Error, new ProgressOptions { Label = label, Unit = "jobs", Total = total });
         var swaps = ScoreTable.Compute(plan, jobs, done => progress.Report(done));
@@ -114,9 +112,9 @@ internal sealed class RescoringRounds(
         return swaps;
     }
 
-    private RescoringRound Choose(int number, RealisedChoice around, ScoreTable swaps, ScoreTable scores)
+    private RescoringRound Choose(int number, RealisedChoice around, ScoreTable swaps)
     {
-        var proposals = new LocalSearch(settings, table).Propose(around.Choice, Of(around).Mean, swaps, scores);
+        var proposals = new LocalSearch(settings, Table).Propose(around.Choice, Of(around).Mean, swaps, scored.Scores);
         var realised = Realise([.. proposals.Select(proposal => proposal.Choice)]);
         RescoredCandidate[] candidates = [.. proposals.Zip(realised, (proposal, score) => new RescoredCandidate(
             proposal.Name, proposal.Choice.Zip(around.Choice).Count(pair => pair.First != pair.Second), proposal.Predicted, proposal.LowerBound,
@@ -138,5 +136,5 @@ internal sealed class RescoringRounds(
         return new ModelScorer(device, inputs.Parent.Parts, steps, settings.Memory).ScoreAll([.. choices.Select(Child)], kind.TaskName is not null);
     }
 
-    private ModelParts Child(int[] choice) => library.Child(table.Configuration(choice));
+    private ModelParts Child(int[] choice) => scored.Library.Child(Table.Configuration(choice));
 }

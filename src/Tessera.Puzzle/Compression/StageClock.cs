@@ -9,11 +9,11 @@ namespace Tessera.Puzzle.Compression;
 /// <remarks>A stage that was complete before keeps the time that its manifest tells.</remarks>
 internal sealed class StageClock
 {
-    private readonly List<StageTime> _stages = [];
+    private readonly List<(string Folder, StageTime Time)> _stages = [];
     private long _start = Stopwatch.GetTimestamp();
 
     /// <summary>The stages so far.</summary>
-    public IReadOnlyList<StageTime> Stages => _stages;
+    public IReadOnlyList<StageTime> Stages => [.. _stages.Select(stage => stage.Time)];
 
     /// <summary>Declares a stage complete, with the time since the one before.</summary>
     /// <param name="stage">The stage.</param>
@@ -23,10 +23,11 @@ internal sealed class StageClock
         var took = Stopwatch.GetElapsedTime(_start);
         stage.MarkComplete(took);
         var times = jobs is null ? [] : JobTimes.Of(jobs).Read();
-        _stages.RemoveAll(time => time.Stage == stage.Manifest.Stage);
-        _stages.Add(new StageTime(
+        // Two stages may share a name, such as the scores before and behind the pairs; one that is opened again is told once.
+        _stages.RemoveAll(other => other.Folder == stage.FullPath);
+        _stages.Add((stage.FullPath, new StageTime(
             stage.Manifest.Stage, Math.Round(stage.Manifest.Seconds ?? took.TotalSeconds, 3), times.Count,
-            Math.Round(times.Sum(time => time.Seconds), 3), Arena.PeakBytes));
+            Math.Round(times.Sum(time => time.Seconds), 3), Arena.PeakBytes)));
         _start = Stopwatch.GetTimestamp();
     }
 }

@@ -6,18 +6,18 @@ namespace Tessera.Puzzle.Costs;
 /// <summary>Times of whole models in a scenario, which take turns so that a slow moment of the machine falls on all of them.</summary>
 public static class ModelTimes
 {
-    private const int Warmup = 2;
-
     /// <summary>Samples of every model, round by round.</summary>
     /// <param name="device">Where the models lie and run.</param>
     /// <param name="scenario">What is run.</param>
     /// <param name="models">Models in the scenario's storage type.</param>
-    /// <param name="rounds">Samples of each; two rounds before them are not kept.</param>
-    public static IReadOnlyList<ScenarioTime[]> Sample(Device device, ServingScenario scenario, IReadOnlyList<Decoder> models, int rounds)
+    /// <param name="rounds">Samples of each.</param>
+    /// <param name="warmups">Rounds before them that are not kept.</param>
+    public static IReadOnlyList<ScenarioTime[]> Sample(
+        Device device, ServingScenario scenario, IReadOnlyList<Decoder> models, int rounds, int warmups = 2)
     {
         using var meter = new ScenarioMeter(device, scenario);
         var samples = models.Select(_ => new ScenarioTime[rounds]).ToList();
-        for (int round = -Warmup; round < rounds; round++)
+        for (int round = -warmups; round < rounds; round++)
         {
             for (int i = 0; i < models.Count; i++)
             {

@@ -3,6 +3,7 @@ using Tessera.Devices;
 using Tessera.Models.Checkpoints;
 using Tessera.Models.Configuration;
 using Tessera.Puzzle.Compression;
+using Tessera.Puzzle.Reports;
 using Tessera.Runs;
 using Tessera.Runs.Report;
 
@@ -79,7 +80,9 @@ public sealed class FusionPipeline(Device device, CompressionInputs inputs, Fusi
                 $"After {result.HealingSteps} steps of healing and stored in {settings.Healing.Storage.Label()}: KL from the model as it was {FusionReport.Text(result.ChildDivergence)} nats a token."));
         }
 
-        HealingChart.AddTo(report, metrics, result.Healing);
+        HealingSection.Add(report, File.Exists(metrics) ? MetricsWriter.Read(metrics) : [], result.Healing);
+        PretrainingSection.Add(report, result.Healing?.Pretraining, output);
+        PositionSection.Add(report, result.Healing?.Positions);
         report.Save(Path.Combine(output, "report.html"));
     }
 }

@@ -39,14 +39,6 @@ public sealed class BlockLibrary(Device device, ModelParts parent, JobFolder job
             .Concat((tried ?? TriedVariants.All).FeedForwards(layer.FeedForward).Skip(1).Where(half => half is not NoFeedForwardConfiguration)
                 .Select(half => new LibraryHalf(index, null, half))));
 
-    /// <summary>Quality of every trained half by <c>layer/half</c>, for instance <c>3/mixer-kv2</c>; the library must be complete.</summary>
-    /// <exception cref="DamagedJobException">A record is not one.</exception>
-    public IEnumerable<KeyValuePair<string, VariantQuality>> Quality => Halves(Shape, tried).Select(half =>
-    {
-        var record = jobs.Read(half.Job);
-        return KeyValuePair.Create($"{half.Layer}/{half.Label}", new VariantQuality(record.Numbers("before")[0], record.Numbers("after")[0]));
-    });
-
     /// <summary>A mixer of a layer; null for none.</summary>
     /// <exception cref="DamagedJobException">What a job left was changed since.</exception>
     public SubBlock? Mixer(int layer, MixerConfiguration mixer, Arena arena) => mixer switch
@@ -75,7 +67,7 @@ public sealed class BlockLibrary(Device device, ModelParts parent, JobFolder job
     /// <param name="pairJobs">The jobs of the pairs' stage, complete.</param>
     /// <param name="pairs">The pairs that it holds.</param>
     public BlockLibrary WithPairs(JobFolder pairJobs, IEnumerable<LibraryPair> pairs) =>
-        new(device, parent, jobs) { Pairs = new PairLibrary(parent, pairJobs, pairs) };
+        new(device, parent, jobs, tried) { Pairs = new PairLibrary(parent, pairJobs, pairs), Kept = Kept };
 
     private SubBlock? Mixer(int layer, BlockVariant variant, Arena arena) => Pairs?.Find(layer, variant) is { } pair
         ? Pairs.Mixer(pair, arena) : Mixer(layer, variant.Mixer, arena);
@@ -113,7 +105,7 @@ public sealed class BlockLibrary(Device device, ModelParts parent, JobFolder job
     /// <param name="half">Which.</param>
     /// <param name="block">Its weights.</param>
     /// <param name="arena">Takes a copy.</param>
-    internal unsafe SubBlock Masters(LibraryHalf half, SubBlock block, Arena arena)
+    internal SubBlock Masters(LibraryHalf half, SubBlock block, Arena arena)
     {
         if (parent.Type == DType.F32)
         {
@@ -121,20 +113,7 @@ public sealed class BlockLibrary(Device device, ModelParts parent, JobFolder job
         }
 
         var copy = Empty(half, new BlockFactory(Shape, parent.Rope, arena, DType.F32));
-        foreach (var (from, to) in block.Parameters.Zip(copy.Parameters))
-        {
-            if (from.Type == to.Type)
-            {
-                device.Copy(from.Address, to.Address, from.Bytes);
-            }
-            else
-            {
-                Conversion.FromBf16(device, (ushort*)from.Address, to.Floats, from.Count);
-            }
-
-            to.MarkChanged();
-        }
-
+        MasterWeights.Fill(device, block, copy);
         return copy;
     }
 

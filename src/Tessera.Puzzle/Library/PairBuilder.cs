@@ -1,7 +1,6 @@
 using System.Text.Json;
 using Tessera.Devices;
 using Tessera.Models.Blocks;
-using Tessera.Models.Checkpoints;
 using Tessera.Puzzle.Calibration;
 using Tessera.Runs;
 using Tessera.Runs.Jobs;
@@ -32,7 +31,9 @@ public sealed class PairBuilder(
     public int Run(IReadOnlyList<LibraryPair> pairs, Action<int> onDone)
     {
         int own = new JobBoard(jobs).Run(
-            [.. states.Plan, .. pairs.Select(pair => new Job(pair.Job, ParentStates.JobsOfLayer(pair.Layer), () => Make(pair)))], onDone);
+            JobTimes.Of(jobs).Timed(
+                [.. states.Plan, .. pairs.Select(pair => new Job(pair.Job, ParentStates.JobsOfLayer(pair.Layer), () => Make(pair)))]),
+            onDone);
         AtomicFile.WriteAllText(
             Path.Combine(Path.GetDirectoryName(jobs.FullPath)!, IndexName),
             JsonSerializer.Serialize([.. pairs.Select(Entry)], PuzzleJson.Default.PairEntryArray) + "\n");
@@ -43,8 +44,8 @@ public sealed class PairBuilder(
     private JobRecord Make(LibraryPair pair)
     {
         using var weights = device.CreateArena("variant");
-        var mixer = PairLibrary.MixerOf(pair, states.Parent, weights);
-        var feedForward = PairLibrary.FeedForwardOf(pair, states.Parent, weights);
+        var mixer = PairLibrary.MixerOf(pair, states.Parent, DType.F32, weights);
+        var feedForward = PairLibrary.FeedForwardOf(pair, states.Parent, DType.F32, weights);
         Copy(arena => halves.Mixer(pair.Layer, pair.Block.Mixer, arena), mixer);
         Copy(arena => halves.FeedForward(pair.Layer, pair.Block.FeedForward, arena), feedForward);
         var block = new DecoderLayer(mixer, feedForward);
@@ -53,7 +54,7 @@ public sealed class PairBuilder(
         var result = new BlockDistillation(device, states, pair.Layer, new DecoderLayer(null, null), settings).TrainBlock(block);
         _peak.Report(result);
         var record = JobRecord.Of(("before", [result.Before]), ("after", [result.After]), ("steps", [result.Steps]));
-        return result.IsImproved ? record with { Files = [_weights.Write(pair.Job, block.Parameters)] } : record;
+        return result.IsImproved ? record with { Files = [_weights.Write(pair.Job, block.Parameters, states.Parent.Type)] } : record;
     }
 
     private void Copy(Func<Arena, SubBlock?> read, SubBlock? target)
@@ -61,10 +62,7 @@ public sealed class PairBuilder(
         if (target is not null)
         {
             using var source = device.CreateArena("half of a pair");
-            foreach (var (from, to) in read(source)!.Parameters.Zip(target.Parameters))
-            {
-                ParameterConversion.Copy(from, to);
-            }
+            MasterWeights.Fill(device, read(source)!, target);
         }
     }
 

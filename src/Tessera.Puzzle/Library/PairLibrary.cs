@@ -14,7 +14,7 @@ internal sealed class PairLibrary
     private readonly HashSet<LibraryPair> _pairs;
 
     /// <summary>Opens the pairs of a stage.</summary>
-    /// <param name="parent">The parent, in f32.</param>
+    /// <param name="parent">The parent; pairs are stored in memory as its own halves are.</param>
     /// <param name="jobs">The stage's jobs, complete.</param>
     /// <param name="pairs">The pairs.</param>
     public PairLibrary(ModelParts parent, JobFolder jobs, IEnumerable<LibraryPair> pairs) =>
@@ -29,21 +29,21 @@ internal sealed class PairLibrary
 
     /// <summary>The mixer of a pair; null for none.</summary>
     /// <exception cref="DamagedJobException">The file was changed since.</exception>
-    public SubBlock? Mixer(LibraryPair pair, Arena arena) => Filled(pair, MixerOf(pair, _parent, arena));
+    public SubBlock? Mixer(LibraryPair pair, Arena arena) => Filled(pair, MixerOf(pair, _parent, _parent.Type, arena));
 
     /// <summary>The feed-forward of a pair; null for none.</summary>
     /// <exception cref="DamagedJobException">The file was changed since.</exception>
-    public SubBlock? FeedForward(LibraryPair pair, Arena arena) => Filled(pair, FeedForwardOf(pair, _parent, arena));
+    public SubBlock? FeedForward(LibraryPair pair, Arena arena) => Filled(pair, FeedForwardOf(pair, _parent, _parent.Type, arena));
 
     /// <summary>A pair's mixer without its numbers.</summary>
-    public static SubBlock? MixerOf(LibraryPair pair, ModelParts parent, Arena arena) =>
-        Factory(parent, arena).Mixer(pair.Block.Mixer, pair.MixerName);
+    public static SubBlock? MixerOf(LibraryPair pair, ModelParts parent, DType type, Arena arena) =>
+        Factory(parent, type, arena).Mixer(pair.Block.Mixer, pair.MixerName);
 
     /// <summary>A pair's feed-forward without its numbers.</summary>
-    public static SubBlock? FeedForwardOf(LibraryPair pair, ModelParts parent, Arena arena) =>
-        Factory(parent, arena).FeedForward(pair.Block.FeedForward, pair.FeedForwardName);
+    public static SubBlock? FeedForwardOf(LibraryPair pair, ModelParts parent, DType type, Arena arena) =>
+        Factory(parent, type, arena).FeedForward(pair.Block.FeedForward, pair.FeedForwardName);
 
-    private static BlockFactory Factory(ModelParts parent, Arena arena) => new(parent.Configuration, parent.Rope, arena, DType.F32);
+    private static BlockFactory Factory(ModelParts parent, DType type, Arena arena) => new(parent.Configuration, parent.Rope, arena, type);
 
     private SubBlock? Filled(LibraryPair pair, SubBlock? half)
     {

@@ -85,13 +85,13 @@ public sealed class ComparisonReport(IReadOnlyList<CompressionRun> runs)
         var table = new ReportTable("model", "speed-up", "KL");
         void Point(CompressionRun run, CandidateResult candidate, Estimate divergence, string group)
         {
-            points.Add(new ScatterPoint(SpeedUp(run, candidate), divergence.Mean, group is "child, healed" ? run.Name : string.Empty, group));
+            points.Add(new ScatterPoint(SpeedUp(run, candidate), divergence.Mean, group is CompressionResult.Written ? run.Name : string.Empty, group));
             table.Add($"{run.Name}: {group}", SpeedUp(run, candidate), divergence.Mean);
         }
 
         foreach (var run in runs)
         {
-            Point(run, run.Result.Delivered, run.Result.HealedDivergence, "child, healed");
+            Point(run, run.Result.Delivered, run.Result.HealedDivergence, CompressionResult.Written);
             Point(run, run.Result.Delivered, run.Result.Delivered.HeldOutDivergence, "child, assembled");
             foreach (var baseline in run.Result.Candidates.Skip(2))
             {

@@ -32,12 +32,9 @@ public sealed class CompressionReport(CompressionRun run)
             FusionReport.AddFusion(report, result.Fusion, run.Dependency, result.Scenario);
         }
 
-        HealingSection.Add(report, run);
-        if (result.Healing is { } findings)
-        {
-            HealingChart.AddBehind(report, findings, run.Folder);
-        }
-
+        HealingSection.Add(report, run.Healing, result.Healing);
+        PretrainingSection.Add(report, result.Healing?.Pretraining, run.Folder);
+        PositionSection.Add(report, result.Healing?.Positions);
         CostSection.Add(report, run);
         LoadSection.Add(report, result);
         TimeSection.Add(report, result);

@@ -18,10 +18,11 @@ internal static class HealingSection
 
     /// <summary>Adds the section, or nothing where nothing was healed.</summary>
     /// <param name="report">The report.</param>
-    /// <param name="run">The run.</param>
-    public static void Add(HtmlReport report, CompressionRun run)
+    /// <param name="metrics">The healing's metrics.</param>
+    /// <param name="findings">What else is known of it, or null.</param>
+    public static void Add(HtmlReport report, IEnumerable<MetricsRow> metrics, HealingFindings? findings)
     {
-        List<MetricsRow> rows = [.. run.Healing.Select(WithAccuracy)];
+        List<MetricsRow> rows = [.. metrics.Select(WithAccuracy)];
         if (rows.Count == 0)
         {
             return;
@@ -29,7 +30,7 @@ internal static class HealingSection
 
         report.Section("Healing").Paragraph(
             "The assembled child is trained as a whole to follow its parent. Training curves are of the batch of a step, validation curves of held-out documents.");
-        HealingChart.Phases(report, run.Result.Healing);
+        AddPhases(report, findings);
         foreach (var (key, title, unit) in Curves)
         {
             var series = Series(rows, key);
@@ -41,7 +42,7 @@ internal static class HealingSection
             }
         }
 
-        HealingChart.Accuracy(report, rows);
+        AddAnswers(report, rows);
     }
 
     /// <summary>All metrics of a kind that are not 0 throughout, such as <c>divergence</c> and <c>validation.divergence</c>.</summary>
@@ -61,6 +62,38 @@ internal static class HealingSection
 
     private static string Name(string name, string key) =>
         name == key ? "training" : name.Replace(key, string.Empty, StringComparison.Ordinal).Replace('.', ' ').Trim();
+
+    private static void AddPhases(HtmlReport report, HealingFindings? findings)
+    {
+        if (findings?.Phases is { Count: > 0 } phases)
+        {
+            var rows = new ReportTable("phase", "longest document", "steps", "tokens");
+            foreach (var (i, phase) in phases.Index())
+            {
+                rows.Add(i + 1, phase.Length, phase.Steps, phase.Tokens);
+            }
+
+            report.Table(rows);
+        }
+    }
+
+    /// <summary>Right answers that were counted on the way, if there are any.</summary>
+    private static void AddAnswers(HtmlReport report, IEnumerable<MetricsRow> metrics)
+    {
+        var counted = metrics.Where(row => row.Values.ContainsKey("validation.problems")).ToList();
+        if (counted.Count == 0)
+        {
+            return;
+        }
+
+        var rows = new ReportTable("step", "right answers", "problems");
+        foreach (var row in counted)
+        {
+            rows.Add(row.Step, (int)row.Values["validation.correct"], (int)row.Values["validation.problems"]);
+        }
+
+        report.Paragraph("Unseen problems solved by the child in f32, on the way.").Table(rows);
+    }
 
     private static ReportTable Numbers(IReadOnlyList<ChartSeries> series)
     {

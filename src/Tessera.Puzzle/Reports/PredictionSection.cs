@@ -47,23 +47,23 @@ internal static class PredictionSection
             $"{PuzzlePaper}: additivity, the assumption behind the sum of replace-one-block scores.", null);
     }
 
-    /// <summary>Additivity of the child, as far as the errors let it be judged.</summary>
+    /// <summary>Additivity at the choice of the first search, by the run's own check.</summary>
     private static string Verdict(CompressionRun run)
     {
-        var child = run.Child;
-        double predicted = child.PredictedDivergence, realised = child.ScoringDivergence.Mean, difference = realised - predicted;
-        if (run.PredictedError(child) is not { } error || run.Tables!.Layers.Count != child.Layers.Count)
+        if (run.Result.Additivity is not { } check)
         {
+            double difference = run.Child.ScoringDivergence.Mean - run.Child.PredictedDivergence;
             return $"Additivity: the child's KL departs from the predicted by {Digits(difference)} nats a token; without the scores' errors no more can be said.";
         }
 
-        double both = Math.Sqrt((error * error) + (child.ScoringDivergence.StandardError * child.ScoringDivergence.StandardError));
-        string numbers = $"realised − predicted is {Digits(difference)} ± {Digits(both)} nats a token, {Departure(realised, predicted)} of the predicted "
-            + "(errors of layers and of the whole taken as independent, though they share their documents)";
-        return Math.Abs(difference) <= 2 * both
-            ? $"Additivity holds for this child within two standard errors: {numbers}."
-            : $"Additivity does not hold for this child: {numbers}. "
-                + (difference > 0 ? "Its replaced layers make each other's damage worse" : "The damages of its replaced layers overlap") + ", and the search could not see it.";
+        string whose = run.Result.Rescoring is { Rounds.Count: > 0 } ? "the first search's choice" : "this child";
+        string numbers = $"realised {WithError(check.Realised)} against {Digits(check.Predicted)} ± {Digits(check.PredictedStandardError)} nats a token, "
+            + $"{Departure(check.Realised.Mean, check.Predicted)} of the predicted (allowed: {Number(check.Limit, "P0")} of it, and two standard errors of both; those of "
+            + "the layers are added up, since layers share their documents)";
+        return check.Holds
+            ? $"Additivity holds for {whose}: {numbers}."
+            : $"Additivity does not hold for {whose}: {numbers}. "
+                + (check.Departure > 0 ? "Its replaced layers make each other's damage worse" : "The damages of its replaced layers overlap") + ", and the search could not see it.";
     }
 
     private static string Memory(CompressionRun run)

@@ -25,11 +25,11 @@ internal static class SummarySection
 
         report.Paragraph(
             "KL is KL(parent ‖ model) in nats a token on held-out data. Throughput is generated tokens a second of the whole scenario, prompts' "
-            + "time included. Times are measured medians. The healed child's KL and all accuracies are those of the weights as they are "
+            + "time included. Times are measured medians. The written child's KL and all accuracies are those of the weights as they are "
             + "served; the other KLs are before any healing, with weights as the library holds them: f32, or bf16 where that was asked for.");
         report.Table(Candidates(run));
         report.Paragraph(
-            $"The search proved that no choice of blocks has a summed score below {Digits(result.LowerBound)} "
+            $"The {(result.Rescoring is null ? string.Empty : "first ")}search proved that no choice of blocks has a summed score below {Digits(result.LowerBound)} "
             + $"(gap {Number(result.Gap, "P3")}, {Number(result.Nodes, "N0")} nodes). Greedy, uniform and parameter-maximal choices meet the same limits by simpler means; "
             + "one that is missing found no choice within them.");
     }
@@ -50,7 +50,7 @@ internal static class SummarySection
             Row(rows, run, delivered.Name, delivered, delivered.HeldOutDivergence, delivered.Correct);
         }
 
-        Row(rows, run, "child, healed", delivered, result.HealedDivergence, result.HealedCorrect);
+        Row(rows, run, CompressionResult.Written, delivered, result.HealedDivergence, result.HealedCorrect);
         return rows;
     }
 

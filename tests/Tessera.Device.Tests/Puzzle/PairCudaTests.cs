@@ -30,6 +30,48 @@ public sealed class PairCudaTests : IDisposable
         Assert.True(expected[..(Width / 2)].Intersect(actual[..(Width / 2)]).Count() >= (Width / 2) - 4);
     }
 
+    // Products in bf16 of a parent in bf16: most of what is kept is kept on the processor too.
+    [Fact]
+    public void Channels_are_cut_in_rounds_in_bf16()
+    {
+        using var card = Card.Open(DType.BF16);
+        using var processor = new CpuDevice(2);
+        int[] expected = On(processor, DType.F32, states => new ChannelElimination(processor, states, 1).Order(4), DType.BF16);
+        int[] actual = On(card, DType.F32, states => new ChannelElimination(card, states, 1).Order(4), DType.BF16);
+        Assert.Equal(Enumerable.Range(0, Width), actual.Order());
+        Assert.True(expected[..(Width / 2)].Intersect(actual[..(Width / 2)]).Count() >= (Width / 2) - 12);
+    }
+
+    [Fact]
+    public void A_pair_of_a_parent_in_bf16_has_masters_in_f32_and_a_file_in_bf16()
+    {
+        using var card = Card.Open(DType.BF16);
+        On(
+            card, DType.F32,
+            states =>
+            {
+                var pair = new LibraryPair(1, new BlockVariant(new AttentionConfiguration(1), new SwiGluConfiguration(128)));
+                using var halfJobs = JobFolder.Open(Path.Combine(_folder, "halves", "jobs"));
+                using (var own = new ParentStates(card, states.Parent, states.Steps, halfJobs, forDistillation: true))
+                {
+                    new LibraryBuilder(card, own, new BlockDistillationSettings(2, 1e-3), halfJobs).Run(_ => { });
+                }
+
+                using var jobs = JobFolder.Open(Path.Combine(_folder, "pairs", "jobs"));
+                using var again = new ParentStates(card, states.Parent, states.Steps, jobs, forDistillation: true);
+                var halves = new BlockLibrary(card, states.Parent, halfJobs);
+                Assert.Equal(1, new PairBuilder(card, again, halves, new BlockDistillationSettings(12, 1e-3), jobs).Run([pair], _ => { }));
+                var record = jobs.Read(pair.Job);
+                Assert.True(record.Numbers("after")[0] < 0.95 * record.Numbers("before")[0], $"{record.Numbers("before")[0]} to {record.Numbers("after")[0]}");
+                using var arena = card.CreateArena("pair");
+                Assert.All(
+                    halves.WithPairs(jobs, [pair]).Layer(1, pair.Block, arena).Parameters,
+                    parameter => Assert.Equal(parameter.Decays ? DType.BF16 : DType.F32, parameter.Type));
+                return true;
+            },
+            DType.BF16);
+    }
+
     [Fact]
     public void A_pair_is_distilled_as_on_the_processor()
     {
@@ -86,7 +128,7 @@ public sealed class PairCudaTests : IDisposable
             : [.. Enumerable.Range(0, bytes.Length / 2).Select(i => Bf16.Widen(BitConverter.ToUInt16(bytes, 2 * i)))];
     }
 
-    private T On<T>(Tessera.Devices.Device device, DType stored, Func<ParentStates, T> run)
+    private T On<T>(Tessera.Devices.Device device, DType stored, Func<ParentStates, T> run, DType weights = DType.F32)
     {
         string folder = Path.Combine(_folder, Name(device)), model = Path.Combine(_folder, "model");
         if (!Directory.Exists(model))
@@ -96,7 +138,7 @@ public sealed class PairCudaTests : IDisposable
             ModelFolder.Save(model, parent, DType.F32);
         }
 
-        using var parts = StoredParts.Open(model, DType.F32, device);
+        using var parts = StoredParts.Open(model, weights, device);
         using var steps = new CalibrationSteps(device, [Batch(1)]);
         using var jobs = JobFolder.Open(Path.Combine(folder, "jobs"));
         using var states = new ParentStates(device, parts, steps, jobs, forDistillation: true, stored);

@@ -1,5 +1,8 @@
+using Tessera.Devices;
 using Tessera.Models.Blocks;
+using Tessera.Models.Checkpoints;
 using Tessera.Puzzle.Calibration;
+using Tessera.Runs.Jobs;
 using Tessera.Tensors;
 
 namespace Tessera.Puzzle.Tests.Calibration;
@@ -69,6 +72,32 @@ public sealed class ChannelEliminationTests
 
         // Once one of the two is gone, nothing lowers the error like the other: it goes next.
         Assert.Equal(1, Math.Abs(Array.IndexOf(rounds, One) - Array.IndexOf(rounds, Other)));
+    }
+
+    // Weights in bf16 are widened exactly: the order is that of a parent in f32 with the same numbers.
+    [Fact]
+    public void The_order_of_a_parent_in_bf16_is_that_of_its_numbers_in_f32()
+    {
+        using var small = new SmallParent();
+        string folder = Directory.CreateTempSubdirectory("tessera-elimination-").FullName;
+        try
+        {
+            ModelFolder.Save(Path.Combine(folder, "model"), small.Model, DType.BF16);
+            int[][] orders = [.. ((DType[])[DType.BF16, DType.F32]).Select(type =>
+            {
+                using var parts = StoredParts.Open(Path.Combine(folder, "model"), type, small.Device);
+                using var steps = new CalibrationSteps(small.Device, [SmallParent.Batch(7)]);
+                using var jobs = JobFolder.Open(Path.Combine(folder, type.Label(), "jobs"));
+                using var states = new ParentStates(small.Device, parts, steps, jobs, forDistillation: true);
+                states.ComputeAll();
+                return new ChannelElimination(small.Device, states, 1).Order(4);
+            })];
+            Assert.Equal(orders[1], orders[0]);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
     }
 
     [Fact]

@@ -45,6 +45,12 @@ public sealed class CoupledDistillationTests : IDisposable
             hybrid.Candidates[1].PredictedDivergence,
             hybrid.Candidates[1].Layers.Select((label, layer) => joined[$"layer{layer:D3}.{label.Replace(' ', '.')}"]).Sum(), 1e-9);
 
+        // Every stage has its own time, and the two scores stand apart.
+        Assert.Equal(
+            ["measure", "library", "scores", "select", "pairs", "scores", "search", "realise", "heal"], hybrid.Stages!.Select(stage => stage.Stage));
+        Assert.Equal(pairs.Length, hybrid.Stages!.Single(stage => stage.Stage == "pairs").Jobs - (_small.Configuration.Layers.Length + 1));
+        Assert.All(hybrid.Stages!, stage => Assert.True(stage.Seconds >= stage.JobSeconds - 0.01, $"{stage}"));
+
         // Started again it changes nothing, and goes back to the other mode as well.
         Assert.Equal(hybrid.Candidates[1].Layers, _run.Run(Targets, settings, 4).Candidates[1].Layers);
         Assert.Equal(decoupled.Candidates[1].ScoringDivergence, _run.Run(Targets, new LibrarySettings(), 4).Candidates[1].ScoringDivergence);

@@ -64,6 +64,9 @@ internal sealed class SampleRun : IDisposable
             LowerBound = search.Chosen.Best!.Certificate!.LowerBound,
             Gap = 0,
             Nodes = 1,
+            Additivity = AdditivityCheck.Of(
+                ScoreKind.Divergence, [new Estimate(search.Chosen.Best!.Score, 0.01 * search.Chosen.Best!.Score, 30)], Realised(realised ?? search.Chosen.Best!.Score),
+                limit: 0.25),
             HealedDivergence = new Estimate(0.01, 0.001, 20),
             ChildFolder = "child",
             StageFolders = namesStages ? new Dictionary<string, string>
@@ -104,6 +107,8 @@ internal sealed class SampleRun : IDisposable
         })],
     };
 
+    private static Estimate Realised(double divergence) => new(divergence, 0.01 * divergence, 30);
+
     private static CandidateResult Candidate(string name, IReadOnlyList<string> layers, Amounts amounts, double predicted, double realised) => new()
     {
         Name = name,
@@ -111,7 +116,7 @@ internal sealed class SampleRun : IDisposable
         Parameters = (long)amounts.Parameters,
         KvBytesPerToken = (long)(amounts.KvBytes / 128),
         PredictedDivergence = predicted,
-        ScoringDivergence = new Estimate(realised, 0.01 * realised, 30),
+        ScoringDivergence = Realised(realised),
         HeldOutDivergence = new Estimate(1.1 * realised, 0.01 * realised, 30),
         PredictedDecodeSeconds = amounts.DecodeSeconds,
         DecodeSeconds = 1.02 * amounts.DecodeSeconds,

@@ -1,0 +1,30 @@
+using Tessera.Puzzle.Fusion;
+using Tessera.Puzzle.Scoring;
+using Tessera.Runs.Report;
+
+namespace Tessera.Puzzle.Reports;
+
+/// <summary>Parent and written child by the position of the token.</summary>
+internal static class PositionSection
+{
+    /// <summary>Adds the section, or nothing where no length was tested.</summary>
+    public static void Add(HtmlReport report, PositionTable? positions)
+    {
+        if (positions is null)
+        {
+            return;
+        }
+
+        report.Section("By position").Paragraph(
+            $"Parent and written child on held-out documents of up to {positions.Length} tokens, by the position of what is predicted from; nats a token.");
+        var rows = new ReportTable("positions", "tokens", "documents", "KL ± s.e.", "parent's loss", "child's loss");
+        foreach (var (i, row) in positions.Rows.Index())
+        {
+            rows.Add(
+                i == positions.Rows.Count - 1 ? "all" : FormattableString.Invariant($"{row.From}–{row.To - 1}"), (long)row.Tokens, row.Divergence.Documents,
+                FusionReport.Text(row.Divergence), FusionReport.Text(row.ParentLoss), FusionReport.Text(row.ChildLoss));
+        }
+
+        report.Table(rows);
+    }
+}
