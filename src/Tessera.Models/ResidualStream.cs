@@ -9,15 +9,17 @@ namespace Tessera.Models;
 /// </summary>
 /// <remarks>
 /// Where nothing looks back (no tape, no capture) the sum is updated in place and a sub-block's intermediate tensors are
-/// given back as soon as its branch is written, so memory does not grow with depth.
+/// given back as soon as its branch is written, so memory does not grow with depth. Elsewhere each sum takes the place of its branch, which
+/// no backward reads.
 /// </remarks>
 internal struct ResidualStream
 {
     private readonly Executor _executor;
     private readonly float _epsilon;
     private readonly bool _recycles;
-    private readonly Tensor _branchRoom;
-    private readonly Tensor _sumRoom;
+    private readonly Tensor _spareRoom;
+    private bool _ownsResidual;
+    private Tensor _branchRoom;
     private Tensor _branch;
 
     public ResidualStream(Executor executor, ModelConfiguration configuration, Tensor residual, bool ownsResidual, bool keepsAll)
@@ -25,11 +27,12 @@ internal struct ResidualStream
         _executor = executor;
         _epsilon = (float)configuration.RmsNormEpsilon;
         _recycles = executor.Tape is null && !keepsAll;
+        _ownsResidual = _recycles && ownsResidual;
         Residual = residual;
         if (_recycles)
         {
             _branchRoom = executor.Allocate(residual.Rows, residual.Columns);
-            _sumRoom = ownsResidual ? residual : executor.Allocate(residual.Rows, residual.Columns);
+            _spareRoom = _ownsResidual ? default : executor.Allocate(residual.Rows, residual.Columns);
         }
     }
 
@@ -66,7 +69,14 @@ internal struct ResidualStream
             return _executor.RmsNorm(Residual, gain, _epsilon);
         }
 
-        (Residual, var normalised) = _executor.AddRmsNorm(Residual, _branch, gain, _epsilon, _sumRoom);
+        (Residual, var normalised) = _executor.AddRmsNorm(Residual, _branch, gain, _epsilon, _ownsResidual);
+        if (_recycles && !_ownsResidual)
+        {
+            // The sum so far is somebody else's, and this one lies where the branch did: the next branch has the spare room.
+            _branchRoom = _spareRoom;
+            _ownsResidual = true;
+        }
+
         return normalised;
     }
 

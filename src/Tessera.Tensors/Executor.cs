@@ -96,24 +96,29 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
         return output;
     }
 
-    /// <summary>r' = r + x, into <paramref name="destination"/> where it exists (r itself, for instance); y = RMSNorm(r').</summary>
-    /// <returns>The updated residual and the normalised rows.</returns>
+    /// <summary>r' = r + x, in the place of one of them; y = RMSNorm(r').</summary>
+    /// <param name="residual">r.</param>
+    /// <param name="branch">x.</param>
+    /// <param name="gain">Of the norm.</param>
+    /// <param name="epsilon">Of the norm.</param>
+    /// <param name="ownsResidual">Whether the sum may take the place of r; otherwise it takes that of x, which no backward reads.</param>
+    /// <returns>The sum and the normalised rows.</returns>
     public (Tensor Residual, Tensor Output) AddRmsNorm(
-        Tensor residual, Tensor branch, Parameter gain, float epsilon, Tensor destination = default)
+        Tensor residual, Tensor branch, Parameter gain, float epsilon, bool ownsResidual = false)
     {
         bool records = Records(residual, gain) || branch.Node >= 0;
         var output = AllocateOutput(residual.Rows, residual.Columns, records);
-        var updated = destination.Exists ? destination : Allocate(residual.Rows, residual.Columns);
+        var sum = (ownsResidual ? residual : branch).Detached();
         nint inverseRms = records ? arena.Allocate(residual.Rows * sizeof(float)) : 0;
         Kernels.RmsNorm.AddForward(
-            device, residual.Data, branch.Data, updated.Data, gain.Elements, output.Data, (float*)inverseRms, residual.Rows,
+            device, residual.Data, branch.Data, sum.Data, gain.Elements, output.Data, (float*)inverseRms, residual.Rows,
             residual.Columns, epsilon);
         if (!records)
         {
-            return (updated, output);
+            return (sum, output);
         }
 
-        updated = tape!.Track(updated);
+        sum = tape!.Track(sum);
         output = tape.Track(output);
         tape.Add(new OperationRecord
         {
@@ -121,12 +126,12 @@ public sealed unsafe class Executor(Device device, Arena arena, Tape? tape)
             Input = residual,
             Second = branch,
             Output = output,
-            SecondOutput = updated,
+            SecondOutput = sum,
             Weight = gain,
             Saved = inverseRms,
             Epsilon = epsilon,
         });
-        return (updated, output);
+        return (sum, output);
     }
 
     /// <summary>Y = X·Wᵀ, into <paramref name="destination"/> where it exists.</summary>

@@ -144,8 +144,8 @@ public sealed unsafe partial class Tape : IDisposable
                     record.Weight.Rows, record.Weight.Columns);
                 break;
             case OperationKind.RmsNorm:
-                NormBackward(record, Gradient(record.Output));
-                break;
+                NormBackward(record, record.Input);
+                return;
             case OperationKind.Linear:
                 LinearBackward(record, Gradient(record.Output));
                 break;
@@ -212,49 +212,43 @@ public sealed unsafe partial class Tape : IDisposable
         Residual.Accumulate(_device, Claim(input, out _), new Elements(gradient, input.Type), input.Count);
     }
 
-    private void NormBackward(in OperationRecord record, Elements gradOutput)
+    /// <summary>Takes the gradient of a norm's output: it is added to the one of what was normalised, or becomes it in place.</summary>
+    private void NormBackward(in OperationRecord record, Tensor normalised)
     {
+        bool accumulates = normalised.Node >= 0 && _nodes[normalised.Node].Gradient != 0;
+        var gradOutput = accumulates ? Gradient(record.Output) : Claim(record.Output, out _);
+        var gradInput = accumulates ? Claim(normalised, out _) : gradOutput;
         var weight = record.Weight!;
-        if (record.Input.Node >= 0)
-        {
-            var gradInput = Claim(record.Input, out bool accumulate);
-            RmsNorm.Backward(
-                _device, gradOutput, record.Input.Data, (float*)record.Saved, weight.Elements, gradInput, accumulate,
-                weight.Gradient, record.Input.Rows, record.Input.Columns);
-            return;
-        }
-
-        nint scratch = _pool.Rent(record.Input.Bytes);
         RmsNorm.Backward(
-            _device, gradOutput, record.Input.Data, (float*)record.Saved, weight.Elements, new Elements(scratch, record.Input.Type), false,
-            weight.Gradient, record.Input.Rows, record.Input.Columns);
-        _pool.Return(scratch);
+            _device, gradOutput, normalised.Data, (float*)record.Saved, weight.Elements, gradInput, weight.Gradient, normalised.Rows,
+            normalised.Columns);
+        SetGradient(record.Output, 0);
+        if (accumulates || normalised.Node < 0)
+        {
+            _pool.Return(gradOutput.Address);
+        }
+        else
+        {
+            SetGradient(normalised, gradOutput.Address);
+        }
     }
 
     private void AddRmsNormBackward(in OperationRecord record)
     {
-        nint gradOutput = _nodes[record.Output.Node].Gradient;
-        if (gradOutput == 0 && _nodes[record.SecondOutput.Node].Gradient == 0)
+        if (_nodes[record.Output.Node].Gradient != 0)
         {
-            return;
+            NormBackward(record, record.SecondOutput);
         }
 
-        // The incoming gradient of the updated residual becomes, in place, the gradient of both summands.
-        var gradSum = Claim(record.SecondOutput, out bool accumulate);
-        if (gradOutput != 0)
+        // The gradient of a sum is that of both summands.
+        nint gradient = _nodes[record.SecondOutput.Node].Gradient;
+        if (gradient != 0)
         {
-            var weight = record.Weight!;
-            RmsNorm.Backward(
-                _device, Gradient(record.Output), record.SecondOutput.Data, (float*)record.Saved, weight.Elements, gradSum,
-                accumulate, weight.Gradient, record.Output.Rows, record.Output.Columns);
-            _pool.Return(gradOutput);
-            SetGradient(record.Output, 0);
+            Pass(record.Input, gradient);
+            Pass(record.Second, gradient);
+            _pool.Return(gradient);
+            SetGradient(record.SecondOutput, 0);
         }
-
-        Pass(record.Input, gradSum.Address);
-        Pass(record.Second, gradSum.Address);
-        _pool.Return(gradSum.Address);
-        SetGradient(record.SecondOutput, 0);
     }
 
     private void BiasBackward(in OperationRecord record, Elements gradOutput)

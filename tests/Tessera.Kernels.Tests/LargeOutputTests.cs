@@ -30,8 +30,11 @@ public sealed unsafe class LargeOutputTests : IDisposable
     {
         float* x = Filled(Tokens), branch = Filled(Tokens), gain = Filled(1);
         AssertParts(
-            (device, from, rows, y) => RmsNorm.AddForward(
-                device, x + (from * Width), branch + (from * Width), (float*)y[0], gain, (float*)y[1], (float*)y[2], rows, Width, 1e-5f),
+            (device, from, rows, y) =>
+            {
+                Copied(branch, from, rows, y[0]);
+                RmsNorm.AddForward(device, x + (from * Width), (float*)y[0], (float*)y[0], gain, (float*)y[1], (float*)y[2], rows, Width, 1e-5f);
+            },
             FloatRow, FloatRow, sizeof(float));
     }
 
@@ -43,8 +46,11 @@ public sealed unsafe class LargeOutputTests : IDisposable
         float* x = Filled(Tokens), gradient = Filled(Tokens), gain = Filled(1), scales = Filled(Tokens / Width + 1);
         float* gainGradient = gainIsTrained ? Filled(1) : null;
         AssertParts(
-            (device, from, rows, y) => RmsNorm.Backward(
-                device, gradient + (from * Width), x + (from * Width), scales + from, gain, (float*)y[0], false, gainGradient, rows, Width),
+            (device, from, rows, y) =>
+            {
+                Copied(gradient, from, rows, y[0]);
+                RmsNorm.Backward(device, (float*)y[0], x + (from * Width), scales + from, gain, (float*)y[0], gainGradient, rows, Width);
+            },
             FloatRow);
     }
 
@@ -162,6 +168,9 @@ public sealed unsafe class LargeOutputTests : IDisposable
 
         return values;
     }
+
+    private static void Copied(float* source, long from, int rows, nint target) =>
+        new ReadOnlySpan<float>(source + (from * Width), rows * Width).CopyTo(new Span<float>((void*)target, rows * Width));
 
     /// <summary>Compares a call over all rows, on one thread and on three, with calls over parts.</summary>
     private void AssertParts(RowsRun run, params int[] rowBytes)

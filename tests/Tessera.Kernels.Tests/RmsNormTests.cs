@@ -46,6 +46,12 @@ public unsafe class RmsNormTests
 
         Assert.Equal(sum.Checked(), residual.Checked());
         Assert.Equal(plain.Checked(), y.Checked());
+
+        // In the branch's place as in the stream's.
+        using var stream = GuardedFloats.Random(tokens * width, 3);
+        RmsNorm.AddForward(device, stream.Pointer, branch.Pointer, branch.Pointer, gain.Pointer, y.Pointer, null, tokens, width, Epsilon);
+        Assert.Equal(sum.Checked(), branch.Checked());
+        Assert.Equal(plain.Checked(), y.Checked());
         var (expected, expectedInverse) = Reference(sum.Span, gain.Span, tokens, width);
         Errors.AssertClose(y.Span, expected, 1e-6, "y");
         Errors.AssertClose(inverseRms.Checked(), expectedInverse, 1e-6, "inverse rms");
@@ -59,7 +65,6 @@ public unsafe class RmsNormTests
         using var gradY = GuardedFloats.Random(tokens * width, 6, misalignment: 1);
         using var x = GuardedFloats.Random(tokens * width, 7);
         using var gain = GuardedFloats.Random(width, 8);
-        using var assigned = new GuardedFloats(tokens * width, 2);
         using var accumulated = GuardedFloats.Random(tokens * width, 9);
         using var gradGain = GuardedFloats.Random(width, 10);
         var (_, inverse) = Reference(x.Span, gain.Span, tokens, width);
@@ -72,14 +77,14 @@ public unsafe class RmsNormTests
         RmsNorm.ReferenceBackward(wideY, wideX, wideGain, expectedSum, new double[width], tokens, width, Epsilon);
 
         RmsNorm.Backward(
-            device, gradY.Pointer, x.Pointer, inverseRms.Pointer, gain.Pointer, accumulated.Pointer, true, gradGain.Pointer, tokens, width);
+            device, gradY.Pointer, x.Pointer, inverseRms.Pointer, gain.Pointer, accumulated.Pointer, gradGain.Pointer, tokens, width);
         RmsNorm.Backward(
-            device, gradY.Pointer, x.Pointer, inverseRms.Pointer, gain.Pointer, assigned.Pointer, false, null, tokens, width);
+            device, gradY.Pointer, x.Pointer, inverseRms.Pointer, gain.Pointer, gradY.Pointer, null, tokens, width);
 
         // At a width of one the exact gradient is nearly zero: what is left is the rounding of two equal terms.
         if (width > 1)
         {
-            Errors.AssertClose(assigned.Checked(), expected, 2e-6, "gradX assigned");
+            Errors.AssertClose(gradY.Checked(), expected, 2e-6, "gradX in the place of gradY");
         }
 
         Errors.AssertClose(accumulated.Checked(), expectedSum, 2e-6, "gradX accumulated");
@@ -117,13 +122,25 @@ public unsafe class RmsNormTests
             using var gain = GuardedFloats.Random(Width, 3);
             using var y = new GuardedFloats(Tokens * Width);
             using var inverseRms = new GuardedFloats(Tokens);
-            using var gradX = new GuardedFloats(Tokens * Width);
+            using var gradX = GuardedFloats.Random(Tokens * Width, 4);
             using var gradGain = GuardedFloats.Zeros(Width);
             RmsNorm.Forward(device, x.Pointer, gain.Pointer, y.Pointer, inverseRms.Pointer, Tokens, Width, Epsilon);
             RmsNorm.Backward(
-                device, gradY.Pointer, x.Pointer, inverseRms.Pointer, gain.Pointer, gradX.Pointer, false, gradGain.Pointer, Tokens, Width);
-            return [.. y.Span, .. inverseRms.Span, .. gradX.Span, .. gradGain.Span];
+                device, gradY.Pointer, x.Pointer, inverseRms.Pointer, gain.Pointer, gradX.Pointer, gradGain.Pointer, Tokens, Width);
+            RmsNorm.Backward(
+                device, gradY.Pointer, x.Pointer, inverseRms.Pointer, gain.Pointer, gradY.Pointer, gradGain.Pointer, Tokens, Width);
+            return [.. y.Span, .. inverseRms.Span, .. gradX.Span, .. gradY.Span, .. gradGain.Span];
         });
+    }
+
+    [Fact]
+    public void A_sum_in_a_third_place_is_refused()
+    {
+        using var device = new CpuDevice(1);
+        using var values = GuardedFloats.Random(4 * 16, 1);
+        var refused = Assert.Throws<ArgumentException>(() => RmsNorm.AddForward(
+            device, values.Pointer, values.Pointer + 16, values.Pointer + 32, values.Pointer, values.Pointer + 48, null, 1, 16, Epsilon));
+        Assert.Contains("takes the place", refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -167,7 +184,7 @@ public unsafe class RmsNormTests
             before = GC.GetAllocatedBytesForCurrentThread();
             RmsNorm.Forward(device, x.Pointer, gain.Pointer, gradX.Pointer, null, 128, 64, Epsilon);
             RmsNorm.Backward(
-                device, x.Pointer, x.Pointer, inverseRms.Pointer, gain.Pointer, gradX.Pointer, false, gradGain.Pointer, 128, 64);
+                device, x.Pointer, x.Pointer, inverseRms.Pointer, gain.Pointer, gradX.Pointer, gradGain.Pointer, 128, 64);
         }
 
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);

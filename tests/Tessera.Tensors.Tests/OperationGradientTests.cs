@@ -217,9 +217,10 @@ public sealed unsafe class OperationGradientTests
             var branch = executor.Linear(executor.RmsNorm(residual, gains[0], Epsilon), weights[0]);
             for (int i = 1; i < 4; i++)
             {
+                // The sum takes the branch's place: a loss on the branch reads it before.
+                outputs.Add(executor.Add(branch, branch));
                 (residual, var normalised) = executor.AddRmsNorm(residual, branch, gains[i], Epsilon);
                 outputs.Add(residual);
-                outputs.Add(branch);
 
                 // The branch of the middle depth is the normalised stream itself, a gradient without a weight between.
                 branch = i == 2 ? normalised : executor.Linear(normalised, weights[i - 1]);

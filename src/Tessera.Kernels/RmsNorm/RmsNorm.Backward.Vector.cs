@@ -18,7 +18,6 @@ public static unsafe partial class RmsNorm
     {
         ref var a = ref *(BackwardArguments*)context;
         int grain = a.Partials is null ? 1 : RowLaunch.BlockTokens, width = a.Width;
-        bool pastCaches = !a.Accumulate && a.GradX != a.GradY && VectorMath.WritesPastCaches(a.GradX, a.Tokens, width);
         var (start, end) = WorkerPool.Share(a.Tokens, worker, workers, grain);
         if (start == end)
         {
@@ -38,7 +37,6 @@ public static unsafe partial class RmsNorm
                 Scale = a.InverseRms[t],
                 Mean = projection * a.InverseRms[t] / width,
                 Accumulate = a.Accumulate,
-                PastCaches = pastCaches,
             };
 
             // The rows of a pair are in one block, as shares and blocks begin with an even row.
@@ -129,10 +127,6 @@ public static unsafe partial class RmsNorm
         if (row->Accumulate)
         {
             WriteAndProject<Added>(row, partial, nextScale, width, whole, &sums);
-        }
-        else if (row->PastCaches)
-        {
-            WriteAndProject<PastCaches>(row, partial, nextScale, width, whole, &sums);
         }
         else
         {
@@ -242,7 +236,7 @@ public static unsafe partial class RmsNorm
         {
             Vector512<float> d = InputGradient(row->GradY + i, row->X + i, row->Gain + i, factor, shift);
             d = row->Accumulate ? d + Vector512.Load(row->GradX + i) : d;
-            VectorMath.Store(d, row->GradX + i, row->PastCaches);
+            d.Store(row->GradX + i);
         }
 
         for (; i < width; i++)
@@ -318,7 +312,6 @@ public static unsafe partial class RmsNorm
         public float Scale;
         public float Mean;
         public bool Accumulate;
-        public bool PastCaches;
     }
 
     private struct FourSums

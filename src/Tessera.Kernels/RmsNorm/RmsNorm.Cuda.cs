@@ -45,8 +45,8 @@ public static unsafe partial class RmsNorm
     }
 
     private static void BackwardCuda(
-        CudaDevice cuda, Elements gradY, Elements x, float* inverseRms, Elements gain, Elements gradX, bool accumulate,
-        Elements gradGain, int tokens, int width)
+        CudaDevice cuda, Elements gradY, Elements x, float* inverseRms, Elements gain, Elements gradX, Elements gradGain, int tokens,
+        int width)
     {
         var mark = cuda.Scratch.Mark();
         var cut = CudaRows.RowCut.Of(width, BackwardPacks, gradY.Address, x.Address, gain.Address, gradX.Address);
@@ -54,7 +54,7 @@ public static unsafe partial class RmsNorm
         int blocks = Math.Min(CudaRows.Divide(tokens, cut.Rows * TokensOfRow), most), rows = Math.Min(blocks * cut.Rows, tokens);
         float* partials = gradGain.Exists ? cuda.Scratch.Floats((long)rows * width) : null;
         var variant = new KernelVariant(
-            CudaRows.Code(x), CudaRows.Code(gradX), CudaRows.Code(gradY), CudaRows.Code(gain), accumulate ? 1 : 0, cut.Pack, cut.Warps, cut.Chunks);
+            CudaRows.Code(x), CudaRows.Code(gradX), CudaRows.Code(gradY), CudaRows.Code(gain), gradX == gradY ? 0 : 1, cut.Pack, cut.Warps, cut.Chunks);
         BackwardKernel.Launch(cuda, variant, blocks, cut.Threads, 0, new CudaBackward
         {
             GradY = gradY.Address,

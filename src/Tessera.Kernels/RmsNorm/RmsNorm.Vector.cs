@@ -22,18 +22,14 @@ public static unsafe partial class RmsNorm
 
         int width = a.Width;
         bool pastCaches = a.Y != a.X && a.Y != a.Branch && VectorMath.WritesPastCaches(a.Y, a.Tokens, width);
-        float* normalised = a.Branch is null ? a.X : a.Updated;
-
-        // The updated residual goes past the caches, too, where it is not updated in place; the row is then normalised from a
-        // copy. Two copies take turns.
-        float* near = a.Near is null ? null : a.Near + (2L * worker * width), other = near + width;
+        float* normalised = a.Branch is null ? a.X : a.Sum;
         long offset = (long)start * width;
         float squares = a.Branch is null
             ? SumOfSquares(a.X + offset, width)
-            : AddAndSumSquares(a.X + offset, a.Branch + offset, a.Updated + offset, near, width);
+            : AddAndSumSquares(a.X + offset, a.Branch + offset, a.Sum + offset, width);
         for (int t = start; t < end; t++, offset += width)
         {
-            float* row = near is null ? normalised + offset : near;
+            float* row = normalised + offset;
             float scale = InverseRootMean(squares, row, width, a.Epsilon);
             long next = offset + width;
             if (t + 1 == end)
@@ -46,15 +42,7 @@ public static unsafe partial class RmsNorm
             }
             else
             {
-                squares = NormaliseAndAdd(
-                    row, a.Gain, a.Y + offset, scale, a.X + next, a.Branch + next, a.Updated + next,
-                    near is null ? null : other, width, pastCaches);
-                if (near is not null)
-                {
-                    float* free = near;
-                    near = other;
-                    other = free;
-                }
+                squares = NormaliseAndAdd(row, a.Gain, a.Y + offset, scale, a.X + next, a.Branch + next, a.Sum + next, width, pastCaches);
             }
 
             if (a.InverseRms is not null)
@@ -112,7 +100,7 @@ public static unsafe partial class RmsNorm
 
     // The same order of additions as SumOfSquares, so that the fused form gives the bits of addition, then Forward.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float AddAndSumSquares(float* residual, float* branch, float* updated, float* near, int width)
+    private static float AddAndSumSquares(float* residual, float* branch, float* sum, int width)
     {
         Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
         int i = 0;
@@ -122,10 +110,10 @@ public static unsafe partial class RmsNorm
             Vector512<float> x1 = Vector512.Load(residual + i + 16) + Vector512.Load(branch + i + 16);
             Vector512<float> x2 = Vector512.Load(residual + i + 32) + Vector512.Load(branch + i + 32);
             Vector512<float> x3 = Vector512.Load(residual + i + 48) + Vector512.Load(branch + i + 48);
-            StoreBoth(x0, updated + i, near, i);
-            StoreBoth(x1, updated + i + 16, near, i + 16);
-            StoreBoth(x2, updated + i + 32, near, i + 32);
-            StoreBoth(x3, updated + i + 48, near, i + 48);
+            x0.Store(sum + i);
+            x1.Store(sum + i + 16);
+            x2.Store(sum + i + 32);
+            x3.Store(sum + i + 48);
             s0 = Vector512.MultiplyAddEstimate(x0, x0, s0);
             s1 = Vector512.MultiplyAddEstimate(x1, x1, s1);
             s2 = Vector512.MultiplyAddEstimate(x2, x2, s2);
@@ -135,14 +123,14 @@ public static unsafe partial class RmsNorm
         for (; i <= width - 16; i += 16)
         {
             Vector512<float> v = Vector512.Load(residual + i) + Vector512.Load(branch + i);
-            StoreBoth(v, updated + i, near, i);
+            v.Store(sum + i);
             s0 = Vector512.MultiplyAddEstimate(v, v, s0);
         }
 
         if (i < width)
         {
             Vector512<float> v = VectorMath.LoadPart(residual + i, width - i) + VectorMath.LoadPart(branch + i, width - i);
-            VectorMath.StorePart(v, updated + i, width - i);
+            VectorMath.StorePart(v, sum + i, width - i);
             s1 = Vector512.MultiplyAddEstimate(v, v, s1);
         }
 
@@ -210,20 +198,14 @@ public static unsafe partial class RmsNorm
     }
 
     private static float NormaliseAndAdd(
-        float* x, float* gain, float* y, float scale, float* residual, float* branch, float* updated, float* near, int width,
-        bool pastCaches) => (near is not null, pastCaches) switch
-        {
-            (true, true) => NormaliseAndAdd<PastCaches, PastCaches>(x, gain, y, scale, residual, branch, updated, near, width),
-            (true, false) => NormaliseAndAdd<PastCaches, ThroughCaches>(x, gain, y, scale, residual, branch, updated, near, width),
-            (false, true) => NormaliseAndAdd<ThroughCaches, PastCaches>(x, gain, y, scale, residual, branch, updated, near, width),
-            (false, false) => NormaliseAndAdd<ThroughCaches, ThroughCaches>(x, gain, y, scale, residual, branch, updated, near, width),
-        };
+        float* x, float* gain, float* y, float scale, float* residual, float* branch, float* sum, int width, bool pastCaches) => pastCaches
+        ? NormaliseAndAdd<PastCaches>(x, gain, y, scale, residual, branch, sum, width)
+        : NormaliseAndAdd<ThroughCaches>(x, gain, y, scale, residual, branch, sum, width);
 
     // The order of additions of AddAndSumSquares.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float NormaliseAndAdd<TUpdated, TStore>(
-        float* x, float* gain, float* y, float scale, float* residual, float* branch, float* updated, float* near, int width)
-        where TUpdated : struct, IStore
+    private static float NormaliseAndAdd<TStore>(
+        float* x, float* gain, float* y, float scale, float* residual, float* branch, float* sum, int width)
         where TStore : struct, IStore
     {
         Vector512<float> factor = Vector512.Create(scale);
@@ -244,10 +226,10 @@ public static unsafe partial class RmsNorm
             Vector512<float> x1 = Vector512.Load(residual + i + 16) + Vector512.Load(branch + i + 16);
             Vector512<float> x2 = Vector512.Load(residual + i + 32) + Vector512.Load(branch + i + 32);
             Vector512<float> x3 = Vector512.Load(residual + i + 48) + Vector512.Load(branch + i + 48);
-            StoreBoth<TUpdated>(x0, updated + i, near + i);
-            StoreBoth<TUpdated>(x1, updated + i + 16, near + i + 16);
-            StoreBoth<TUpdated>(x2, updated + i + 32, near + i + 32);
-            StoreBoth<TUpdated>(x3, updated + i + 48, near + i + 48);
+            x0.Store(sum + i);
+            x1.Store(sum + i + 16);
+            x2.Store(sum + i + 32);
+            x3.Store(sum + i + 48);
             s0 = Vector512.MultiplyAddEstimate(x0, x0, s0);
             s1 = Vector512.MultiplyAddEstimate(x1, x1, s1);
             s2 = Vector512.MultiplyAddEstimate(x2, x2, s2);
@@ -259,14 +241,14 @@ public static unsafe partial class RmsNorm
         for (; i <= width - 16; i += 16)
         {
             Vector512<float> v = Vector512.Load(residual + i) + Vector512.Load(branch + i);
-            StoreBoth<TUpdated>(v, updated + i, near + i);
+            v.Store(sum + i);
             s0 = Vector512.MultiplyAddEstimate(v, v, s0);
         }
 
         if (i < width)
         {
             Vector512<float> v = VectorMath.LoadPart(residual + i, width - i) + VectorMath.LoadPart(branch + i, width - i);
-            VectorMath.StorePart(v, updated + i, width - i);
+            VectorMath.StorePart(v, sum + i, width - i);
             s1 = Vector512.MultiplyAddEstimate(v, v, s1);
         }
 
@@ -281,31 +263,5 @@ public static unsafe partial class RmsNorm
         TStore.Store(Vector512.Load(x + 16) * factor * Vector512.Load(gain + 16), y + 16);
         TStore.Store(Vector512.Load(x + 32) * factor * Vector512.Load(gain + 32), y + 32);
         TStore.Store(Vector512.Load(x + 48) * factor * Vector512.Load(gain + 48), y + 48);
-    }
-
-    /// <summary>Past the caches with a copy of the row near, or through them alone.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void StoreBoth<TUpdated>(Vector512<float> v, float* target, float* near)
-        where TUpdated : struct, IStore
-    {
-        TUpdated.Store(v, target);
-        if (typeof(TUpdated) == typeof(PastCaches))
-        {
-            v.Store(near);
-        }
-    }
-
-    /// <summary>Past the caches with a copy of the row near, or through them.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void StoreBoth(Vector512<float> v, float* target, float* near, int i)
-    {
-        if (near is null)
-        {
-            v.Store(target);
-            return;
-        }
-
-        v.StoreAlignedNonTemporal(target);
-        v.Store(near + i);
     }
 }

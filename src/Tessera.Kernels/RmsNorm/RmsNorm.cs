@@ -10,6 +10,8 @@ namespace Tessera.Kernels;
 /// Saved for backward: x (for the fused form the updated residual) and inverseRms.
 /// Error: relative L2 to the reference at most 1e-6 forward, 2e-6 for gradients, beside the rounding of what is stored in bf16.
 /// Determinism: bitwise, independent of thread count; a row's result is independent of the other rows.
+/// Places: the sum takes the room of one of its summands, and the gradient of x that of y's or is added to what is there. Nobody needs a third place,
+/// and a loop with one more stream of writes is a quarter slower (benchmarks/notes/row-kernels.md).
 /// Cost: 8 bytes per element forward (16 fused), 12 backward (16 where gradX is accumulated).
 /// Source: Zhang and Sennrich 2019.
 /// </remarks>
@@ -53,21 +55,26 @@ public static unsafe partial class RmsNorm
     /// <param name="device">Where to run.</param>
     /// <param name="residual">[tokens, width].</param>
     /// <param name="branch">[tokens, width], what is added to the residual stream.</param>
-    /// <param name="updatedResidual">[tokens, width], assigned; may be <paramref name="residual"/>.</param>
+    /// <param name="sum">Takes r': <paramref name="residual"/> or <paramref name="branch"/>.</param>
     /// <param name="gain">[width].</param>
-    /// <param name="y">[tokens, width], assigned; must not overlap the residuals, may be <paramref name="branch"/>.</param>
+    /// <param name="y">[tokens, width], assigned; must not overlap the sum, may be the other summand.</param>
     /// <param name="inverseRms">[tokens], assigned, or null.</param>
     /// <param name="tokens">Rows.</param>
     /// <param name="width">Columns.</param>
     /// <param name="epsilon">Added to the mean square.</param>
     public static void AddForward(
-        Device device, Elements residual, Elements branch, Elements updatedResidual, Elements gain, Elements y,
+        Device device, Elements residual, Elements branch, Elements sum, Elements gain, Elements y,
         float* inverseRms, int tokens, int width, float epsilon)
     {
         RowLaunch.CheckSizes(tokens, width);
+        if (sum != residual && sum != branch)
+        {
+            throw new ArgumentException("rms norm: the sum takes the place of the residual or of the branch");
+        }
+
         if (device is CudaDevice cuda)
         {
-            ForwardCuda(cuda, residual, branch, updatedResidual, gain, y, inverseRms, tokens, width, epsilon);
+            ForwardCuda(cuda, residual, branch, sum, gain, y, inverseRms, tokens, width, epsilon);
             return;
         }
 
@@ -77,7 +84,7 @@ public static unsafe partial class RmsNorm
         {
             X = residual.Floats,
             Branch = branch.Floats,
-            Updated = updatedResidual.Floats,
+            Sum = sum.Floats,
             Gain = gain.Floats,
             Y = y.Floats,
             InverseRms = inverseRms,
@@ -85,14 +92,7 @@ public static unsafe partial class RmsNorm
             Width = width,
             Epsilon = epsilon,
         };
-        var mark = cpu.Scratch.Mark();
-        if (updatedResidual != residual && updatedResidual != branch && VectorMath.WritesPastCaches(updatedResidual.Floats, tokens, width))
-        {
-            arguments.Near = cpu.Scratch.Floats(2L * width * cpu.Workers.Count);
-        }
-
         RowLaunch.Run(cpu, &ForwardBody, &arguments, (long)tokens * width);
-        cpu.Scratch.Release(mark);
     }
 
     /// <summary>
@@ -103,19 +103,17 @@ public static unsafe partial class RmsNorm
     /// <param name="x">[tokens, width], what was normalised: for the fused form the updated residual.</param>
     /// <param name="inverseRms">[tokens], from the forward pass.</param>
     /// <param name="gain">[width].</param>
-    /// <param name="gradX">[tokens, width]; may be <paramref name="gradY"/> unless it is accumulated.</param>
-    /// <param name="accumulate">Add to gradX (the residual stream's gradient) instead of assigning it.</param>
+    /// <param name="gradX">[tokens, width], accumulated (the residual stream's gradient); or <paramref name="gradY"/>, which it then replaces.</param>
     /// <param name="gradGain">[width], accumulated, or null for a frozen gain.</param>
     /// <param name="tokens">Rows.</param>
     /// <param name="width">Columns.</param>
     public static void Backward(
-        Device device, Elements gradY, Elements x, float* inverseRms, Elements gain, Elements gradX, bool accumulate,
-        Elements gradGain, int tokens, int width)
+        Device device, Elements gradY, Elements x, float* inverseRms, Elements gain, Elements gradX, Elements gradGain, int tokens, int width)
     {
         RowLaunch.CheckSizes(tokens, width);
         if (device is CudaDevice cuda)
         {
-            BackwardCuda(cuda, gradY, x, inverseRms, gain, gradX, accumulate, gradGain, tokens, width);
+            BackwardCuda(cuda, gradY, x, inverseRms, gain, gradX, gradGain, tokens, width);
             return;
         }
 
@@ -130,7 +128,7 @@ public static unsafe partial class RmsNorm
             InverseRms = inverseRms,
             Gain = gain.Floats,
             GradX = gradX.Floats,
-            Accumulate = accumulate,
+            Accumulate = gradX != gradY,
             GradGain = gradGain.Floats,
             Partials = gradGain.Exists ? cpu.Scratch.Floats((long)blocks * width) : null,
             Tokens = tokens,
@@ -149,8 +147,7 @@ public static unsafe partial class RmsNorm
     {
         public float* X;
         public float* Branch;
-        public float* Updated;
-        public float* Near;
+        public float* Sum;
         public float* Gain;
         public float* Y;
         public float* InverseRms;

@@ -24,7 +24,6 @@ public sealed unsafe class RmsNormCudaTests
             using var branch = DeviceBuffer.Random(device, type, count, 2);
             using var gain = DeviceBuffer.Random(device, weight, width, 3);
             using var y = new DeviceBuffer(device, type, count);
-            using var updated = new DeviceBuffer(device, type, count);
             using var inverse = new DeviceBuffer(device, DType.F32, tokens);
             var expected = new double[count];
             var scales = new double[tokens];
@@ -40,14 +39,16 @@ public sealed unsafe class RmsNormCudaTests
             Residual.ReferenceAdd(x.ReadWide(), branch.ReadWide(), sum);
             sum = RowCases.Rounded(sum, type);
             RmsNorm.ReferenceForward(sum, gain.ReadWide(), expected, scales, tokens, width, Epsilon);
+            float[] summand = branch.Read();
             RmsNorm.AddForward(
-                device, x.Elements, branch.Elements, updated.Elements, gain.Elements, y.Elements, (float*)inverse.Address, tokens, width, Epsilon);
-            Assert.Equal(RowCases.Singles(sum), updated.Read());
+                device, x.Elements, branch.Elements, branch.Elements, gain.Elements, y.Elements, (float*)inverse.Address, tokens, width, Epsilon);
+            Assert.Equal(RowCases.Singles(sum), branch.Read());
             RowCases.AssertClose(y, expected, ForwardBound, $"{what} fused");
             RowCases.AssertClose(inverse, scales, ForwardBound, $"{what} fused inverse RMS");
 
-            // In place, and without statistics, the bits are the same.
-            float[] first = y.Read(), stream = updated.Read();
+            // In the stream's place, the norm in the branch's, and without statistics, the bits are the same.
+            float[] first = y.Read(), stream = branch.Read();
+            branch.Write(summand);
             RmsNorm.AddForward(
                 device, x.Elements, branch.Elements, x.Elements, gain.Elements, branch.Elements, null, tokens, width, Epsilon);
             Assert.Equal(first, branch.Read());
@@ -60,7 +61,7 @@ public sealed unsafe class RmsNormCudaTests
     [InlineData(DType.BF16, DType.F32, DType.F32)]
     [InlineData(DType.BF16, DType.BF16, DType.BF16)]
     [InlineData(DType.BF16, DType.BF16, DType.F32)]
-    public void Backward_matches_the_reference_assigned_accumulated_and_in_place(DType type, DType weight, DType gradient)
+    public void Backward_matches_the_reference_accumulated_and_in_place(DType type, DType weight, DType gradient)
     {
         using var device = Card.Open(type);
         foreach (var (tokens, width) in RowCases.Shapes)
@@ -83,7 +84,7 @@ public sealed unsafe class RmsNormCudaTests
 
             // A row of one element has a gradient of zero but for epsilon: only its bits are compared.
             float* statistics = (float*)inverse.Address;
-            RmsNorm.Backward(device, gradY.Elements, x.Elements, statistics, gain.Elements, gradX.Elements, true, gradGain.Elements, tokens, width);
+            RmsNorm.Backward(device, gradY.Elements, x.Elements, statistics, gain.Elements, gradX.Elements, gradGain.Elements, tokens, width);
             float[] gains = gradGain.Read();
             if (width > 1)
             {
@@ -92,16 +93,18 @@ public sealed unsafe class RmsNormCudaTests
             }
 
             gradGain.Write(DeviceBuffer.Gaussians(width, 6));
-            RmsNorm.Backward(device, gradY.Elements, x.Elements, statistics, gain.Elements, gradX.Elements, false, gradGain.Elements, tokens, width);
+            float[] incoming = gradY.Read();
+            RmsNorm.Backward(device, gradY.Elements, x.Elements, statistics, gain.Elements, gradY.Elements, gradGain.Elements, tokens, width);
             Assert.Equal(gains, gradGain.Read());
             if (width > 1)
             {
-                RowCases.AssertClose(gradX, expectedX, BackwardBound, $"{what} assigned");
+                RowCases.AssertClose(gradY, expectedX, BackwardBound, $"{what} in place");
             }
 
-            // In place over the gradient of y, with a frozen gain.
-            float[] assigned = gradX.Read();
-            RmsNorm.Backward(device, gradY.Elements, x.Elements, statistics, gain.Elements, gradY.Elements, false, default, tokens, width);
+            // A frozen gain changes nothing.
+            float[] assigned = gradY.Read();
+            gradY.Write(incoming);
+            RmsNorm.Backward(device, gradY.Elements, x.Elements, statistics, gain.Elements, gradY.Elements, default, tokens, width);
             Assert.Equal(assigned, gradY.Read());
         }
     }
