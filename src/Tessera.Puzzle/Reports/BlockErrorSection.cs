@@ -30,6 +30,27 @@ internal static class BlockErrorSection
         report.Figure(
             Map(entries, trained ? "Error after distillation" : "Error of the initial weights", entry => entry.After),
             trained ? "The same variants after training; a cell tells both errors. What training did not improve keeps its initial weights." : null, source, numbers);
+        AddPairs(report, run);
+    }
+
+    private static void AddPairs(HtmlReport report, CompressionRun run)
+    {
+        if (run.PairErrors.Count == 0)
+        {
+            return;
+        }
+
+        var rows = new ReportTable("layer", "pair", "before", "after", "change", "steps", "chosen");
+        foreach (var pair in run.PairErrors)
+        {
+            rows.Add(
+                pair.Layer, pair.Block, Digits(pair.Before), Digits(pair.After), Departure(pair.After, pair.Before), pair.Steps,
+                run.Child.Layers[pair.Layer] == pair.Block ? "yes" : string.Empty);
+        }
+
+        report.Paragraph(
+            "Pairs of an attention and a feed-forward that were trained as one block (coupled distillation), from the halves as the library has them; the error is that of "
+            + "the whole layer. A pair that training did not improve stays its halves.").Table(rows);
     }
 
     private static HeatMap Map(IReadOnlyList<LibraryEntry> entries, string title, Func<LibraryEntry, double> error)

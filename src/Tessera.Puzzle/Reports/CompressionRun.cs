@@ -22,6 +22,8 @@ public sealed class CompressionRun
         Stages = ReadStages();
         Tables = ReadTables();
         BlockErrors = ReadBlockErrors();
+        PairErrors = PathOf("pairs", "pairs.json") is { } pairs
+            ? JsonSerializer.Deserialize(File.ReadAllText(pairs), PuzzleJson.Default.PairEntryArray) ?? [] : [];
         Healing = PathOf("heal", "metrics.jsonl") is { } metrics ? [.. MetricsWriter.Read(metrics)] : [];
         Dependency = PathOf("fuse", "dependency.json") is { } dependency
             ? JsonSerializer.Deserialize(File.ReadAllText(dependency), PuzzleJson.Default.DependencyMatrix) : null;
@@ -41,6 +43,9 @@ public sealed class CompressionRun
 
     /// <summary>Normalised errors of the library's halves, in order of layers.</summary>
     public IReadOnlyList<LibraryEntry> BlockErrors { get; }
+
+    /// <summary>Normalised errors of pairs that were trained as one block; empty where distillation was decoupled.</summary>
+    public IReadOnlyList<PairEntry> PairErrors { get; }
 
     /// <summary>The healing's metrics; empty where nothing was healed.</summary>
     public IReadOnlyList<MetricsRow> Healing { get; }

@@ -106,6 +106,20 @@ public sealed class CompressionReportTests : IDisposable
     }
 
     [Fact]
+    public void Pairs_that_were_trained_are_listed_with_those_that_the_child_has()
+    {
+        var result = _sample.Write("run", namesStages: false);
+        Assert.DoesNotContain("Pairs of an attention", Page("run").Value, StringComparison.Ordinal);
+        var pairs = SampleRun.Stage(_sample.Folder("run"), "pairs", ("steps", "8"));
+        File.WriteAllText(pairs.PathOf("pairs.json"), System.Text.Json.JsonSerializer.Serialize(
+            [new(1, result.Candidates[1].Layers[1], "weights/a.safetensors", 0.5, 0.125, 8), new(2, "kv1 linear", null, 0.25, 0.25, 8)],
+            PuzzleJson.Default.PairEntryArray));
+        string[] rows = [.. Page("run").Descendants("tr").Select(row => string.Join('|', row.Elements().Select(cell => cell.Value)))];
+        Assert.Contains($"1|{result.Candidates[1].Layers[1]}|0.5|0.125|-75.0 %|8|yes", rows);
+        Assert.Contains("2|kv1 linear|0.25|0.25|+0.0 %|8|", rows);
+    }
+
+    [Fact]
     public void An_earlier_result_of_a_folder_is_not_shown_with_later_scores()
     {
         _sample.Write("run", seed: 1);
