@@ -37,7 +37,7 @@ public sealed class MeasureTests(TinyModel files)
         SearchTablesWriter.Write(path, MeasuredTables.Create(
             model, PredictedCosts.Create(model, scenario, Hardware.Named[0]) with { IsPredicted = false },
             (layer, variant) => new Estimate(Score(model, layer, variant), 0, 1)));
-        string[] limits = ["--scenario", "chat", "--target", "throughput>=1.2x", "--gap", "5%"];
+        string[] limits = ["--scenario", "chat", "--target", "throughput>=1.1x", "--pin", "4-15"];
         CliRun.Refused(["search", path, .. limits], "chat");
         CliRun.Good("measure", "random:llama-3.2-1b", "--predict", "rtx4090", "--load", "chat=1,16x1024+256", "--into", path);
         string text = CliRun.Good(["search", path, "--out", files.At("searched"), "--batch", "16", .. limits]).Output;

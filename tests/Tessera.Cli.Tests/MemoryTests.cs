@@ -10,10 +10,11 @@ public sealed class MemoryTests(TinyModel files)
         "--steps", "3", "--batch-tokens", "512", "--max-length", "64", "--warmup", "0", "--validation-tokens", "64", "--threads", "2", "--dtype", "f32",
     ];
 
+    // With four layers: of two, one whole layer that is computed again takes as much as both without norms and SwiGLU.
     [Fact]
     public void Every_level_of_recomputation_trains_and_distils_to_the_same_file_with_less_memory()
     {
-        foreach (string[] verb in (string[][])[["train", files.Mixed, "--tasks", "add"], ["distill", files.Plain, "--teacher", files.Plain, "--tasks", "add"]])
+        foreach (string[] verb in (string[][])[["train", files.Mixed, "--tasks", "add"], ["distill", files.Mixed, "--teacher", files.Mixed, "--tasks", "add"]])
         {
             long previous = long.MaxValue;
             byte[]? expected = null;

@@ -186,6 +186,7 @@ public sealed class DeviceMemoryTests : IDisposable
 
     // Pairs, states in bf16, and channels that are cut in rounds.
     [Fact]
+    [Trait("Category", "Slow")]
     public void A_model_is_compressed_with_pairs() => AssertSame(device =>
     {
         string source = Path.Combine(_folder, "few"), output = Path.Combine(_folder, "pairs-" + device.Name);
@@ -245,6 +246,7 @@ public sealed class DeviceMemoryTests : IDisposable
 
     // Such a parent leaves the search a child with neighbours to fuse, since an absent mixer has no alternative.
     [Fact]
+    [Trait("Category", "Slow")]
     public void A_child_is_fused_before_it_is_healed() => AssertSame(device =>
     {
         string source = Path.Combine(_folder, "free"), output = Path.Combine(_folder, "compressed-" + device.Name);

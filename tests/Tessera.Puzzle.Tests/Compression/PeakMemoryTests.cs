@@ -17,6 +17,7 @@ public sealed class PeakMemoryTests : IDisposable
 
     // Layers without attention have few variants, which keeps the time small.
     [Fact]
+    [Trait("Category", "Slow")]
     public void Library_and_scores_take_the_memory_of_few_layers_however_many_there_are()
     {
         var (few, layer) = Compress(2, "few");
