@@ -103,6 +103,16 @@ public sealed class PlanTests(TinyModel files)
         Assert.False(Directory.Exists("runs/planned"));
     }
 
+    // Distillation of 405 billion weights, on one card for players.
+    [Fact]
+    public void Times_beyond_counting_days_are_told_in_years()
+    {
+        string text = CliRun.Good("plan", Path.Combine(SharedData.RepositoryRoot, "recipes", "ultra-253b.yaml"), "--on", "rtx4090").Output;
+        double seconds = CliRun.Good("plan", Path.Combine(SharedData.RepositoryRoot, "recipes", "ultra-253b.yaml"), "--on", "rtx4090", "--json").Json()
+            .GetProperty("device_hours").GetDouble() * 3600;
+        Assert.Contains(FormattableString.Invariant($" {seconds / (365.25 * 86400):N0} years "), text, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void What_cannot_be_planned_is_said_in_a_sentence()
     {

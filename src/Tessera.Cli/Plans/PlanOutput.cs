@@ -9,6 +9,8 @@ namespace Tessera.Cli.Plans;
 /// <summary>Estimates as a table or as one JSON document.</summary>
 internal static class PlanOutput
 {
+    private const double SecondsOfYear = 365.25 * 24 * 3600;
+
     public static void PrintText(Hardware hardware, IReadOnlyList<EstimatedStage> stages)
     {
         Console.WriteLine($"on {hardware.Label}, {HumanUnits.FormatBytes((long)hardware.MemoryBytes)} of memory; estimated from shapes, nothing was started");
@@ -34,7 +36,7 @@ internal static class PlanOutput
             table.Add(
                 "in all", string.Empty, HumanUnits.FormatBytes((long)all.Max(part => part.MemoryBytes)), HumanUnits.FormatBytes((long)all.Sum(part => part.DiskBytes)),
                 Time(all.Sum(part => part.Seconds)), Operations(all.Sum(part => part.Operations)),
-                string.Create(CultureInfo.InvariantCulture, $"{all.Sum(part => part.Seconds) / 3600:0.###} device hours; memory is the largest, disk the sum"));
+                string.Create(CultureInfo.InvariantCulture, $"{all.Sum(part => part.Seconds) / 3600:#,##0.###} device hours; memory is the largest, disk the sum"));
         }
 
         table.Print();
@@ -69,7 +71,10 @@ internal static class PlanOutput
         device_hours = stages.SelectMany(stage => stage.Parts).Sum(part => part.Seconds) / 3600,
     });
 
-    private static string Time(double seconds) => HumanUnits.FormatDuration(TimeSpan.FromSeconds(Math.Min(seconds, 1e11)));
+    // A recipe for hundreds of cards takes thousands of years on a processor: longer than a TimeSpan may be, and nobody counts them in days.
+    private static string Time(double seconds) => seconds < 2 * SecondsOfYear
+        ? HumanUnits.FormatDuration(TimeSpan.FromSeconds(seconds))
+        : string.Create(CultureInfo.InvariantCulture, $"{seconds / SecondsOfYear:N0} years");
 
     private static string Operations(double operations) => operations == 0 ? "-" : string.Create(CultureInfo.InvariantCulture, $"{operations:0.##E+0} FLOP");
 }

@@ -62,6 +62,7 @@ public static unsafe partial class RmsNorm
     /// <param name="tokens">Rows.</param>
     /// <param name="width">Columns.</param>
     /// <param name="epsilon">Added to the mean square.</param>
+    /// <exception cref="ArgumentException">The sum lies in a third place.</exception>
     public static void AddForward(
         Device device, Elements residual, Elements branch, Elements sum, Elements gain, Elements y,
         float* inverseRms, int tokens, int width, float epsilon)

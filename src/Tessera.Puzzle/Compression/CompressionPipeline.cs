@@ -57,7 +57,7 @@ public sealed class CompressionPipeline(
     /// <returns>The file of the scores.</returns>
     public string RunScores() => Repairing(() =>
     {
-        using var scored = new ScoredLibrary(device, inputs, settings, _stages, _times, GivenCosts);
+        using var scored = ScoredLibrary.Build(device, inputs, settings, _stages, _times, GivenCosts);
         return scored.RecordsPath;
     });
 
@@ -84,7 +84,7 @@ public sealed class CompressionPipeline(
 
     private CompressionResult RunStages()
     {
-        using var scored = new ScoredLibrary(device, inputs, settings, _stages, _times, GivenCosts, table =>
+        using var scored = ScoredLibrary.Build(device, inputs, settings, _stages, _times, GivenCosts, table =>
         {
             // Impossible limits are found out before an hour is spent on the library.
             EnsureFeasible(table);

@@ -24,6 +24,8 @@ internal sealed class ScoredLibrary : IDisposable
     private readonly KeptHalves _kept;
     private readonly CoupledDistillation _coupled;
 
+    private ScoredLibrary(JobFolder jobs, KeptHalves kept, CoupledDistillation coupled) => (_jobs, _kept, _coupled) = (jobs, kept, coupled);
+
     /// <summary>Does what no process has done yet of costs, library and scores.</summary>
     /// <param name="device">Where to compute.</param>
     /// <param name="inputs">Model and data.</param>
@@ -32,49 +34,57 @@ internal sealed class ScoredLibrary : IDisposable
     /// <param name="times">Completes the stages.</param>
     /// <param name="given">Costs measured earlier, or null.</param>
     /// <param name="onCosts">Called before the library is begun: what cannot succeed is found out here.</param>
-    public ScoredLibrary(
+    public static ScoredLibrary Build(
         Device device, CompressionInputs inputs, CompressionSettings settings, PipelineStages stages, StageClock times, CostTable? given,
         Action<ChoiceTable>? onCosts = null)
     {
         var (costs, costHash) = Costs(device, inputs, settings, stages, times, given);
-        Table = new ChoiceTable(inputs.Parent.Configuration, costs, settings.Variants);
-        onCosts?.Invoke(Table);
+        var table = new ChoiceTable(inputs.Parent.Configuration, costs, settings.Variants);
+        onCosts?.Invoke(table);
         var making = new LibraryStage(device, inputs, settings, times);
         var stage = stages.Open("library", [], making.Identity);
-        string libraryHash = stage.Manifest.Hash;
-        _coupled = new CoupledDistillation(device, inputs, settings, stages, times);
-        _jobs = JobFolder.Open(stage.PathOf("jobs"));
+        var jobs = JobFolder.Open(stage.PathOf("jobs"));
+        KeptHalves? kept = null;
+        var coupled = new CoupledDistillation(device, inputs, settings, stages, times);
         try
         {
-            (Library, double rate) = making.Run(stage, _jobs);
-            _kept = making.Keep(Library);
+            var (halves, rate) = making.Run(stage, jobs);
+            kept = making.Keep(halves);
             var scoring = new ScoringStage(device, inputs, settings, stages, times);
-            (Library, libraryHash, Scores, string scoreHash) = _coupled.Run(
-                Library, Table, libraryHash, rate, (trained, variants, hash) => scoring.Run(trained, Table, variants, hash, costHash));
-            RecordsPath = scoring.RecordsPath!;
-            Hashes = new StageHashes(libraryHash, scoreHash, costHash);
+            var (library, libraryHash, scores, scoreHash) = coupled.Run(
+                halves, table, stage.Manifest.Hash, rate, (trained, variants, hash) => scoring.Run(trained, table, variants, hash, costHash));
+            return new ScoredLibrary(jobs, kept, coupled)
+            {
+                Table = table,
+                Library = library,
+                Scores = scores,
+                RecordsPath = scoring.RecordsPath!,
+                Hashes = new StageHashes(libraryHash, scoreHash, costHash),
+            };
         }
         catch
         {
-            Dispose();
+            kept?.Dispose();
+            coupled.Dispose();
+            jobs.Dispose();
             throw;
         }
     }
 
     /// <summary>All variants with their costs.</summary>
-    public ChoiceTable Table { get; }
+    public required ChoiceTable Table { get; init; }
 
     /// <summary>Weights of all variants.</summary>
-    public BlockLibrary Library { get; }
+    public required BlockLibrary Library { get; init; }
 
     /// <summary>What each variant costs in quality.</summary>
-    public ScoreTable Scores { get; }
+    public required ScoreTable Scores { get; init; }
 
     /// <summary>The file that lists the scores.</summary>
-    public string RecordsPath { get; }
+    public required string RecordsPath { get; init; }
 
     /// <summary>What later stages are named after.</summary>
-    public StageHashes Hashes { get; }
+    public required StageHashes Hashes { get; init; }
 
     /// <summary>Times of the jobs in which halves were made.</summary>
     public IReadOnlyList<JobTime> HalfTimes => JobTimes.Of(_jobs).Read();
@@ -82,7 +92,7 @@ internal sealed class ScoredLibrary : IDisposable
     /// <inheritdoc />
     public void Dispose()
     {
-        _kept?.Dispose();
+        _kept.Dispose();
         _coupled.Dispose();
         _jobs.Dispose();
     }
