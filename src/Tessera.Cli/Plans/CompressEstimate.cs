@@ -35,6 +35,10 @@ internal sealed class CompressEstimate
 
     public int Threads(ParseResult result) => result.GetValue(_options.Threads);
 
+    /// <summary>The shape that stands for the child in the stages behind.</summary>
+    public ModelConfiguration Child(ParseResult result, ModelConfiguration parent) => LargestChild.Of(
+        parent, (result.GetValue(_options.Limits.Target) ?? []).Select(text => Puzzle.Targets.Target.Parse(text)));
+
     /// <summary>The stages of the compression of a parent.</summary>
     public IReadOnlyList<StageEstimate> Stages(ParseResult result, ModelConfiguration parent, Devices.Device? device, Hardware hardware)
     {
@@ -42,7 +46,8 @@ internal sealed class CompressEstimate
         var work = new CompressionWork(
             data.CalibrationTokens, data.ScoringTokens, data.BatchTokens, data.MaxLength, data.Tasks is null ? 0 : data.Problems);
         return new CompressionPlan(
-                parent, _options.ToSettings(result, parent, load => _options.ToScenario(result, device, hardware, parent, load)), work, hardware)
+                parent, _options.ToSettings(result, parent, load => _options.ToScenario(result, device, hardware, parent, load)), work, hardware,
+                _options.Work.Type(result))
             .Stages(hasCosts: result.GetValue(_options.Costs) is not null);
     }
 }

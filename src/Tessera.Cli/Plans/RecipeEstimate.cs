@@ -21,7 +21,7 @@ internal sealed record EstimatedStage(string Stage, string Verb, IReadOnlyList<S
 
 /// <summary>
 /// Estimates the stages of a recipe in order. The model that an earlier stage will make has the shape of the model that this stage starts
-/// from: no child is larger than its parent.
+/// from, and a child as many weights as its targets allow: no child is larger than its parent.
 /// </summary>
 /// <param name="plan">The recipe.</param>
 /// <param name="device">The machine at hand, or null where another one is planned for.</param>
@@ -57,7 +57,7 @@ internal sealed class RecipeEstimate(RecipePlan plan, Device? device, Hardware h
             var verb = new CompressEstimate();
             var words = verb.Command.Parse(stage.CommandLine[1..]);
             var parent = ShapeOf(verb.Model(words));
-            return (parent, verb.Stages(words, parent, device, hardware));
+            return (verb.Child(words, parent), verb.Stages(words, parent, device, hardware));
         }
 
         var result = Cli.Root().Parse(stage.CommandLine);

@@ -12,7 +12,7 @@ namespace Tessera.Puzzle.Planning;
 /// <remarks>
 /// <code>
 /// measure    (rounds + 2) · Σ time of (parent + 8 copies of a half); all stacks are held at once
-/// library    forward of the parent over the calibration; each job two evaluations and its steps
+/// library    forward of the parent over the calibration; each job two evaluations and its steps; files of the halves that are trained
 ///            residual streams, tokens · hidden · (2 · layers + 1), lie on the disk until its end and are told beside it
 /// scores     Σ over layers and pairs: tokens · (layers from the replaced one on + head of parent and child)
 /// task-scores, rescore   as scores, once for answers and once a round, at most
@@ -27,7 +27,9 @@ namespace Tessera.Puzzle.Planning;
 /// <param name="settings">What is to be done.</param>
 /// <param name="work">How much data.</param>
 /// <param name="hardware">The machine that is planned for.</param>
-public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettings settings, CompressionWork work, Hardware hardware)
+/// <param name="weights">Storage of the weights of library and scores: f32 or bf16.</param>
+public sealed class CompressionPlan(
+    ModelConfiguration parent, CompressionSettings settings, CompressionWork work, Hardware hardware, DType weights = DType.F32)
 {
     private const int Candidates = 5;
     private const int ProblemTokens = 96;
@@ -38,8 +40,8 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
     private const double BytesOfSwap = 500;
     private const double BytesOfReport = 256 * Kibibyte;
 
-    private readonly WorkRate _rate = new(hardware, DType.F32);
-    private readonly CompressionMemory _memory = new(parent, settings, work);
+    private readonly WorkRate _rate = new(hardware, weights);
+    private readonly CompressionMemory _memory = new(parent, settings, work, hardware, weights);
 
     /// <summary>The stages in order.</summary>
     /// <param name="hasCosts">Whether costs are given and nothing has to be measured before the search.</param>
@@ -53,7 +55,8 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
     private StageEstimate Measure()
     {
         var roofline = new Roofline(parent, settings.Scenario, hardware);
-        double Pass(ScenarioTime time) => time.PrefillSeconds + (settings.Scenario.OutputLength * time.DecodeSeconds);
+        int steps = Math.Min(settings.Scenario.OutputLength, settings.DecodeSteps ?? int.MaxValue);
+        double Pass(ScenarioTime time) => time.PrefillSeconds + (steps * time.DecodeSeconds);
         double whole = Pass(roofline.Time(parent)), seconds = whole + Pass(roofline.Base());
         var (mixers, feedForwards) = Halves();
         int stacks = 0;
@@ -73,26 +76,28 @@ public sealed class CompressionPlan(ModelConfiguration parent, CompressionSettin
     {
         // Pairs begin with halves as they are made; in hybrid distillation halves are trained before.
         var distillation = Distillation(settings.Library.Mode == DistillationMode.Coupled ? 0 : settings.BlockDistillation.Steps);
+        var untrained = distillation with { Steps = 0 };
         int length = work.MaxLength;
         double tokens = work.CalibrationTokens, disk = 0;
         double operations = tokens * WorkRate.Forward(parent, length);
         int jobs = 0;
-        foreach (var layer in parent.Layers)
+        foreach (var (index, layer) in parent.Layers.Index())
         {
+            var half = settings.BlockDistillation.Trains(index) ? distillation : untrained;
             // The stream between the halves, and the activations that rank channels.
             operations += tokens * WorkRate.Layer(parent, layer, length);
             operations += (settings.Library.PruneRounds - 1) * distillation.ChannelRound(layer.FeedForward);
             foreach (var mixer in settings.Variants.Mixers(layer.Mixer).Skip(1).Where(m => m is not NoMixerConfiguration))
             {
-                operations += distillation.Mixer(layer, mixer);
-                disk += sizeof(float) * (double)mixer.ParameterCount(parent);
+                operations += half.Mixer(layer, mixer);
+                disk += half.Steps > 0 ? weights.Bytes() * (double)mixer.ParameterCount(parent) : 0;
                 jobs++;
             }
 
             foreach (var feedForward in settings.Variants.FeedForwards(layer.FeedForward).Skip(1).Where(f => f is not NoFeedForwardConfiguration))
             {
-                operations += distillation.FeedForward(feedForward);
-                disk += sizeof(float) * (double)feedForward.ParameterCount(parent);
+                operations += half.FeedForward(feedForward);
+                disk += half.Steps > 0 ? weights.Bytes() * (double)feedForward.ParameterCount(parent) : 0;
                 jobs++;
             }
         }
