@@ -47,9 +47,8 @@ internal static class TrainingSection
     private static void Positions(StringBuilder page, PositionTable positions)
     {
         page.Append(Invariant($"Held-out documents of up to {positions.Length} tokens, nats a token:\n\n| positions | tokens | KL(parent ‖ child) | parent's loss | child's loss |\n| --- | --- | --- | --- | --- |\n"));
-        foreach (var (i, row) in positions.Rows.Index())
+        foreach (var (range, row) in positions.Named())
         {
-            string range = i == positions.Rows.Count - 1 ? "all" : Invariant($"{row.From}–{row.To - 1}");
             page.Append(Invariant($"| {range} | {row.Tokens:N0} | {Text(row.Divergence)} | {Text(row.ParentLoss)} | {Text(row.ChildLoss)} |\n"));
         }
     }

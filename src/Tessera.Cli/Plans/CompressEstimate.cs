@@ -36,8 +36,8 @@ internal sealed class CompressEstimate
     public int Threads(ParseResult result) => result.GetValue(_options.Threads);
 
     /// <summary>The shape that stands for the child in the stages behind.</summary>
-    public ModelConfiguration Child(ParseResult result, ModelConfiguration parent) => LargestChild.Of(
-        parent, (result.GetValue(_options.Limits.Target) ?? []).Select(text => Puzzle.Targets.Target.Parse(text)));
+    public ModelConfiguration Child(ParseResult result, ModelConfiguration parent) =>
+        LargestChild.Of(parent, _options.Limits.ToTargets(result, [], string.Empty));
 
     /// <summary>The stages of the compression of a parent.</summary>
     public IReadOnlyList<StageEstimate> Stages(ParseResult result, ModelConfiguration parent, Devices.Device? device, Hardware hardware)

@@ -109,8 +109,7 @@ internal sealed class RecipeReport(RecipePlan plan, IReadOnlyList<StageOutcome> 
         {
             ChartSeries[] series =
             [
-                .. new[] { key, validation + key }.Select(name => new ChartSeries(
-                        name.Replace('_', ' '), [.. rows.Where(row => row.Values.ContainsKey(name)).Select(row => ((double)row.Step, row.Values[name]))]))
+                .. new[] { key, validation + key }.Select(name => ChartSeries.Of(name.Replace('_', ' '), rows, name))
                     .Where(line => line.Points.Select(point => point.Y).Distinct().Count() > 1),
             ];
             double[] values = [.. series.SelectMany(line => line.Points).Select(point => point.Y).Where(double.IsFinite)];

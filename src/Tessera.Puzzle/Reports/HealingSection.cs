@@ -47,8 +47,7 @@ internal static class HealingSection
 
     /// <summary>All metrics of a kind that are not 0 throughout, such as <c>divergence</c> and <c>validation.divergence</c>.</summary>
     internal static List<ChartSeries> Series(IReadOnlyList<MetricsRow> rows, string key) =>
-        [.. rows.SelectMany(row => row.Values.Keys).Distinct().Where(name => IsOf(name, key)).Select(name => new ChartSeries(
-                Name(name, key), [.. rows.Where(row => row.Values.ContainsKey(name)).Select(row => ((double)row.Step, row.Values[name]))]))
+        [.. rows.SelectMany(row => row.Values.Keys).Distinct().Where(name => IsOf(name, key)).Select(name => ChartSeries.Of(Name(name, key), rows, name))
             .Where(series => series.Points.Any(point => point.Y > 0))];
 
     // Where right answers were counted on the way, their share is what is drawn.

@@ -18,11 +18,10 @@ internal static class PositionSection
         report.Section("By position").Paragraph(
             $"Parent and written child on held-out documents of up to {positions.Length} tokens, by the position of what is predicted from; nats a token.");
         var rows = new ReportTable("positions", "tokens", "documents", "KL ± s.e.", "parent's loss", "child's loss");
-        foreach (var (i, row) in positions.Rows.Index())
+        foreach (var (range, row) in positions.Named())
         {
             rows.Add(
-                i == positions.Rows.Count - 1 ? "all" : FormattableString.Invariant($"{row.From}–{row.To - 1}"), (long)row.Tokens, row.Divergence.Documents,
-                FusionReport.Text(row.Divergence), FusionReport.Text(row.ParentLoss), FusionReport.Text(row.ChildLoss));
+                range, (long)row.Tokens, row.Divergence.Documents, FusionReport.Text(row.Divergence), FusionReport.Text(row.ParentLoss), FusionReport.Text(row.ChildLoss));
         }
 
         report.Table(rows);

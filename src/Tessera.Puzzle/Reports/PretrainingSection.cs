@@ -46,12 +46,7 @@ internal static class PretrainingSection
         XLabel = "step",
         YLabel = "nats a token",
         LogY = true,
-        Series =
-        [
-            .. Curves.Select(curve => new ChartSeries(
-                curve.Name, [.. rows.Where(row => row.Values.ContainsKey(curve.Key)).Select(row => ((double)row.Step, row.Values[curve.Key]))]))
-                .Where(series => series.Points.Any(point => point.Y > 0)),
-        ],
+        Series = [.. Curves.Select(curve => ChartSeries.Of(curve.Name, rows, curve.Key)).Where(series => series.Points.Any(point => point.Y > 0))],
     };
 
     private static string Loss(double? loss) => loss is { } value ? value.ToString("0.0000", CultureInfo.InvariantCulture) : "–";

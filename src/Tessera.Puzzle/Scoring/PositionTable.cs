@@ -15,4 +15,9 @@ public sealed record PositionBucket(int From, int To, double Tokens, Estimate Di
 /// </summary>
 /// <param name="Length">Longest document.</param>
 /// <param name="Rows">Ranges of positions in order, without those that no prediction falls in; the last row is all of them.</param>
-public sealed record PositionTable(int Length, IReadOnlyList<PositionBucket> Rows);
+public sealed record PositionTable(int Length, IReadOnlyList<PositionBucket> Rows)
+{
+    /// <summary>The rows with the names of their ranges, such as 64–127; the last is <c>all</c>.</summary>
+    public IEnumerable<(string Range, PositionBucket Row)> Named() => Rows.Select((row, i) =>
+        (i == Rows.Count - 1 ? "all" : FormattableString.Invariant($"{row.From}–{row.To - 1}"), row));
+}
